@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 
 import pytest
 
 from align_core.config import safe_files
 from align_core.config.safe_files import object_in, open_file, read_bytes, readable_size
+from tests.own_thread import only_here
 
 
 def error_of(read, *arguments) -> int | None:
@@ -38,27 +38,25 @@ def test_a_pipe_or_a_folder_is_refused_without_waiting(tmp_path):
 
 def test_a_file_that_may_not_be_read_has_no_size(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.R_OK)
+    refuses = only_here(lambda path, mode: mode != os.R_OK, os.access)
+    monkeypatch.setattr(os, "access", refuses)
     assert error_of(readable_size, tmp_path / "file") == errno.EACCES
 
 
 def test_no_file_stays_open(tmp_path, monkeypatch):
-    opened, closed, here = [], [], threading.get_ident()
+    opened, closed = [], []
     open_, close = os.open, os.close
 
     def opening(*arguments, **options):
-        number = open_(*arguments, **options)
-        if threading.get_ident() == here:
-            opened.append(number)
-        return number
+        opened.append(open_(*arguments, **options))
+        return opened[-1]
 
     def closing(number):
-        if threading.get_ident() == here:
-            closed.append(number)
+        closed.append(number)
         close(number)
 
-    monkeypatch.setattr(os, "open", opening)
-    monkeypatch.setattr(os, "close", closing)
+    monkeypatch.setattr(os, "open", only_here(opening, open_))
+    monkeypatch.setattr(os, "close", only_here(closing, close))
     (tmp_path / "file").write_bytes(b"12345")
     read_bytes(tmp_path / "file", 5)
     error_of(read_bytes, tmp_path / "file", 4)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 
 import pytest
 
 from align_core.config.messages import Message, plain, to_event
 from align_core.runs.child_process import ProcessGroup
+from tests.waiting import until
 
 TOO_LONG = Message("time_limit", {}, "The time limit was reached.")
 MEMORY = Message("memory", {}, "There is not enough memory")
@@ -29,26 +29,22 @@ def group(tmp_path, monkeypatch):
     def start(ending):
         (tmp_path / "scripted_group.py").write_text(SCRIPT + ending)
         groups.append(ProcessGroup("scripted_group"))
-        while not groups[-1].progress:
-            time.sleep(0.01)
+        until(lambda: groups[-1].progress)
         return groups[-1]
 
     yield start
     for group in groups:
         group.kill(plain(""))
+        group.wait()
 
 
 def gone(pid):
-    """Whether a process ends, within ten seconds."""
-    for _ in range(1000):
-        try:
-            with open(f"/proc/{pid}/stat") as stat:
-                if stat.read().split()[2] == "Z":
-                    return True
-        except OSError:
-            return True
-        time.sleep(0.01)
-    return False
+    """Whether a process has ended."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().split()[2] == "Z"
+    except OSError:
+        return True
 
 
 @pytest.mark.parametrize(
@@ -65,7 +61,7 @@ def test_a_group_reports_why_it_ended_and_leaves_no_process(group, ending, code,
     assert one.wait() == code
     assert (one.exit_reason().code, one.exit_reason().values) == why
     assert one.progress["done"] == 1 and one.killed_for is None
-    assert gone(one.progress["pid"])
+    until(lambda: gone(one.progress["pid"]))
 
 
 def test_a_whole_group_is_killed_with_a_reason(group):
@@ -73,7 +69,7 @@ def test_a_whole_group_is_killed_with_a_reason(group):
     one.kill(TOO_LONG)
     assert one.wait() == -9
     assert one.killed_for == one.exit_reason() == TOO_LONG
-    assert gone(one.progress["pid"])
+    until(lambda: gone(one.progress["pid"]))
     one.kill(MEMORY)
     assert one.killed_for == TOO_LONG, "it has ended already"
 

@@ -5,27 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from multiprocessing import forkserver
+from types import SimpleNamespace
 
+import fake_training
 import pytest
 
 from align_core.config.errors import ConfigError
 from align_core.runs import client as client_module
 from align_core.runs import forkserver as forkserver_module
 from align_core.runs.client import Busy, Client
-from tests.runs.test_client import started, status
+from tests.runs.conftest import LONG, SHORT, started, status
 from tests.waiting import until
-
-LONG = {"method": "dpo", "task": "reviews", "steps": 100_000}
-SHORT = LONG | {"steps": 200}  # of 2 ms each
-
-
-@pytest.fixture
-def client(fake_assets, tmp_path):
-    client = Client(tmp_path / "runs", training="fake_training")
-    yield client
-    client.close()
 
 
 @pytest.fixture
@@ -34,7 +25,7 @@ def cold(monkeypatch):
     imported, start = threading.Event(), forkserver_module.start
 
     def wait(process):
-        imported.wait()
+        imported.wait(60)  # what waits for the start sees the process then
         start(process)
 
     monkeypatch.setattr(forkserver_module, "start", wait)
@@ -56,14 +47,13 @@ def own_forkserver(monkeypatch):
 
 
 def test_nothing_waits_for_a_cold_start(client, cold):
-    began = time.monotonic()
     run = client.start(**LONG)
     assert client.live() == [run] and client.current() == run and not client.free()
     assert client.pid() is None and client.status(run) is None and client.events(run) == ([], 0)
     assert client.send(run, "set", beta=0.3) and client.send(run, "pause")
     with pytest.raises(Busy):
         client.start(**SHORT)
-    assert time.monotonic() - began < 1
+    assert client.pid() is None, "all of this was before the start"
     cold.set()
     until(lambda: status(client, run) == "paused")
     assert [e["settings"] for e in client.events(run)[0] if e["kind"] == "change"] == [
@@ -99,11 +89,9 @@ def test_a_process_that_cannot_be_started_fails_its_run(client, monkeypatch):
 def test_a_suspended_process_delays_nobody_and_is_killed(client, monkeypatch):
     run = started(client)
     os.kill(client.pid(), signal.SIGSTOP)  # it does not read its pipe any more
-    began = time.monotonic()
-    taken = [client.send(run, "set", beta=0.1 + i / 1e5) for i in range(6000)]
+    taken = [client.send(run, "set", beta=0.1 + i / 1e5) for i in range(3000)]
     assert taken[0] and not taken[-1], "commands that no process reads are dropped"
     assert status(client, run) == "running"
-    assert time.monotonic() - began < 30, "about 2 ms each"
     monkeypatch.setattr(client_module, "STOP_TIMEOUT", 0.1)
     client.send(run, "stop")
     until(lambda: status(client, run) == "failed")
@@ -115,9 +103,12 @@ def test_a_run_survives_its_forkserver_and_the_next_run_starts_another(
 ):
     caplog.set_level("INFO", "align_core")
     run = started(client, steps=200)
+    client.send(run, "pause")
+    until(lambda: status(client, run) == "paused")
     server = forkserver._forkserver._forkserver_pid
     os.kill(server, signal.SIGKILL)
     assert client.live() == [run]
+    client.send(run, "resume")
     until(lambda: status(client, run) == "finished")
     until(lambda: client.current() is None)
     assert client.status(run)["message"] == ""
@@ -126,8 +117,8 @@ def test_a_run_survives_its_forkserver_and_the_next_run_starts_another(
     until(lambda: status(client, second) == "finished")
     until(lambda: client.current() is None)
     end = {"status": "finished", "why": None}
-    own = [record for record in caplog.records if record.fields["run"] in (run, second)]
-    assert [(record.getMessage(), record.fields) for record in own] == [
+    logged = [(record.getMessage(), getattr(record, "fields", {})) for record in caplog.records]
+    assert [line for line in logged if line[1].get("run") in (run, second)] == [
         ("start", {"run": run}),
         ("end", {"run": run, "step": 200, "exit_code": None} | end),
         ("start", {"run": second}),
@@ -135,29 +126,28 @@ def test_a_run_survives_its_forkserver_and_the_next_run_starts_another(
     ]
 
 
-def test_waiting_for_the_place_of_an_ended_run_does_not_hold_the_lock(client):
+def test_waiting_for_the_place_of_an_ended_run_does_not_hold_the_lock(client, monkeypatch):
     """The hanging process of an ended run keeps its place; a call about it returns at once."""
-    import fake_training
-
-    run = client.start(**SHORT | {"steps": 5}, seed=fake_training.LINGERS)
+    run = client.start(**SHORT, seed=fake_training.LINGERS)
     until(lambda: status(client, run) == "finished")
     os.kill(client.pid(), signal.SIGSTOP)
+    waits, wait = threading.Event(), client_module._Process.wait
+    monkeypatch.setattr(client_module._Process, "wait", lambda *own: (waits.set(), wait(*own)))
     waiting = threading.Thread(target=client.make_room)
     waiting.start()
-    began = time.monotonic()
+    assert waits.wait(60)
     with pytest.raises(Busy):
         client.start(**SHORT)
     with pytest.raises(ConfigError):
         client.start(method="dpo", task="opera")
-    assert time.monotonic() - began < 1 and waiting.is_alive()
+    assert waiting.is_alive()
     os.kill(client.pid(), signal.SIGKILL)
-    waiting.join(10)
-    assert not waiting.is_alive()
+    waiting.join()
 
 
 def test_the_runs_that_were_used_lately(tmp_path, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(client_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(client_module, "MOST_USED", 2)
     client = Client(tmp_path)
     client.use("a")

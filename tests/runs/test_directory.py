@@ -6,7 +6,6 @@ import math
 import os
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -16,6 +15,7 @@ from align_core.config.messages import plain
 from align_core.config.run_config import resolve
 from align_core.runs import directory
 from align_core.runs.directory import RunDirectory, to_line
+from tests.own_thread import only_here
 
 METRICS = {"kind": "metrics", "step": 4, "seconds": 3.2, "metrics": {"eval/kl": 0.41}}
 RUNNING = {"kind": "status", "step": 0, "seconds": 0.1, "status": "running", "message": ""}
@@ -101,7 +101,7 @@ def test_a_discarded_run_takes_its_folders_with_it_and_nothing_that_a_link_leads
 def test_create_refuses_an_unwritable_folder(tmp_path, config, monkeypatch):
     with pytest.raises(ConfigError, match="--run-dir got '/proc/run'"):
         RunDirectory.create("/proc/run", config)
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", only_here(lambda *_: False, os.access))
     with pytest.raises(ConfigError, match="--run-dir got"):
         RunDirectory.create(tmp_path / "locked" / "run", config)
     assert not (tmp_path / "locked").exists()
@@ -246,12 +246,8 @@ def test_one_writer_at_a_time(run, monkeypatch):
     run.append(RUNNING)
     assert run.events_path.stat().st_mode & 0o444 == 0o444, "another user may read it"
     assert not run.events_path.stat().st_mode & 0o133, "and not write it"
-    waits, here, sleep = [], threading.get_ident(), time.sleep
-
-    def waiting(seconds):
-        waits.append(seconds) if threading.get_ident() == here else sleep(seconds)
-
-    monkeypatch.setattr(time, "sleep", waiting)
+    waits = []
+    monkeypatch.setattr(time, "sleep", only_here(waits.append, time.sleep))
     other = RunDirectory(run.path)
     assert other.is_being_written()
     with pytest.raises(BlockingIOError, match="Another process is writing this run"):
@@ -286,7 +282,7 @@ def test_a_disk_that_fills_up_leaves_whole_lines(run, monkeypatch):
 def test_a_line_that_is_written_in_parts_is_whole_or_absent(run, monkeypatch):
     run.append(RUNNING)
     write = os.write
-    monkeypatch.setattr(os, "write", lambda log, line: write(log, line[:7]))
+    monkeypatch.setattr(os, "write", only_here(lambda log, line: write(log, line[:7]), write))
     run.append(METRICS)
     assert run.events()[0] == [RUNNING, METRICS]
     parts = iter([3, 0])
@@ -297,7 +293,7 @@ def test_a_line_that_is_written_in_parts_is_whole_or_absent(run, monkeypatch):
         return write(log, line[:size])
 
     size = run.size()
-    monkeypatch.setattr(os, "write", fails)
+    monkeypatch.setattr(os, "write", only_here(fails, write))
     with pytest.raises(OSError, match="No space"):
         run.append(METRICS)
     assert run.size() == size

@@ -10,23 +10,21 @@ import pytest
 
 from align_core.runs import files
 from align_core.runs.files import replace_folder, write_atomically
+from tests.own_thread import only_here
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
 
 
-def killed(function, *arguments):
-    """Call `function` in a process that kills itself during the call, with kill -9."""
+def exit_code(function, *arguments, dies_in):
+    """The exit code of a process that calls `function`, and that is killed with kill -9 when it
+    calls `dies_in`: a module or class, and the name of its function."""
     if pid := os.fork():
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
-        return
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     try:
+        setattr(*dies_in, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
         function(*arguments)
     finally:
         os._exit(0)
-
-
-def die(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_file_has_its_new_content_and_no_temporary_file_stays(tmp_path):
@@ -44,7 +42,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
             file.write(text[:2])
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", half)
+    monkeypatch.setattr(Path, "write_text", only_here(half, Path.write_text))
     with pytest.raises(OSError, match="No space left"):
         write_atomically(tmp_path / "state.json", "after")
     assert (tmp_path / "state.json").read_text() == "before"
@@ -52,12 +50,10 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 @needs_fork
-def test_a_kill_before_the_rename_leaves_the_old_file(tmp_path, monkeypatch):
+def test_a_kill_before_the_rename_leaves_the_old_file(tmp_path):
     path = tmp_path / "state.json"
     write_atomically(path, "before")
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "replace", die)
-        killed(write_atomically, path, "after")
+    assert exit_code(write_atomically, path, "after", dies_in=(Path, "replace")) == -signal.SIGKILL
     assert path.read_text() == "before"
     write_atomically(path, "after")
     assert path.read_text() == "after" and os.listdir(tmp_path) == ["state.json"]
@@ -84,19 +80,14 @@ def test_a_folder_replaces_another(tmp_path, monkeypatch, exchanges):
 
 
 @needs_fork
-def test_a_kill_at_any_step_leaves_a_whole_folder(tmp_path, monkeypatch):
+def test_a_kill_at_any_step_leaves_a_whole_folder(tmp_path):
     if not files._exchanged(*folders(tmp_path)):
         pytest.skip("this system cannot exchange folders")
-    for module, step, left in (
-        (files, "_exchanged", "model"),
-        (files.shutil, "rmtree", "new"),
-        (Path, "rename", "new"),  # not called, because the folders are exchanged
+    for step, code, left in (
+        ((files, "_exchanged"), -signal.SIGKILL, "model"),
+        ((files.shutil, "rmtree"), -signal.SIGKILL, "new"),
+        ((Path, "rename"), 0, "new"),  # not called, because the folders are exchanged
     ):
         new, folder = folders(tmp_path)
-        with monkeypatch.context() as patched:
-            patched.setattr(module, step, die)
-            if step == "rename":
-                replace_folder(new, folder)
-            else:
-                killed(replace_folder, new, folder)
+        assert exit_code(replace_folder, new, folder, dies_in=step) == code
         assert (folder / "weights").read_text() == left

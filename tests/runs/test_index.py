@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import threading
 from collections import Counter
 
 import pytest
@@ -16,6 +15,7 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
 from playground.handlers.train import TrainHandlers
+from tests.own_thread import only_here
 
 COUNT = 300
 
@@ -36,17 +36,16 @@ def root(tmp_path, fake_assets):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Counts of files opened and folders listed by this thread; other tests may have left some."""
-    counts, here = Counter(), threading.get_ident()
+    """Counts of files opened and folders listed by this thread."""
+    counts = Counter()
     for name in ("open", "scandir"):
         original = getattr(os, name)
 
         def counted(*arguments, name=name, original=original, **options):
-            if threading.get_ident() == here:
-                counts[name] += 1
+            counts[name] += 1
             return original(*arguments, **options)
 
-        monkeypatch.setattr(os, name, counted)
+        monkeypatch.setattr(os, name, only_here(counted, original))
     return counts
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +14,6 @@ from align_core.runs.durations import Speed
 from align_core.runs.estimates import Estimates
 from align_core.runs.index import RunIndex
 from align_core.runs.machine_speed import PROBE_SECONDS, MachineSpeed
-from tests.waiting import until
 
 
 class Probe:
@@ -43,17 +44,30 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "machine_speed.json"
 
 
-def measured():
-    machine = MachineSpeed()
-    assert machine.slowness == 1.0, "nobody has asked"
-    machine.measure()
-    until(lambda: machine.slowness is not None)
-    return machine.slowness
+@pytest.fixture
+def measured(monkeypatch):
+    """measured() returns the slowness of a machine after its measurement, which is kept by then."""
+    threads = []
+
+    def thread(**options):
+        threads.append(threading.Thread(**options))
+        return threads[-1]
+
+    monkeypatch.setattr(machine_speed, "threading", SimpleNamespace(Thread=thread))
+
+    def measured():
+        machine = MachineSpeed()
+        assert machine.slowness == 1.0, "nobody has asked"
+        machine.measure()
+        for each in threads:
+            each.join()
+        return machine.slowness
+
+    return measured
 
 
-def test_a_machine_is_measured_once_and_again_when_it_is_another_one(cache, monkeypatch):
+def test_a_machine_is_measured_once_and_again_when_it_is_another_one(measured, monkeypatch):
     assert measured() == pytest.approx(3.0)
-    until(cache.exists)
     assert measured() == pytest.approx(3.0)
     assert Probe.started == 1
     monkeypatch.setattr(machine_speed, "_machine", lambda: "another")
@@ -62,13 +76,13 @@ def test_a_machine_is_measured_once_and_again_when_it_is_another_one(cache, monk
 
 
 @pytest.mark.parametrize("kept", ["", "[]", '{"seconds": "x"}', '{"seconds": -1.0}'])
-def test_a_damaged_measurement_is_made_again(cache, kept):
+def test_a_damaged_measurement_is_made_again(measured, cache, kept):
     cache.write_text(kept)
     assert measured() == pytest.approx(3.0)
-    until(lambda: json.loads(cache.read_text() or "{}") not in ([], {}))
+    assert json.loads(cache.read_text())["seconds"] == 3 * PROBE_SECONDS
 
 
-def test_a_machine_that_cannot_be_measured_counts_as_that_of_the_recordings(monkeypatch):
+def test_a_machine_that_cannot_be_measured_counts_as_that_of_the_recordings(measured, monkeypatch):
     monkeypatch.setattr(Probe, "seconds", None)
     assert measured() == 1.0
 

@@ -13,6 +13,7 @@ from align_core.runs.directory import RunDirectory
 from align_core.runs.pruning import stored_runs, to_prune
 from align_core.runs.steady_clock import SteadyClock
 from align_core.votes import sessions as votes
+from tests.own_thread import only_here
 from tests.votes.conftest import pairs
 
 WEEK = 7 * 86_400
@@ -22,7 +23,7 @@ WEEK = 7 * 86_400
 def clock(monkeypatch):
     """clock(seconds) sets the system's clock by that; runs and votes have a clock of then."""
     steady, real, ahead = SteadyClock(), time.time, [0.0]
-    monkeypatch.setattr(time, "time", lambda: real() + ahead[0])
+    monkeypatch.setattr(time, "time", only_here(lambda: real() + ahead[0], real))
     for module in (pruning, votes):
         monkeypatch.setattr(module, "steady_time", steady)
 
