@@ -57,7 +57,7 @@ class Client:
         self._training = training
         self._lock = threading.RLock()
         self._processes: dict[str, _Process] = {}  # run -> its live process, oldest first
-        self._closed = False
+        self.closed = False  # by `close`: no run can start any more
         self._index = RunIndex(self.root)
         self._estimates = Estimates(self._index)
         self._used: OrderedDict[str, float] = OrderedDict()  # run -> time of its last use
@@ -78,7 +78,7 @@ class Client:
         config = resolve(**{"method": None, "task": None, **options})
         with self._lock:
             alive = self._alive()
-            if self._closed or len(alive) >= self.at_once:
+            if self.closed or len(alive) >= self.at_once:
                 runs = " and ".join(alive)
                 raise Busy(f"{runs} is still running: stop it first, {self.at_once} at a time")
             name = self._new_name(config.method, config.task)
@@ -99,7 +99,7 @@ class Client:
         with self._lock:
             alive = self._alive()
             ended = [self._processes[run] for run in alive if self._ended(run)]
-            if self._closed or len(alive) < self.at_once or not ended:
+            if self.closed or len(alive) < self.at_once or not ended:
                 return
             ended[0].send({"command": "stop"})
         ended[0].wait(EXIT_TIMEOUT)
@@ -107,7 +107,7 @@ class Client:
     def free(self) -> bool:
         """Whether another run can start now, or after `make_room`."""
         with self._lock:
-            return not self._closed and len(self.live()) < self.at_once
+            return not self.closed and len(self.live()) < self.at_once
 
     def estimate(self, delay: float = 0.0, **options: Any) -> float | None:
         """Seconds that a run with these options will take; None if nothing comparable has run.
@@ -242,7 +242,7 @@ class Client:
     def close(self) -> None:
         """Stop the live runs, keep their models, and wait. No run can start afterwards."""
         with self._lock:
-            self._closed = True
+            self.closed = True
             processes = {run: self._processes[run] for run in self._alive()}
         for run in processes:
             self.send(run, "stop")

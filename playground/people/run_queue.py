@@ -300,7 +300,7 @@ class RunQueue:
         self._waiting_times.forget()
 
     def _start_when_free(self) -> None:
-        """Start entries as slots become free, until the queue is empty."""
+        """Start entries as slots become free, until the queue is empty or the client closed."""
         while True:
             self._client.make_room()
             with self._lock:
@@ -309,7 +309,7 @@ class RunQueue:
                 with contextlib.suppress(Busy):
                     while self._entries and self.has_free_slot():
                         self._start_first()
-                if not self._entries:
+                if not self._entries or self._client.closed:
                     self._thread_running = False
                     return
             time.sleep(POLL_SECONDS)

@@ -8,6 +8,7 @@ import logging
 import threading
 import traceback
 import warnings
+from types import SimpleNamespace
 
 import pytest
 
@@ -149,7 +150,7 @@ def test_lines_of_libraries_have_the_same_form(lines):
 def test_a_flood_is_counted(lines, monkeypatch):
     read = lines()
     clock = [600.0]
-    monkeypatch.setattr(log.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(log, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     for _ in range(log.MOST_A_MINUTE + 30):
         log.refused("request", "often")
     log.refused("request", "full")

@@ -17,18 +17,20 @@ from playground.handlers import preparation
 from playground.handlers.preparation import PreparationHandlers
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitors
+from tests.waiting import until
 
 MINE, THEIRS = "a" * 64, "b" * 64
 WORDS = text.load()
 PROCESS = """
-import sys, threading, pathlib
+import sys, threading, time, pathlib
 from align_core.runs.progress import exit_with_stdin, report_progress
 threading.Thread(target=exit_with_stdin, daemon=True).start()
 task, model, folder = sys.argv[1:]
 report_progress(3, 12)
-pathlib.Path(folder, "asked").write_text(f"{task} {model}")
+pathlib.Path(folder, "arguments").write_text(f"{task} {model}")
+pathlib.Path(folder, "arguments").rename(f"{folder}/asked")
 while not pathlib.Path(folder, "go").exists():
-    pass
+    time.sleep(0.02)
 pathlib.Path(folder, "result.json").write_text("{}")
 """
 
@@ -46,18 +48,22 @@ def queue(tmp_path, monkeypatch):
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     with visitors.own.staged(files) as staged:
         visitors.own.keep(MINE, staged, replace(card, reference="sft-reviews"), files)
-    yield RunQueue(client, visitors)
+    queue = RunQueue(client, visitors)
+    yield queue
+    for name in queue.trials.live():
+        queue.trials.stop(name)
+    until(lambda: not queue.trials.live())
     visitors.own.delete(MINE)
     task_card.forget(card.full_name)
     client.close()
 
 
-def wait_for(handlers, status):
-    deadline = time.monotonic() + 60
-    while (state := handlers.preparation(None, MINE))["status"] != status:
-        assert time.monotonic() < deadline, state
-        time.sleep(0.05)
-    return state
+def wait_for(handlers, status, done):
+    def reached():
+        state = handlers.preparation(None, MINE)
+        return state if (state["status"], state.get("done")) == (status, done) else None
+
+    return until(reached)
 
 
 def test_a_visitor_prepares_their_own_task(queue):
@@ -66,24 +72,22 @@ def test_a_visitor_prepares_their_own_task(queue):
     assert handlers.prepare(None, THEIRS) == handlers.prepare(None, None) == WORDS["own"]["missing"]
     assert handlers.prepare(None, MINE) == ""
     folder = queue.trials._root / f"prepare-{MINE[:16]}"
-    while not (folder / "asked").exists():
-        time.sleep(0.05)
+    until((folder / "asked").exists)
     path = queue.visitors.own.named(MINE, "own")
     assert (folder / "asked").read_text() == f"{path} sft-reviews"
-    state = wait_for(handlers, "running")
-    assert (state["sentence"], state["done"]) == ("3 of 12 answers are sampled.", 0.25)
+    assert wait_for(handlers, "running", 0.25)["sentence"] == "3 of 12 answers are sampled."
     assert handlers.prepare(None, MINE) == WORDS["visitors"]["one_each"]
     assert handlers.preparation(None, THEIRS)["status"] is None
     handlers.stop_preparing(None, THEIRS)
     (folder / "go").touch()
-    assert wait_for(handlers, "finished")["sentence"].startswith("Prepared")
+    assert wait_for(handlers, "finished", 1.0)["sentence"].startswith("Prepared")
 
 
 def test_a_preparation_is_stopped(queue):
     handlers = PreparationHandlers(queue, WORDS)
     assert handlers.prepare(None, MINE) == ""
     handlers.stop_preparing(None, MINE)
-    assert wait_for(handlers, "stopped")["done"] == 1.0
+    wait_for(handlers, "stopped", 1.0)
 
 
 def test_a_preparation_waits_in_the_queue_while_another_is_live(queue):
@@ -95,7 +99,6 @@ def test_a_preparation_waits_in_the_queue_while_another_is_live(queue):
     assert "number 1 in the queue" in state["sentence"]
     handlers.stop_preparing(None, MINE)
     assert handlers.preparation(None, MINE)["status"] is None
-    queue.trials.stop("other")
 
 
 def test_few_ended_preparations_are_kept(queue, monkeypatch):
@@ -108,4 +111,3 @@ def test_few_ended_preparations_are_kept(queue, monkeypatch):
     assert handlers.prepare(None, MINE) == ""
     names = {folder.name for folder in queue.trials._root.iterdir()}
     assert names == {"prepare-new", "frontier", f"prepare-{MINE[:16]}"}
-    handlers.stop_preparing(None, MINE)

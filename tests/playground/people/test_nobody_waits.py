@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -32,7 +31,7 @@ def held(monkeypatch):
     go_on, start = threading.Event(), forkserver.start
 
     def wait(process):
-        go_on.wait()
+        assert go_on.wait(60)
         start(process)
 
     monkeypatch.setattr(forkserver, "start", wait)
@@ -41,10 +40,9 @@ def held(monkeypatch):
 
 
 def at_once(function, *arguments, **options):
-    began = time.monotonic()
-    result = function(*arguments, **options)
-    assert time.monotonic() - began < 1
-    return result
+    """What `function` returns while the other requests still wait."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *arguments, **options).result(30)
 
 
 def test_a_cold_start_delays_no_other_visitor(client, held):
@@ -70,13 +68,13 @@ def test_a_slow_estimate_delays_no_other_visitor(client, held, monkeypatch):
 
     def slow(run):
         estimating.set()
-        go_on.wait(10)
+        assert go_on.wait(60)
         return 1.0, True
 
     monkeypatch.setattr(queue._waiting_times, "_of_live_run", slow)
     asking = threading.Thread(target=queue.position, args=["bob"])
     asking.start()
-    assert estimating.wait(10)
+    assert estimating.wait(60)
     assert at_once(queue.position, "eve") is None
     assert at_once(queue.join, "eve", RUN) is None
     go_on.set()
@@ -87,8 +85,8 @@ def test_threads_of_one_kind_leave_the_others_alone():
     questions, updates, go_on = Threads("questions", 1), Threads("updates", 1), threading.Event()
 
     async def ask():
-        hanging = [asyncio.create_task(questions.run(go_on.wait)) for _ in range(20)]
-        answer = await asyncio.wait_for(updates.run(lambda: "news"), 1)
+        hanging = [asyncio.create_task(questions.run(go_on.wait, 60)) for _ in range(20)]
+        answer = await asyncio.wait_for(updates.run(lambda: "news"), 30)
         go_on.set()
         await asyncio.gather(*hanging)
         return answer
@@ -104,7 +102,7 @@ def helper(client, monkeypatch):
 
     def exchange(query, arguments):
         helper.exchanges.append(query)
-        helper.go_on.wait(10)
+        assert helper.go_on.wait(60)
         return "answered", [[{"completion": f" {arguments['seed']}"}]]
 
     monkeypatch.setattr(helper, "_exchange", exchange)
@@ -138,7 +136,7 @@ def test_equal_pending_questions_are_joined(helper, monkeypatch):
     monkeypatch.setattr(inference_client, "Future", Joined)
     threads, answers = ask_all(helper, [{"seed": 7}] * 30 + [{"seed": 8}])
     for _ in range(29):
-        assert joined.acquire(timeout=10)
+        assert joined.acquire(timeout=60)
     helper.go_on.set()
     for thread in threads:
         thread.join()
@@ -165,4 +163,4 @@ def test_a_question_waits_only_briefly_for_a_hanging_start(client, held, monkeyp
     helper = InferenceClient(client)
     with pytest.raises(Unanswered):
         at_once(helper.generate, **ASKED)
-    assert helper.pid() is None
+    assert helper.pid() is None and not held.is_set()

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from align_core.runs.directory import RunDirectory
 from playground import text
 from playground.handlers.train import TrainHandlers
 from playground.text import messages
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
 PARTS = {"loss", "gradient", "try_rate", "try_beta", "or", "kept", "lost"}
@@ -116,11 +116,9 @@ def test_a_killed_run_is_reported_in_chinese(fake_assets, tmp_path):
     handlers = TrainHandlers(client, text.load("zh"))
     run = client.start(method="dpo", task="reviews", steps=100_000)
     try:
-        while not client.events(run)[0]:
-            time.sleep(0.02)
+        until(lambda: client.events(run)[0])
         os.kill(client.pid(), signal.SIGKILL)
-        while client.live():
-            time.sleep(0.02)
+        until(lambda: not client.live())
     finally:
         client.close()
     cause, model = expected("zh", "killed"), expected("zh", "lost")
