@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.tasks import loader
 from tests import toy
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 RUN, SCORER = "2026-01-02-030405-ppo-reviews", "2026-01-02-030406-reward-reviews"
@@ -57,6 +57,14 @@ def client(tmp_path_factory):
         if model is not None:
             loading.save_model(model, toy.tokenizer(), run.model_path)
     return client
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patience():
+    """A busy machine answers slowly."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(inference_client, "ANSWER_TIMEOUT", 600.0)
+        yield
 
 
 @pytest.fixture
@@ -233,10 +241,25 @@ def test_hostile_text_is_text(shared):
     shared.generate(**ASKED | {"models": ["sft-reviews"], "prompt": HOSTILE})
 
 
-def test_a_killed_helper_is_reported_and_the_next_query_is_answered(helper):
+def gone(pid: int) -> bool:
+    """Whether a process has ended and its exit code was read."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_a_killed_helper_is_reported_and_the_next_query_is_answered(helper, monkeypatch):
     before = helper.generate(**ASKED)
-    os.kill(helper.pid(), signal.SIGSTOP)  # so that it dies during a query
-    threading.Timer(0.3, os.kill, [helper.pid(), signal.SIGKILL]).start()
+    os.kill(pid := helper.pid(), signal.SIGSTOP)  # so that it dies during a query
+    send = helper._child.send
+
+    def kill(query):
+        send(query)
+        os.kill(pid, signal.SIGKILL)
+
+    monkeypatch.setattr(helper._child, "send", kill)
     with pytest.raises(Unanswered, match="was killed. Ask again"):
         helper.generate(**ASKED)
     assert helper.generate(**ASKED) == before
@@ -246,12 +269,11 @@ def test_a_hanging_helper_is_killed_and_the_next_query_is_answered(helper, monke
     before = helper.generate(**ASKED)
     pid = helper.pid()
     os.kill(pid, signal.SIGSTOP)
-    monkeypatch.setattr(inference_client, "ANSWER_TIMEOUT", 0.2)
-    with pytest.raises(Unanswered, match="No answer came within 0.2 seconds"):
-        helper.generate(**ASKED)
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr(inference_client, "ANSWER_TIMEOUT", 0.2)
+        with pytest.raises(Unanswered, match="No answer came within 0.2 seconds"):
+            helper.generate(**ASKED)
+    until(lambda: gone(pid))
     assert helper.generate(**ASKED) == before
 
 
@@ -282,12 +304,10 @@ def test_a_task_that_ends_the_process_fails_once(helper, tmp_path, monkeypatch):
 
 
 def test_an_idle_helper_exits_and_another_is_started(helper, monkeypatch):
-    monkeypatch.setattr(inference_client, "IDLE_TIMEOUT", 0.3)
-    before = helper.generate(**ASKED)
-    end = time.monotonic() + 20
-    while helper.pid() is not None:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    with monkeypatch.context() as patched:
+        patched.setattr(inference_client, "IDLE_TIMEOUT", 1.0)
+        before = helper.generate(**ASKED)
+    until(lambda: helper.pid() is None)
     assert helper.generate(**ASKED) == before
 
 
@@ -331,5 +351,4 @@ def test_the_page_process_loads_no_torch_and_leaves_no_helper(client, tmp_path):
     )
     samples, heavy, pid = output.stdout.split()
     assert (samples, heavy) == ("3", "False")
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid), 0)
+    until(lambda: gone(int(pid)))
