@@ -188,11 +188,12 @@ def test_an_outcome_follows_from_its_arguments():
 
 
 def test_training_is_fast_enough_to_follow_a_slider():
-    """It takes 45 ms on an idle core. CPU time is measured, so a busy machine does not matter."""
-    began = time.process_time()
+    """It takes 45 ms on an idle core. The CPU time of this thread is measured, so a busy machine
+    does not matter."""
+    began = time.thread_time()
     for seed in range(5):
         tabular.train(tabular.random_coverage(4, seed), 0.5, seed)
-    assert (time.process_time() - began) / 5 < 0.3
+    assert (time.thread_time() - began) / 5 < 0.3
 
 
 def test_the_experiment_can_be_imported_by_the_page():

@@ -14,6 +14,7 @@ from transformers import TrainerControl, TrainerState, get_linear_schedule_with_
 from align_core.config.messages import plain
 from align_core.models.sampling import Interrupted
 from align_core.runs.control import Control
+from align_core.training import callback
 from align_core.training.callback import RunCallback
 
 
@@ -31,16 +32,22 @@ class Counter:
         self.lr_scheduler = get_linear_schedule_with_warmup(self.optimizer, 4, 2 * steps)
         self.control, self.flags = Control(), TrainerControl()
         self.events: list[tuple] = []
+        self.answers: list[str] = []  # commands that come in the pauses, one in each
         self.callback = RunCallback(
             self,
             self.control,
-            lambda kind, step, **payload: self.events.append((kind, step, payload)),
+            self.write,
             self.evaluate,
             updates_per_step=2,
             eval_every=eval_every,
             deadline=deadline,
         )
         self.callback.on_train_begin(None, self.state, self.flags)
+
+    def write(self, kind: str, step: int, **payload: object) -> None:
+        self.events.append((kind, step, payload))
+        if payload.get("status") == "paused" and self.answers:
+            self.put(self.answers.pop(0))
 
     def evaluate(self) -> dict:
         if self.control.stop_requested:
@@ -61,12 +68,8 @@ class Counter:
             if not self.flags.should_training_stop:
                 self.update()
 
-    def put(self, command: str, after: float = 0.0, **settings: float) -> None:
-        content = {"command": command, **settings}
-        if not after:
-            self.control.put(content)
-        else:
-            threading.Timer(after, self.control.put, [content]).start()
+    def put(self, command: str, **settings: float) -> None:
+        self.control.put({"command": command, **settings})
 
     def summary(self) -> list[str | float]:
         """The events in short: statuses, kinds of metrics, changed values."""
@@ -94,7 +97,7 @@ def seconds(call) -> float:
 def test_a_step_is_logged_then_evaluated_and_then_commands_are_obeyed():
     trainer = Counter(eval_every=1)
     trainer.put("pause")
-    trainer.put("resume", after=0.05)
+    trainer.answers = ["resume"]
     trainer.step()
     assert trainer.summary() == ["evaluation", "step", "evaluation", "paused", "running"]
     assert [step for kind, step, _ in trainer.events if kind != "phase"] == [0, 1, 1, 1, 1]
@@ -122,11 +125,10 @@ def test_a_trainer_with_phases_of_its_own_announces_them_itself():
 def test_a_pause_and_a_single_step_are_each_evaluated_once():
     trainer = Counter()
     trainer.put("pause")
-    trainer.put("step", after=0.05)
+    trainer.answers = ["step", "resume"]
     trainer.step()
     assert trainer.summary()[1:] == ["step", "paused", "evaluation", "running"]
     trainer.events.clear()
-    trainer.put("resume", after=0.05)
     trainer.step()
     assert trainer.summary() == ["step", "evaluation", "paused", "running"]
     trainer.events.clear()
@@ -140,7 +142,7 @@ def test_two_step_commands_make_two_steps():
     trainer.put("step")
     trainer.put("step")
     trainer.step()
-    trainer.put("resume", after=0.05)
+    trainer.answers = ["resume"]
     trainer.step()
     assert trainer.summary().count("running") == 2
     assert not trainer.callback.measure(), "the second is a single step, so it is evaluated"
@@ -188,15 +190,29 @@ def test_checkpoints_are_written_at_evaluations_and_training_continues():
     assert saved == [False, False, True, False]
 
 
-def test_the_time_of_a_step_is_its_own():
-    trainer = Counter()
+def test_the_time_of_a_step_is_its_own(monkeypatch):
+    """Each of its two updates takes 0.5 s; the pause between the steps takes 8 s."""
+    now = [100.0]
+    clock = SimpleNamespace(perf_counter=lambda: now[0], monotonic=time.monotonic)
+    monkeypatch.setattr(callback, "time", clock)
+
+    class Slow(Counter):
+        def update(self) -> None:
+            now[0] += 0.5
+            super().update()
+
+        def write(self, kind: str, step: int, **payload: object) -> None:
+            now[0] += 8 if payload.get("status") == "paused" else 0
+            super().write(kind, step, **payload)
+
+    trainer = Slow()
     trainer.put("pause")
-    trainer.put("resume", after=0.2)
+    trainer.answers = ["resume"]
     trainer.step()
     trainer.step()
     measured = [payload.get("metrics", {}) for _, _, payload in trainer.events]
     times = [metrics["timing/step"] for metrics in measured if "timing/step" in metrics]
-    assert len(times) == 2 and all(0 < spent < 0.1 for spent in times)
+    assert times == [1.0, 1.0]
 
 
 # Settings changed during a run
@@ -253,40 +269,43 @@ def slow(delay: float, **settings) -> Counter:
 
 def test_a_delay_lies_between_steps_and_logs_no_change():
     trainer = slow(0.2)
-    cpu = time.process_time()
+    cpu = time.thread_time()
     assert seconds(trainer.step) >= 0.2
     assert seconds(trainer.step) >= 0.2
-    assert time.process_time() - cpu < 0.1, "it waits without polling"
+    assert time.thread_time() - cpu < 0.1, "it waits without polling"
     assert trainer.summary() == ["evaluation", "step", "step"]
 
 
 @pytest.mark.parametrize("command", ["stop", "pause"])
 def test_a_command_ends_the_delay(command):
-    trainer = slow(10)
-    trainer.put(command, after=0.1)
-    if command == "pause":
-        trainer.put("step", after=0.2)
-    assert seconds(trainer.step) < 10
+    trainer = slow(60)
+    trainer.answers = ["step"]
+    threading.Timer(0.1, trainer.put, [command]).start()
+    assert seconds(trainer.step) < 60
     assert trainer.flags.should_training_stop == (command == "stop")
     assert ("paused" in trainer.summary()) == (command == "pause")
 
 
 def test_a_new_delay_counts_from_the_step_and_other_settings_do_not_change_it():
-    trainer = slow(10)
-    trainer.put("set", after=0.1, delay=0.3)
-    trainer.put("set", after=0.15, beta=1.0)
-    assert 0.3 <= seconds(trainer.step) < 10
+    trainer = slow(60)
+
+    def change() -> None:
+        trainer.put("set", beta=1.0)
+        trainer.put("set", delay=0.3)
+
+    threading.Timer(0.1, change).start()
+    assert 0.3 <= seconds(trainer.step) < 60
     assert trainer.summary()[-1] == "change"
 
 
 def test_no_delay_follows_the_last_step():
-    assert seconds(slow(10, steps=1).step) < 10
+    assert seconds(slow(60, steps=1).step) < 60
 
 
-@pytest.mark.parametrize("command", [{"command": "set", "delay": 10}, {"command": "pause"}])
+@pytest.mark.parametrize("command", [{"command": "set", "delay": 60}, {"command": "pause"}])
 def test_the_time_limit_ends_a_delay_and_a_pause(command):
     trainer = Counter(deadline=time.monotonic() + 0.2)
     trainer.control.put(command)
-    assert seconds(trainer.step) < 10
+    assert seconds(trainer.step) < 60
     assert trainer.flags.should_training_stop
     assert trainer.callback.stop_reason.text == "The time limit was reached."

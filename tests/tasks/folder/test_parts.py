@@ -81,9 +81,9 @@ def test_pattern():
 )
 def test_no_pattern_backtracks(pattern):
     # Python's re takes 2ⁿ steps for the first pattern, which is years here.
-    began = time.perf_counter()
+    began = time.thread_time()
     score("pattern", "a" * 5000 + "!", pattern=pattern)
-    assert time.perf_counter() - began < 1.0
+    assert time.thread_time() - began < 1.0
 
 
 def test_ends():
