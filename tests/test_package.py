@@ -6,14 +6,13 @@ Its environment sees the packages of the test environment. With WHEEL_CHECK=full
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import sysconfig
-import time
 import tomllib
 import urllib.request
 import venv
@@ -21,6 +20,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.free_port import free_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -129,9 +131,7 @@ def test_assets_are_built_only_in_a_checkout(environment, tmp_path):
 
 def test_the_page_answers(environment, tmp_path):
     before = installed_files(environment)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [environment / "bin/alignment-playground"],
         cwd=tmp_path,
@@ -144,18 +144,17 @@ def test_the_page_answers(environment, tmp_path):
         assert re.search(r"playground/\w+/core/store\.js", page), "the page preloads its modules"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait()
     assert installed_files(environment) == before
 
 
-def answer(address, process, seconds=60):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            return urllib.request.urlopen(address, timeout=5).read().decode()
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"{address} does not answer (exit code {process.poll()})")
+def answer(address, process):
+    def read():
+        assert process.poll() is None, "it has ended"
+        with contextlib.suppress(OSError):
+            return urllib.request.urlopen(address, timeout=60).read().decode()
+
+    return until(read, 300)
 
 
 def test_a_run_imports_the_script_of_the_page_and_no_gradio(inside, environment):

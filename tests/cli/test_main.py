@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -306,10 +304,9 @@ def test_a_failed_run_is_one_line_and_exit_code_1(main, tmp_path, scenario, word
 
 def test_ctrl_c_stops_and_keeps_the_model(main, tmp_path):
     before = signal.getsignal(signal.SIGINT)  # SIG_IGN if the tests run in the background
-    interrupt = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
-    interrupt.start()
     arguments = ("train", "dpo", "--task", "reviews", "--steps", 100000)
-    code, out, err = main(*arguments, "--run-dir", tmp_path / "run")
+    seed = ("--seed", fake_training.PRESSES_CTRL_C)
+    code, out, err = main(*arguments, *seed, "--run-dir", tmp_path / "run")
     assert code == 0
     assert out.startswith("stopped; the model is in")
     assert "stopping: " in err and "SIG" not in err

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import time
 
@@ -14,9 +15,8 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 from tests.own_thread import only_here
 
-PLAIN, RAISES, DEAF, EXITS, DISK_FULL, DIVERGES, BAD_INPUT, LINGERS, MEASURES, QUITS, BAD_MODEL = (
-    range(11)
-)
+PLAIN, RAISES, DEAF, EXITS, DISK_FULL, DIVERGES, BAD_INPUT, LINGERS, MEASURES, QUITS = range(10)
+BAD_MODEL, PRESSES_CTRL_C = 10, 11
 
 
 def run(config, directory, control, resume=False, on_event=None):
@@ -81,6 +81,8 @@ def misbehave(scenario, status):
         os._exit(3)
     if scenario == QUITS:
         sys.exit(0)
+    if scenario == PRESSES_CTRL_C:
+        signal.raise_signal(signal.SIGINT)
     if scenario == DISK_FULL:
 
         def refuse(*_):

@@ -39,7 +39,7 @@ with_deepspeed = pytest.mark.skipif(
 def started(launcher: list[str], module: str, *arguments: str) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, *launcher, "-m", module, *arguments]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=600)
 
 
 def end(folder: Path) -> tuple[dict, dict]:
@@ -188,7 +188,7 @@ def test_the_other_processes_are_started_with_accelerates_arguments(environment,
         env={**os.environ, **expected},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     if joined:
         assert done.stdout.split() == [*TORCHRUN, "-c", *alone.split(), "train"]

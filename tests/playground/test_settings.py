@@ -14,6 +14,7 @@ from playground.__main__ import NEEDED, main
 from playground.limits import Limits
 from playground.settings import PUBLIC_LIMIT, Settings, check, parse
 from playground.views import visit
+from tests.free_port import free_port
 
 
 def test_a_local_server_has_no_limits():
@@ -96,8 +97,8 @@ def test_a_missing_package_is_reported_in_one_line(monkeypatch):
 
 
 def test_a_port_in_use_is_reported_in_one_line(monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         monkeypatch.setenv("GRADIO_SERVER_PORT", str(port))
         monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
         with pytest.raises(
