@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from gradio import networking
 from starlette.testclient import TestClient
 
 from align_core.config import task_card
@@ -144,6 +145,8 @@ def served(place, fake_assets, monkeypatch):
     run.close()
     client = Client(place / "runs", training="tests.playground.scripted")
     page = app.build(client, [str(model)])
+    # A server has three seconds to answer, which a busy machine may need.
+    monkeypatch.setattr(networking, "url_ok", lambda url: True)
     server, _, _ = page.launch(
         **{**app.launch_options(), "server_port": None}, prevent_thread_lock=True
     )

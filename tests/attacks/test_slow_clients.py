@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import gradio as gr
 import pytest
+from gradio import networking
 
 from playground.app import Page
 from playground.limits import Limits
@@ -41,7 +42,10 @@ def server():
         body_bytes=MOST_BYTES,
     )
     page.server = replace(Settings.read({}), limits=limits)
-    page.launch(prevent_thread_lock=True, quiet=True)
+    with pytest.MonkeyPatch.context() as patched:
+        # A server has three seconds to answer, which a busy machine may need.
+        patched.setattr(networking, "url_ok", lambda url: True)
+        page.launch(prevent_thread_lock=True, quiet=True)
     yield page.server_port
     page.close()
 
