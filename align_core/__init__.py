@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from align_core.config.errors import ConfigError
     from align_core.models.labels import one_label
     from align_core.tasks import load_task
-    from align_core.trainers.ppo.trainer import PPOConfig, PPOTrainer
+    from align_core.trainers.ppo.config import PPOConfig
+    from align_core.trainers.ppo.trainer import PPOTrainer
 
 __all__ = ["ConfigError", "PPOConfig", "PPOTrainer", "load_run", "load_task", "one_label", "train"]
 
 _HOMES = {
     "ConfigError": "align_core.config.errors",
-    "PPOConfig": "align_core.trainers.ppo.trainer",
+    "PPOConfig": "align_core.trainers.ppo.config",
     "PPOTrainer": "align_core.trainers.ppo.trainer",
     "load_run": "align_core.api",
     "load_task": "align_core.tasks",

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config import run_config
+from align_core.config.methods import PPO_EPOCHS
 from align_core.trainers.common import WARMUP
-from align_core.trainers.ppo.build import SETTINGS
+from align_core.trainers.ppo.build import VALUE_CLIP
 from benchmarks.common import DOCS, child, spread, table, write_section
 
 RESULTS = Path(__file__).with_name("ppo_switches.json")
@@ -30,7 +31,8 @@ SEEDS = (0, 1, 2)
 BUILT_IN = run_config.resolve("ppo", "reviews", reward_model="gold")
 EPISODES = BUILT_IN.steps * BUILT_IN.batch_size
 DEFAULT: dict[str, Any] = {
-    **SETTINGS,
+    "num_ppo_epochs": PPO_EPOCHS,
+    "cliprange_value": VALUE_CLIP,
     "kl_coef": BUILT_IN.beta,
     "learning_rate": BUILT_IN.learning_rate,
     "per_device_train_batch_size": BUILT_IN.batch_size,

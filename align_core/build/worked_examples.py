@@ -22,6 +22,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.build.sharpness import effect, unsharpened
 from align_core.config import model_index
+from align_core.config.methods import PPO_EPOCHS
 from align_core.config.run_config import resolve
 from align_core.data.encoding import Prompts, encode, encode_pairs, encode_prompts
 from align_core.data.preference_files import stored_pairs
@@ -39,7 +40,7 @@ from align_core.tasks.grammar_task import GrammarTask
 from align_core.tasks.loader import grammar_task
 from align_core.trainers import dpo
 from align_core.trainers.common import QUIET
-from align_core.trainers.ppo.build import SETTINGS
+from align_core.trainers.ppo.build import VALUE_CLIP
 from align_core.trainers.ppo.config import PPOConfig
 from align_core.trainers.ppo.rollouts import Rollout
 from align_core.trainers.ppo.trainer import PPOTrainer
@@ -173,7 +174,8 @@ def _token(
     reward_model = load_reward_model(task.reward_model)
     settings = {
         **_arguments(config, PPO_ROLLOUTS * 4),
-        **SETTINGS,
+        "num_ppo_epochs": PPO_EPOCHS,
+        "cliprange_value": VALUE_CLIP,
         "num_mini_batches": 2,
         "kl_coef": config.beta,
         "lam": 1.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,7 @@ class Setup:
         gold, proxy: the task's own reward, and the reward model, None if there is none.
         arguments: fields of `TrainingArguments`, with which a plain `Trainer` makes a run: QUIET,
             and the settings of the run.
+        interrupted: whether a stop is requested; a builder that samples texts then ends early.
     """
 
     config: RunConfig
@@ -88,6 +89,7 @@ class Setup:
     gold: Reward
     proxy: ProxyReward | None
     arguments: dict[str, Any]
+    interrupted: Callable[[], bool] = lambda: False
 
 
 class ShardedTraining(Trainer):

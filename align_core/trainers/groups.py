@@ -19,15 +19,26 @@ from align_core.models.value_model import PolicyOutputs, PolicyWithValue
 from align_core.objectives import ppo_policy_loss
 from align_core.trainers.common import QUIET, Setup
 from align_core.trainers.ppo.build import reward_of, rollout_settings
-from align_core.trainers.ppo.config import PPOConfig
+from align_core.trainers.ppo.config import ELSEWHERE, RolloutConfig
 from align_core.trainers.ppo.metrics import step_metrics
 from align_core.trainers.ppo.rollouts import Batch, Episodes
 from align_core.trainers.ppo.trainer import PPOTrainer
 
+_OF_VALUES = (
+    "gamma",
+    "lam",
+    "whiten_rewards",
+    "whiten_advantages",
+    "cliprange_value",
+    "vf_coef",
+)
+
 
 @dataclass
-class GroupConfig(PPOConfig):
-    """PPO's settings, of which those of values have no effect, and the size of a group."""
+class GroupConfig(RolloutConfig):
+    """The settings of rollouts, and the size of a group; PPO's settings of values are refused."""
+
+    elsewhere = ELSEWHERE | dict.fromkeys(_OF_VALUES, "PPO, which has a value model")
 
     num_generations: int = 4
 
@@ -49,7 +60,10 @@ class PolicyWithoutValue(PolicyWithValue):
 
     has_values = False
 
-    def __init__(self, policy: Any, _: None = None) -> None:
+    def __init__(self, policy: Any, value_model: None = None) -> None:
+        if value_model is not None:
+            line = f"expected None, got {type(value_model).__name__}; PPO has a value model"
+            raise ValueError(f"value_model: {line}")
         super().__init__(policy)
         self.value_head = None
 

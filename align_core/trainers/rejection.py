@@ -57,7 +57,10 @@ def prompts_of(prompts: Sequence, config: RunConfig) -> list:
 
 @torch.no_grad()
 def best_texts(setup: Setup, prompts: Sequence, size: int) -> Dataset:
-    """The text of highest reward of `size` for each prompt, encoded as demonstrations."""
+    """The text of highest reward of `size` for each prompt, encoded as demonstrations.
+
+    A stop ends the sampling after the current batch of texts, so that there are fewer.
+    """
     policy, tokenizer = setup.model, setup.tokenizer
     ends = end_ids(policy, tokenizer)
     rows = policy.get_input_embeddings().num_embeddings
@@ -81,4 +84,6 @@ def best_texts(setup: Setup, prompts: Sequence, size: int) -> Dataset:
             prompt = asked.real()[group * size]
             text = written[group * size + place]
             best.append({"input_ids": prompt + text, "labels": [-100] * len(prompt) + text})
+        if setup.interrupted():
+            break
     return Dataset.from_list(best)

@@ -99,6 +99,7 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
             "seed": config.seed,
         }
         | ({"use_cpu": config.device == "cpu"} if config.device else {}),
+        interrupted=lambda: control.stop_requested,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import fields
 from math import exp
 from statistics import mean, stdev
 
@@ -190,3 +191,17 @@ def test_the_reward_rises_and_no_value_is_trained(tmp_path, kind):
 def test_groups_of_one_text_and_broken_groups_are_refused(tmp_path, size):
     with pytest.raises(ValueError, match=f"num_generations got {size}, expected 2 or more"):
         trainer(tmp_path, RLOOTrainer, num_generations=size)
+
+
+@pytest.mark.parametrize("kind", [RLOOTrainer, GRPOTrainer])
+def test_settings_of_values_are_refused(tmp_path, kind):
+    names = ("gamma", "lam", "whiten_rewards", "whiten_advantages", "cliprange_value", "vf_coef")
+    assert not {*names} & {field.name for field in fields(kind.config)}
+    lines = "; no ".join(f"{name}: use PPO, which has a value model" for name in names)
+    with pytest.raises(TypeError, match=f"^{kind.config.__name__} has no setting {lines}$"):
+        trainer(tmp_path, kind, **dict.fromkeys(names, 1))
+    with pytest.raises(TypeError, match="no setting init_kl_coef: use kl_coef"):
+        trainer(tmp_path, kind, init_kl_coef=0.1)
+    made = trainer(tmp_path, kind)
+    with pytest.raises(ValueError, match="value_model: expected None, got LlamaFor"):
+        kind(made.args, toy.tokenizer(), toy.policy(), None, value_model=toy.reward_model())

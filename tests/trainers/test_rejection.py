@@ -28,6 +28,7 @@ def setup(tmp_path, steps, **config):
         data=Dataset.from_dict({"prompt": PROMPTS}),
         gold=toy.reward,
         proxy=None,
+        interrupted=lambda: False,
         arguments=QUIET
         | {
             "output_dir": str(tmp_path),

@@ -127,3 +127,21 @@ def test_a_stop_takes_effect_while_pairs_are_sampled(tmp_path):
     assert run.status == "stopped"
     assert len(messages) <= 2, "no further batch of pairs is sampled"
     assert run.weights()
+
+
+def test_a_stop_takes_effect_while_texts_are_sampled_to_choose_from(tmp_path, monkeypatch):
+    """The run would sample 20 batches of 128 texts."""
+    config = configured("rejection", steps=40, batch_size=64, reward_model="gold")
+    run, batches, reward = Run(tmp_path / "run", config), [], Films.reward
+
+    def stop(self, prompts, *args, **kwargs):
+        if len(prompts) == 128:
+            batches.append(1)
+            run.control.put(STOP)
+        return reward(self, prompts, *args, **kwargs)
+
+    monkeypatch.setattr(Films, "reward", stop)
+    run.execute()
+    assert len(batches) == 1, "no further batch of texts is sampled"
+    assert (run.status, run.events[-1]["status"]) == ("stopped", "stopped")
+    assert run.events[-1]["step"] <= 1 and run.weights()

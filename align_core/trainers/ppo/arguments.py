@@ -19,7 +19,7 @@ from align_core.models.loading import merge_adapter, name_of, positions
 from align_core.models.reference import InitialWeights, Reference
 from align_core.models.sampling import end_ids
 from align_core.models.value_model import PolicyWithValue
-from align_core.trainers.ppo.config import PPOConfig
+from align_core.trainers.ppo.config import RolloutConfig
 from align_core.trainers.ppo.prompts import (
     check_columns,
     check_lengths,
@@ -40,7 +40,7 @@ def policy_of(
     model: PreTrainedModel | PeftModel,
     ref_model: PreTrainedModel | None,
     peft_config: PeftConfig | None,
-    args: PPOConfig,
+    args: RolloutConfig,
 ) -> PreTrainedModel | PeftModel:
     """The policy to train: the model, with a new adapter if there is a `peft_config`.
 
@@ -84,7 +84,7 @@ def reference_of(
     policy: PreTrainedModel | PeftModel,
     ref_model: PreTrainedModel | None,
     has_new_adapter: bool,
-    args: PPOConfig,
+    args: RolloutConfig,
 ) -> Reference:
     """The reference: `ref_model`, or without one the policy as it is now.
 
@@ -125,7 +125,7 @@ def check_models(
 
 
 def ends_of(
-    policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, args: PPOConfig
+    policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, args: RolloutConfig
 ) -> list[int]:
     """Ids of the tokens that end a response."""
     return args.end_ids(end_ids(policy, tokenizer) if args.stops_at_ends else [])
@@ -137,7 +137,7 @@ def valid_padding(policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedToke
     return pad if pad < policy.get_input_embeddings().num_embeddings else 0
 
 
-def room_of(args: PPOConfig, *models: nn.Module | None) -> float:
+def room_of(args: RolloutConfig, *models: nn.Module | None) -> float:
     """The number of tokens that a prompt may have before a response.
 
     Raises:
@@ -155,7 +155,7 @@ def check_prompts(
     tokenizer: PreTrainedTokenizerBase,
     collator: Callable,
     room: float,
-    args: PPOConfig,
+    args: RolloutConfig,
 ) -> None:
     """Check the prompts of the first rows of a data set; for a stream, those of one rollout.
 

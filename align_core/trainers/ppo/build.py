@@ -15,8 +15,7 @@ from align_core.trainers.common import QUIET, WARMUP, Setup
 from align_core.trainers.ppo.config import PPOConfig
 from align_core.trainers.ppo.trainer import PPOTrainer
 
-# These override PPOConfig. The value clip is in nats, wide enough for rewards of a few nats.
-SETTINGS = {"num_ppo_epochs": PPO_EPOCHS, "cliprange_value": 5.0}
+VALUE_CLIP = 5.0  # nats, wide enough for rewards of a few nats
 
 
 def build(setup: Setup) -> PPOTrainer:
@@ -38,6 +37,7 @@ def build(setup: Setup) -> PPOTrainer:
         # A good value model needs no bias for low variance.
         lam=0.95 if value_model is None else 1.0,
         whiten_advantages=config.whiten_advantages,
+        cliprange_value=VALUE_CLIP,
         lora_r=config.lora_r,
         lora_layers=config.lora_layers,
         **rollout_settings(setup),
@@ -56,7 +56,7 @@ def rollout_settings(setup: Setup) -> dict[str, Any]:
     config = setup.config
     return {
         "kl_coef": config.beta,
-        **SETTINGS,
+        "num_ppo_epochs": PPO_EPOCHS,
         "num_mini_batches": ppo_minibatches(config.batch_size),
         "response_length": setup.task.max_new_tokens,
         "warmup_steps": config.steps // WARMUP,

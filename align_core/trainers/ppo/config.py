@@ -1,11 +1,15 @@
-"""The settings of PPO, named as in TRL's last PPO (1.12); names of older PPOs raise an error."""
+"""The settings of PPO, and of all methods on rollouts, named as in TRL's last PPO (1.12).
+
+Names of older PPOs raise an error.
+"""
 
 from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from transformers import TrainingArguments
 
@@ -41,8 +45,9 @@ def _setting(default: Any, meaning: str) -> Any:
 
 
 @dataclass
-class PPOConfig(TrainingArguments):
-    """`TrainingArguments` and PPO's own settings, each with a `help` text for argument parsers.
+class RolloutConfig(TrainingArguments):
+    """`TrainingArguments` and the settings of rollouts and of clipped steps on them, each with a
+    `help` text for argument parsers.
 
     A rollout has per_device_train_batch_size × gradient_accumulation_steps episodes on each
     process. Each of its `num_ppo_epochs` epochs is `num_mini_batches` optimiser steps. A run has
@@ -50,6 +55,8 @@ class PPOConfig(TrainingArguments):
     steps, in whole rollouts. `logging_steps`, `save_steps`, `eval_steps` and `warmup_steps` count
     rollouts, and strategies by epoch act at the end of the nearest rollout.
     """
+
+    elsewhere: ClassVar[Mapping[str, str]] = ELSEWHERE
 
     learning_rate: float = _setting(3e-6, "The highest learning rate of AdamW.")
     logging_steps: float = _setting(1, "Rollouts between two logs; below 1, a share of the run.")
@@ -102,14 +109,6 @@ class PPOConfig(TrainingArguments):
         "k1",
         "'k1' is log π − log π_ref; 'k3' is never negative, but cannot hold the policy.",
     )
-    gamma: float = _setting(1.0, "Discount of advantage estimation (arXiv 1506.02438).")
-    lam: float = _setting(0.95, "λ of advantage estimation (arXiv 1506.02438).")
-    whiten_rewards: bool = _setting(
-        False, "Scale rewards to variance 1; they are then no longer in nats."
-    )
-    whiten_advantages: bool = _setting(
-        True, "Shift and scale advantages to mean 0 and variance 1 (arXiv 2404.10719)."
-    )
     sync_ref_model: bool = _setting(
         False,
         "Move the reference towards the policy (the EMA of arXiv 2404.10719). The KL is to the "
@@ -120,8 +119,6 @@ class PPOConfig(TrainingArguments):
     )
     ref_model_sync_steps: int = _setting(1, "Rollouts between two movements of the reference.")
     cliprange: float = _setting(0.2, "Clip range of the ratio.")
-    cliprange_value: float = _setting(0.2, "Clip range of the value.")
-    vf_coef: float = _setting(0.1, "Weight of the value loss.")
     local_rollout_forward_batch_size: int | None = _setting(
         None, "Texts sampled and scored at a time; by default per_device_train_batch_size."
     )
@@ -138,10 +135,11 @@ class PPOConfig(TrainingArguments):
     ddp_find_unused_parameters: bool | None = _setting(False, "All are used in the loss.")
     sampling_batch_size: int | None = field(init=False, default=None)  # `counted_in_updates`
 
-    def __new__(cls, *_: Any, **settings: Any) -> PPOConfig:
-        """Raises TypeError for settings in ELSEWHERE, naming what replaces each."""
-        if foreign := [f"{name}: use {ELSEWHERE[name]}" for name in settings if name in ELSEWHERE]:
-            raise TypeError("PPOConfig has no setting " + "; no ".join(foreign))
+    def __new__(cls, *_: Any, **settings: Any) -> Self:
+        """Raises TypeError for settings in `elsewhere`, naming what replaces each."""
+        uses = cls.elsewhere
+        if foreign := [f"{name}: use {uses[name]}" for name in settings if name in uses]:
+            raise TypeError(f"{cls.__name__} has no setting " + "; no ".join(foreign))
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
@@ -243,7 +241,7 @@ class PPOConfig(TrainingArguments):
             return [*given] if isinstance(given, list | tuple) else [given]
         return of_model if self.stops_at_ends else []
 
-    def counted_in_updates(self, prompts: int | None) -> PPOConfig:
+    def counted_in_updates(self, prompts: int | None) -> Self:
         """A copy in Trainer's units: optimiser steps and micro-batches.
 
         A minibatch larger than `per_device_train_batch_size` is split into equal micro-batches,
@@ -290,3 +288,19 @@ class PPOConfig(TrainingArguments):
             return steps
         count = int(steps) if steps >= 1 else math.ceil(steps * rollouts)
         return count * self.updates_per_rollout
+
+
+@dataclass
+class PPOConfig(RolloutConfig):
+    """The settings of PPO: those of rollouts, and those of values and of advantages from them."""
+
+    gamma: float = _setting(1.0, "Discount of advantage estimation (arXiv 1506.02438).")
+    lam: float = _setting(0.95, "λ of advantage estimation (arXiv 1506.02438).")
+    whiten_rewards: bool = _setting(
+        False, "Scale rewards to variance 1; they are then no longer in nats."
+    )
+    whiten_advantages: bool = _setting(
+        True, "Shift and scale advantages to mean 0 and variance 1 (arXiv 2404.10719)."
+    )
+    cliprange_value: float = _setting(0.2, "Clip range of the value.")
+    vf_coef: float = _setting(0.1, "Weight of the value loss.")

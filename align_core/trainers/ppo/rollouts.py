@@ -18,7 +18,7 @@ from align_core.models.reference import InitialWeights, Reference, as_reference
 from align_core.models.sampling import Responses
 from align_core.models.value_model import PolicyWithValue
 from align_core.objectives import entropy, exact_kl, token_logprobs
-from align_core.trainers.ppo.config import PPOConfig
+from align_core.trainers.ppo.config import RolloutConfig
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Batch:
                 yield replace(self[micro_batch], weight=share * pieces * processes)
 
 
-def epochs(batch: Batch, args: PPOConfig, accelerator: Accelerator, seed: int) -> list[Batch]:
+def epochs(batch: Batch, args: RolloutConfig, accelerator: Accelerator, seed: int) -> list[Batch]:
     """This process's micro-batches of every minibatch of every epoch over a rollout."""
     generator = torch.Generator().manual_seed(seed)
     process, processes = accelerator.process_index, accelerator.num_processes

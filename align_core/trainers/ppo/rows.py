@@ -9,10 +9,10 @@ import torch
 from datasets import IterableDataset
 from torch.utils.data import DataLoader
 
-from align_core.trainers.ppo.config import PPOConfig
+from align_core.trainers.ppo.config import RolloutConfig
 
 
-def rollout_loader(rows: int | None, args: PPOConfig, processes: int) -> DataLoader:
+def rollout_loader(rows: int | None, args: RolloutConfig, processes: int) -> DataLoader:
     """Yields the row numbers of each rollout of a run, once for each of its micro-batches."""
     size = args.local_episodes * processes // args.texts_per_prompt
     batches = RolloutBatches(

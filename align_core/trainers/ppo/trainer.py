@@ -66,7 +66,7 @@ from align_core.trainers.ppo.arguments import (
     valid_padding,
 )
 from align_core.trainers.ppo.checkpoints import PPOCheckpoints
-from align_core.trainers.ppo.config import PPOConfig
+from align_core.trainers.ppo.config import RolloutConfig
 from align_core.trainers.ppo.generation import check_generator, respond, vllm_generator
 from align_core.trainers.ppo.loop import OwnLoop
 from align_core.trainers.ppo.losses import PPOLosses
@@ -106,6 +106,7 @@ class PPOTrainer(
     """PPO of a policy against a reward, with a value model or a value head on the policy's trunk.
 
     Args:
+        args: a `PPOConfig`; a subclass without values has settings of its own.
         processing_class: the tokenizer.
         model: the policy.
         ref_model: the reference; None for the policy as it is given.
@@ -127,7 +128,7 @@ class PPOTrainer(
 
     def __init__(
         self,
-        args: PPOConfig,
+        args: RolloutConfig,
         processing_class: PreTrainedTokenizerBase,
         model: PreTrainedModel | PeftModel,
         ref_model: PreTrainedModel | None,
