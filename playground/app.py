@@ -38,11 +38,11 @@ from playground.people.addresses import is_loopback
 from playground.people.bodies import Bodies
 from playground.people.client_address import ClientAddress
 from playground.people.connections import ConnectionLimits, guard
+from playground.people.malformed_calls import HANDLERS, CheckedCalls, pass_on_refusals
 from playground.people.other_sites import OtherSites
 from playground.people.own_tasks import PUBLIC, OwnTasks, TaskLimits
 from playground.people.run_queue import RunQueue
 from playground.people.threads import Threads
-from playground.people.unknown_functions import HANDLERS
 from playground.people.visitors import Visitors
 from playground.settings import Settings
 from playground.views import ask, compare, lab, learn, rate, train
@@ -76,7 +76,7 @@ CLOSED = tuple(
 _FIRST = ("core/layers", "core/visitor", "core/settings", "talk/present")
 
 
-class Page(gr.Blocks):
+class Page(CheckedCalls):
     """Gradio's page, with further routes."""
 
     voting: VotingService
@@ -108,6 +108,7 @@ class Page(gr.Blocks):
         pages = [f"/{path}" for path in text.languages().values()]
         rendered = Middleware(Rendered, paths=[*pages, "/config", "/config/"])
         page_states.keep_small()
+        pass_on_refusals()
         most_by_address = limits.connections  # those of a proxy are of many visitors
         if self.server.proxies == 0:
             most_by_address = limits.connections_by_address

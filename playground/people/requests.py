@@ -6,16 +6,24 @@ no attributes, so each handler is wrapped in a function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
+from align_core.config.errors import shown
 from playground.content.page_names import from_page
+from playground.people.json_requests import Refused
 from playground.people.threads import Threads
 from playground.people.visitors import Visitor, Visitors
 
 HandlersOf = Callable[[gr.Request], Any]  # returns a view's handlers for the request's visitor
+# The values that Gradio passes on unchecked, and that handlers use as they come; errors in other
+# settings are shown beside their fields.
+_TYPES: Mapping[str, tuple[Sequence[type], str]] = {
+    "method": ([str], "the name of a method"),
+    "pace": ([int, float], "a number of seconds"),
+}
 
 
 def with_visitor(visitors: Visitors, name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,12 +43,14 @@ def with_named_values(
 
     The handler itself takes a dict of values by the names of `controls`, and `visitor`; it returns
     the new values by name. The function returns None if no value changes. The handler gets a task's
-    full name, the page its name from `OwnTasks.shown`.
+    full name, the page its name from `OwnTasks.shown`. The function raises Refused for a value that
+    is not one of its control's `_TYPES`.
     """
     names = {component: name for name, component in controls.items()}
 
     def wrapped(request: gr.Request, inputs: dict[Any, Any]) -> dict[Any, Any] | None:
         values = {names[component]: value for component, value in inputs.items()}
+        _check_types(values)
         visitor = visitors.sender(request)
         if "task" in values:
             values["task"] = visitors.own.named(visitor, values["task"])
@@ -49,6 +59,13 @@ def with_named_values(
 
     wrapped.__name__ = name
     return wrapped
+
+
+def _check_types(values: Mapping[str, Any]) -> None:
+    for name, (types, expected) in _TYPES.items():
+        if name in values and type(values[name]) not in types:  # a boolean is no number
+            got = shown(values[name])
+            raise Refused(422, "malformed", f"{name}: expected {expected}, got {got}")
 
 
 def with_named_task(visitors: Visitors, function: Callable[[Any], Any]) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ from playground.settings import Settings
 @pytest.fixture(scope="module")
 def page():
     with Page() as page:
-        page.choice = gr.Dropdown(["a"])
+        page.choice = gr.Dropdown(["a"], elem_id="choice")
         page.load(lambda: gr.update(choices=["a", "b"]), None, page.choice, queue=False)
         page.load(lambda value: value, page.choice, page.choice, queue=False)
     page.server = Settings.read({})
@@ -51,7 +51,9 @@ def fire(page, session, event, *data):
 def test_a_new_choice_is_valid_on_the_page_that_got_it_and_only_there(page, caplog):
     assert fire(page, "ann", 0).status_code == 200
     assert fire(page, "ann", 1, "b").json()["data"] == ["b"]
-    assert fire(page, "bob", 1, "b").status_code == 500
+    refused = fire(page, "bob", 1, "b")
+    assert refused.status_code == 422
+    assert refused.json()["line"] == "choice: expected one of ['a'], got 'b'"
 
 
 def test_a_state_describes_no_component_but_what_an_event_replaced(page):

@@ -1,0 +1,97 @@
+"""Calls that Gradio cannot make: of an unknown function, or with values that a control cannot have.
+
+Gradio would answer 500 and log a traceback for each. Here they are refused, like other requests.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+import gradio as gr
+from gradio import utils
+from gradio.blocks import BlockFunction
+from gradio.route_utils import FnIndexInferError
+from gradio.state_holder import SessionState
+from starlette.requests import Request
+from starlette.responses import Response
+
+from align_core.config.errors import shown
+from playground.people.json_requests import Refused
+
+# Functions of Gradio in which a KeyError means an unknown index, or a form without a function.
+_LOOKUPS = ("get_fn", "get_item_or_file", "component_server")
+_error_payload = utils.error_payload
+
+
+class CheckedCalls(gr.Blocks):
+    """Blocks that call a function only with values that its controls can have."""
+
+    async def preprocess_data(
+        self,
+        block_fn: BlockFunction,
+        inputs: list[Any],
+        state: SessionState | None,
+        explicit_call: bool = False,
+    ) -> list[Any]:
+        """The arguments of a function, from the values of its controls.
+
+        Raises Refused if the browser alone has this function, if values are missing, or if a
+        control cannot have its value.
+        """
+        if block_fn.fn is None:
+            raise _unknown()
+        if len(inputs) < len(block_fn.inputs):
+            expected = f"expected {len(block_fn.inputs)} values, got {len(inputs)}"
+            raise Refused(422, "malformed", expected)
+        try:
+            return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        except Exception:  # each component raises its own kinds
+            blocks = [state[b._id] if state and b._id in state else b for b in block_fn.inputs]
+            raise Refused(422, "malformed", _problem(blocks, inputs)) from None
+
+
+def _problem(blocks: list[Any], values: list[Any]) -> str:
+    """One line about the first of the values that its control cannot have."""
+    for block, value in zip(blocks, values, strict=False):
+        several = isinstance(block, gr.CheckboxGroup)
+        if not hasattr(block, "choices") or (value is None and not several):
+            continue
+        choices = [choice for _, choice in block.choices]
+        chosen = value if several and isinstance(value, list) else [value]
+        if any(one not in choices for one in chosen):
+            expected = f"{'a list of some' if several else 'one'} of {choices}"
+            return f"{block.elem_id}: expected {expected}, got {shown(value)}"
+    return "expected values that the page's controls can have, got a file or another kind of value"
+
+
+def _unknown() -> Refused:
+    return Refused(404, "unknown", "this page has no such function")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return error.response()
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    if (
+        isinstance(error, KeyError)
+        and traceback.extract_tb(error.__traceback__)[-1].name not in _LOOKUPS
+    ):
+        raise error
+    return _unknown().response()
+
+
+HANDLERS = {FnIndexInferError: _not_found, KeyError: _not_found, Refused: _refused}
+
+
+def _payload(error: BaseException | None, show_error: bool) -> dict[str, Any]:
+    if isinstance(error, Refused):
+        raise error
+    return _error_payload(error, show_error)
+
+
+def pass_on_refusals() -> None:
+    """Let Gradio leave a call that raised Refused to the HANDLERS, in place of an answer of 500."""
+    utils.error_payload = _payload
