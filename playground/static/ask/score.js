@@ -12,11 +12,12 @@ const MANY = 1000;
 export function mount({ element, props, server }) {
   const { words } = props;
   const { find, put } = within(element);
-  const { form, chosenTask, reference, firstPrompt, listRuns, offerOne, runOption, send, clearAnswers, whenOpened } =
+  const { form, chosenTask, reference, firstPrompt, listRuns, offerOne, runOption, send, cancel, clearAnswers, whenOpened } =
     questionForm({ element, props, server });
   const { addRewards, writeTokens } = shadedText(props.shading);
   let runs = [];
   let texts = [];
+  let opened = 0;
 
   async function offerModels() {
     const listed = await listRuns();
@@ -75,13 +76,17 @@ export function mount({ element, props, server }) {
     return fill(logRatio > 0 ? words.likelier : words.unlikelier, { times: shown });
   }
 
+  // Asks about the example of the task, unless another task was chosen meanwhile.
   async function openTask() {
+    const turn = ++opened;
+    cancel();
     const example = words.examples[chosenTask()];
     form.elements.prompt.value = firstPrompt(example.prompt);
     form.elements.own.value = "";
     texts = example.answers;
     delete find(".answers").dataset.full;
     await offerModels();
+    if (turn !== opened) return;
     if (texts.length) return ask();
     make("p", "summary", clearAnswers(), example.explanation);
   }

@@ -11,6 +11,7 @@ export function mount({ element, props, watch, events }) {
   const { find, put } = within(element);
   const link = find("input");
   let linked = null; // [url, a function for its address], called once the settings are known
+  let saying = null; // until what the button says of the last press is taken back
 
   // This page's address, without the query's language, because the path has it.
   function address() {
@@ -52,7 +53,8 @@ export function mount({ element, props, watch, events }) {
     link.hidden = copied;
     if (!copied) link.select();
     put(".copy", copied ? words.link.copied : words.link.shown);
-    setTimeout(() => put(".copy", words.link.copy), 2000);
+    clearTimeout(saying);
+    saying = setTimeout(() => put(".copy", words.link.copy), 2000);
   }
 
   document.documentElement.lang = words.language.tag;

@@ -2,6 +2,7 @@
 // and its tally. Simulated raters, who err as people do, can vote instead of an audience.
 import { make, within } from "../core/dom.js";
 import { fill, percent } from "../core/format.js";
+import { latestOnly } from "../core/latest_only.js";
 import { drawVotes } from "./vote_training.js";
 
 const TALLY_MS = 1000;
@@ -11,11 +12,18 @@ export function votingRoom({ element, props }, session, counted) {
   const { words } = props;
   const { find, put } = within(element);
   let timer = null;
+  let answered = Promise.resolve(); // the last request to the room
 
-  // Asks the server for the state of the room, or to change it.
-  async function act(action, more = {}) {
+  // Asks the server for the state of the room, or to change it: one request after the other, as an
+  // older state must not be drawn over a newer one.
+  function act(action, more = {}) {
     const ballot = session.ballot();
-    const room = await session.request("room", { action, ...more });
+    const next = () => ask(ballot, action, more);
+    return (answered = answered.then(next, next));
+  }
+
+  async function ask(ballot, action, more) {
+    const room = ballot === session.ballot() && (await session.request("room", { action, ...more }));
     if (!room || ballot !== session.ballot()) return;
     if (action !== "look") session.showErrors([]);
     draw(room);
@@ -52,7 +60,7 @@ export function votingRoom({ element, props }, session, counted) {
 
   const drawShare = () => put(".share output", `${find(".share input").value}%`);
 
-  async function count() {
+  const count = latestOnly(async () => {
     clearTimeout(timer);
     const ballot = session.ballot();
     if (element.offsetParent && !document.hidden && ballot?.rater().token) {
@@ -60,7 +68,7 @@ export function votingRoom({ element, props }, session, counted) {
       if (ballot === session.ballot() && tally?.status === 200) drawTally(tally);
     }
     if (element.isConnected) timer = setTimeout(count, TALLY_MS);
-  }
+  });
 
   function drawTally(tally) {
     const { enough = Infinity } = props.enough[session.task()] ?? {};

@@ -1,6 +1,7 @@
 // Rate: training on the votes, and the results of these runs.
 import { make, option, within } from "../core/dom.js";
 import { fill, number, percent, signed } from "../core/format.js";
+import { latestOnly } from "../core/latest_only.js";
 import { shadedText } from "../core/shaded_text.js";
 
 const REPORT_MS = 3000;
@@ -40,7 +41,7 @@ export function voteTraining({ element, props, events }, session) {
     scrollTo(0, 0);
   }
 
-  async function report() {
+  const report = latestOnly(async () => {
     clearTimeout(timer);
     const ballot = session.ballot();
     if (ballot?.rater().token && element.offsetParent) {
@@ -48,7 +49,7 @@ export function voteTraining({ element, props, events }, session) {
       if (ballot === session.ballot() && answer) drawReport(answer);
     }
     if (element.isConnected) timer = setTimeout(report, REPORT_MS);
-  }
+  });
 
   function drawReport({ runs = [], gold_agreement, against = [] }) {
     const host = find(".report");
