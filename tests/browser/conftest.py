@@ -14,6 +14,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from functools import partial
@@ -22,7 +23,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from gradio import networking
+from gradio import http_server, networking
 from playwright.sync_api import expect
 
 from align_core.config.messages import plain
@@ -32,6 +33,7 @@ from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120_000  # milliseconds; the page shares two cores with other tests
+SECONDS = PATIENCE / 1000
 VIEWPORT = {"width": 1280, "height": 720}
 expect.set_options(timeout=PATIENCE)
 
@@ -42,12 +44,26 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
 
 
+@contextlib.contextmanager
+def reserved_port():
+    """A free port, which no other process gets: only a server that asks for this one can have it."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers set it, too
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def is_free(port):
+    """Whether no server listens on the port."""
+    with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        return True
+
+
 @pytest.fixture(scope="session")
 def port():
     """The port of every page on the scripted worker; successive pages have the same address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    with reserved_port() as port:
+        yield port
 
 
 def below(known=frozenset()):
@@ -72,7 +88,7 @@ def ends():
     """After a test, all processes that it started have ended."""
     known = frozenset(below())
     yield
-    _, alive = psutil.wait_procs(below(known), timeout=30)
+    _, alive = psutil.wait_procs(below(known), timeout=SECONDS)
     assert not alive, "the test left processes that run"
 
 
@@ -129,6 +145,24 @@ def visit(chromium, profile):
     assert not broken, "scripts of the page failed"
 
 
+# Records all that an element says, as it may say something for a moment only.
+LISTEN = """selector => {
+  const one = document.querySelector(selector);
+  const listener = new MutationObserver(() => window.said.push(one.textContent));
+  window.said = [];
+  listener.observe(one, { childList: true, characterData: true, subtree: true });
+}"""
+
+
+def listen(page, selector):
+    """From now on, `wait_until_said` knows what this element has said."""
+    page.evaluate(LISTEN, selector)
+
+
+def wait_until_said(page, words):
+    page.wait_for_function("words => window.said.includes(words)", arg=words)
+
+
 @pytest.fixture
 def languages():
     """The page's languages and their paths; each takes a third of a second to lay out."""
@@ -147,7 +181,8 @@ def serve(visit, port, languages, monkeypatch):
 
     monkeypatch.setattr(app, "InferenceClient", new_helper)
     monkeypatch.setattr(text, "languages", lambda: languages)
-    # A server has three seconds to answer, which a busy machine may need.
+    # Gradio gives a server five seconds to start, and three to answer: a busy machine needs more.
+    monkeypatch.setattr(http_server.Server, "run_in_thread", run_in_thread)
     monkeypatch.setattr(networking, "url_ok", lambda url: True)
 
     def launch(client):
@@ -161,9 +196,16 @@ def serve(visit, port, languages, monkeypatch):
     visit.leave()
     for page in pages:
         page.close()
+    until(partial(is_free, port))
     for helper in helpers:
         helper._started = refused  # or a question that waits starts another process
         until(partial(has_ended, helper))
+
+
+def run_in_thread(server):
+    server.thread = threading.Thread(target=server.run, daemon=True)
+    server.thread.start()
+    until(lambda: server.started)
 
 
 def refused():
@@ -196,26 +238,26 @@ def arguments():
 @pytest.fixture
 def real_app(tmp_path, visit, environment, arguments):
     """The whole playground for a visitor: app.py, the embedded models and the real worker."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     runs = tmp_path / "runs"
-    settings = {"GRADIO_SERVER_PORT": str(port), "PLAYGROUND_RUNS": str(runs)}
-    process = subprocess.Popen(
-        [sys.executable, "app.py", *arguments], cwd=ROOT, env=os.environ | environment | settings
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(address, process)
-        yield address, runs
-    finally:
-        visit.leave()
-        process.terminate()
-        process.wait(30)
+    with reserved_port() as port:
+        settings = {"GRADIO_SERVER_PORT": str(port), "PLAYGROUND_RUNS": str(runs)}
+        process = subprocess.Popen(
+            [sys.executable, "app.py", *arguments],
+            cwd=ROOT,
+            env=os.environ | environment | settings,
+        )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            wait_for(address, process)
+            yield address, runs
+        finally:
+            visit.leave()
+            process.terminate()
+            process.wait(SECONDS)
 
 
-def wait_for(address, process, seconds=PATIENCE / 1000):
-    deadline = time.monotonic() + seconds
+def wait_for(address, process):
+    deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
             return urllib.request.urlopen(address, timeout=5)

@@ -28,6 +28,14 @@ def chip(page, name):
     return page.locator("#presets button", has_text=WORDS["cards"][name]["name"])
 
 
+# Records the steps at which the bar of progress was drawn.
+WATCH = """() => {
+  window.drawn = [];
+  const drawn = new MutationObserver(() => window.drawn.push(window.playground.run.step));
+  drawn.observe(document.querySelector("#live .bar > div"), { attributes: true });
+}"""
+
+
 def end(page):
     page.wait_for_function("window.playground.run?.status.name === 'finished'")
 
@@ -35,33 +43,37 @@ def end(page):
 def the_page_opens_on_a_recorded_run_that_is_marked(page, client):
     page.wait_for_selector("#train[data-run=recorded]")
     expect(page.locator("#live .state")).to_have_text(WORDS["state"])
-    assert MACHINE in page.inner_text("#presets .origin")
-    origin = page.locator("#presets .origin").bounding_box()
-    assert origin["height"] < 1.5 * 24, "in one line"
-    assert page.is_visible("#run") and not page.is_visible("#stop")
+    expect(page.locator("#presets .origin")).to_contain_text(MACHINE)
+    page.wait_for_function(  # in one line, once the fonts are there
+        "document.querySelector('#presets .origin').getBoundingClientRect().height < 1.5 * 24"
+    )
+    expect(page.locator("#run")).to_be_visible()
+    expect(page.locator("#stop")).to_be_hidden()
     end(page)
     assert page.evaluate("window.playground.run.series['eval/kl'].y") == [0, 0.5, 1]
     expect(page.locator("#readings .summary")).to_have_text(WORDS["cards"]["healthy-ppo"]["shows"])
-    assert page.inner_text("#live .state") == WORDS["state"]
+    expect(page.locator("#live .state")).to_have_text(WORDS["state"])
     assert client.runs() == []
 
 
 def a_preset_plays_from_its_beginning_and_fills_the_settings(page):
     for _ in range(2):  # a second click replays it
+        page.evaluate(WATCH)
         chip(page, "noisy-raters").click()
+        page.wait_for_function("window.drawn.some((step) => step < 2)")
         page.wait_for_function("window.playground.run.name === 'recorded/noisy-raters'")
-        page.wait_for_function("window.playground.run.step < 2")
         end(page)
-    assert chip(page, "noisy-raters").get_attribute("aria-pressed") == "true"
-    assert chip(page, "healthy-ppo").get_attribute("aria-pressed") == "false"
+    expect(chip(page, "noisy-raters")).to_have_attribute("aria-pressed", "true")
+    expect(chip(page, "healthy-ppo")).to_have_attribute("aria-pressed", "false")
     for field in ("label_noise", "steps"):
         expected = str(SETTINGS["noisy-raters"][field])
-        assert page.input_value(f"#field-{field} input") == expected
+        expect(page.locator(f"#field-{field} input")).to_have_value(expected)
 
 
 def run_live(page):
     """Choose a preset, wait for its recording and its settings, press Run."""
     chip(page, "noisy-raters").click()
+    page.evaluate("window.settings.complete()")
     page.wait_for_function("window.playground.run?.name === 'recorded/noisy-raters'")
     steps = str(SETTINGS["noisy-raters"]["steps"])
     expect(page.locator("#field-steps input")).to_have_value(steps)
@@ -76,31 +88,31 @@ def run_replaces_the_recording_by_a_live_run_of_its_settings(page, client):
     page.wait_for_selector("#train[data-run=running]")
     config = resolve(**SETTINGS["noisy-raters"]).model_dump()
     assert client.config(client.current()) == config
-    assert page.is_visible("#stop")
-    assert page.inner_text("#presets .origin") == ""
+    expect(page.locator("#stop")).to_be_visible()
+    expect(page.locator("#presets .origin")).to_have_text("")
     expect(page.locator("#readings .summary")).to_have_text(WORDS["cards"]["noisy-raters"]["watch"])
-    assert chip(page, "healthy-ppo").is_disabled()
+    expect(chip(page, "healthy-ppo")).to_be_disabled()
     page.click("#stop")
     page.wait_for_selector("#train[data-run=stopped]")
-    assert chip(page, "healthy-ppo").is_enabled()
-    said = page.inner_text("#readings")
-    assert WORDS["cards"]["noisy-raters"]["shows"] not in said, "the run was cut off"
+    expect(chip(page, "healthy-ppo")).to_be_enabled()
+    # Not what it would show at its end: the run was cut off.
+    expect(page.locator("#readings .summary")).to_have_text(WORDS["cards"]["noisy-raters"]["watch"])
 
 
 def a_changed_run_is_no_preset_any_more(page):
     run_live(page)
-    page.wait_for_selector("#presets [aria-pressed=true]")
+    expect(chip(page, "noisy-raters")).to_have_attribute("aria-pressed", "true")
     page.evaluate(MOVE, 0.1)
     page.dispatch_event("#field-beta [type=range]", "change")
     page.wait_for_function("window.playground.run.changes.length === 1")
-    assert page.locator("#presets [aria-pressed=true]").count() == 0
+    expect(page.locator("#presets [aria-pressed=true]")).to_have_count(0)
     watch = WORDS["cards"]["noisy-raters"]["watch"]
     expect(page.locator("#readings .summary")).not_to_have_text(watch)
 
 
 def a_card_describes_its_preset_on_hover_and_focus(page):
     card = page.locator("#preset-noisy-raters")
-    assert not card.is_visible()
+    expect(card).to_be_hidden()
     chip(page, "noisy-raters").hover()
     card.wait_for(state="visible")
     assert card.locator("dt").all_text_contents() == [WORDS[p] for p in ("aim", "watch", "shows")]
@@ -113,8 +125,8 @@ def a_card_describes_its_preset_on_hover_and_focus(page):
 
 def a_link_can_hide_the_presets_and_names_the_recording(page):
     page.wait_for_selector("#presets li", state="attached")
-    assert not page.is_visible("#presets nav")
-    assert MACHINE in page.inner_text("#presets .origin")
+    expect(page.locator("#presets nav")).to_be_hidden()
+    expect(page.locator("#presets .origin")).to_contain_text(MACHINE)
 
 
 def test_presets(visit, address, client):
