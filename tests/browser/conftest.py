@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items):
 
 @contextlib.contextmanager
 def reserved_port():
-    """A free port, which no other process gets: only a server that asks for this one can have it."""
+    """A free port that is given to no other process; only a server that asks for it gets it."""
     with socket.socket() as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers set it, too
         held.bind(("127.0.0.1", 0))
@@ -147,10 +147,10 @@ def visit(chromium, profile):
 
 # Records all that an element says, as it may say something for a moment only.
 LISTEN = """selector => {
-  const one = document.querySelector(selector);
-  const listener = new MutationObserver(() => window.said.push(one.textContent));
+  const said = () => document.querySelector(selector)?.textContent;
+  const listener = new MutationObserver(() => window.said.push(said()));
   window.said = [];
-  listener.observe(one, { childList: true, characterData: true, subtree: true });
+  listener.observe(document.body, { childList: true, characterData: true, subtree: true });
 }"""
 
 

@@ -31,8 +31,8 @@ def chip(page, name):
 # Records the steps at which the bar of progress was drawn.
 WATCH = """() => {
   window.drawn = [];
-  const drawn = new MutationObserver(() => window.drawn.push(window.playground.run.step));
-  drawn.observe(document.querySelector("#live .bar > div"), { attributes: true });
+  const drawn = new MutationObserver(() => window.drawn.push(window.playground.run?.step));
+  drawn.observe(document.querySelector("#live"), { attributes: true, subtree: true });
 }"""
 
 

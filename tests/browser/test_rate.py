@@ -13,6 +13,7 @@ from playground import app, text
 from playground.views.rate import ENOUGH
 from playground.voting.pairs import Pairs
 from playground.voting.vote_training import vote_counts
+from tests.browser.conftest import PATIENCE
 from tests.browser.test_page import LONG
 from tests.waiting import until
 
@@ -58,6 +59,7 @@ def phone_in_the_room(rate, chromium, address):
     rate.wait_for_selector("#rate .hall:not([hidden])")
     with contextlib.closing(chromium.new_context(**PHONE)) as context:
         phone = context.new_page()
+        phone.set_default_timeout(PATIENCE)
         broken = []
         phone.on("pageerror", lambda error: broken.append(str(error)))
         phone.goto(f"{address}vote")
@@ -99,13 +101,12 @@ def choose(page, act, prompt):
 def on_a_narrow_screen_nothing_leaves_its_card(rate):
     usual = rate.viewport_size
     rate.set_viewport_size(PHONE["viewport"])
-    assert rate.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert not rate.evaluate(
+    rate.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+    rate.wait_for_function(
         """[...document.querySelectorAll('#rate .card *')]
         .filter((one) => one.offsetParent && !one.closest('[hidden]'))
-        .filter((one) => one.getBoundingClientRect().right
-            > one.closest('.card').getBoundingClientRect().right - 10)
-        .map((one) => `${one.tagName} ${one.className}`)"""
+        .every((one) => one.getBoundingClientRect().right
+            <= one.closest('.card').getBoundingClientRect().right - 10)"""
     )
     rate.set_viewport_size(usual)
 
@@ -152,24 +153,27 @@ def a_deleted_session_makes_room_for_a_fresh_one(rate, sessions):
     rate.click("#rate .room .delete")
     wait_for_text(rate, "#rate .counts .votes strong", "0")
     (fresh,) = sessions.names()
-    assert fresh not in before and rate.is_visible("#rate .pair")
+    assert fresh not in before
+    expect(rate.locator("#rate .pair")).to_be_visible()
 
 
 def a_room_without_a_code_shows_its_counts_side_by_side(rate):
-    assert not rate.is_visible("#rate .invitation img"), "no phone can reach this page"
-    hall = rate.locator("#rate .hall").bounding_box()
-    boxes = [label.bounding_box() for label in rate.locator("#rate .counts p").all()]
-    assert len(boxes) == 3
+    expect(rate.locator("#rate .invitation img")).to_be_hidden()  # no phone can reach this page
+    expect(rate.locator("#rate .counts p")).to_have_count(3)
+    hall, *boxes = rate.evaluate(
+        """[...document.querySelectorAll('#rate .hall, #rate .counts p')]
+        .map((one) => one.getBoundingClientRect().toJSON())"""
+    )
     for left, right in zip(boxes, boxes[1:], strict=False):
-        assert left["x"] + left["width"] <= right["x"]
-    assert boxes[-1]["x"] + boxes[-1]["width"] <= hall["x"] + hall["width"]
+        assert left["right"] <= right["left"]
+    assert boxes[-1]["right"] <= hall["right"]
     assert min(box["width"] for box in boxes) > 100
 
 
 def a_phone_votes_by_thumb_and_the_presenter_sees_it(phone, rate):
     a_room_without_a_code_shows_its_counts_side_by_side(rate)
-    assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert phone.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    phone.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+    phone.wait_for_function("document.documentElement.scrollHeight <= innerHeight")
     for button in phone.locator("main button").all():
         box = button.bounding_box()
         assert min(box["width"], box["height"]) >= 44  # pixels, for a thumb
@@ -185,6 +189,7 @@ def a_phone_votes_by_thumb_and_the_presenter_sees_it(phone, rate):
     # No phone can reach 127.0.0.1: the page says so, and how to change that.
     assert "GRADIO_SERVER_NAME=0.0.0.0" in rate.text_content("#rate .invitation")
     rate.click("#rate .room .close")
+    rate.wait_for_selector("#rate .room .open")
     phone.wait_for_timeout(400)
     phone.tap("[data-choice=left]")
     wait_for_text(phone, "#message", WORDS["ballot"]["closed"])
@@ -194,7 +199,7 @@ def a_phone_votes_by_thumb_and_the_presenter_sees_it(phone, rate):
 
     phone.click("header a")
     wait_for_text(phone, "h1", CHINESE["title"])
-    assert phone.get_attribute("html", "lang") == "zh-CN"
+    expect(phone.locator("html")).to_have_attribute("lang", "zh-CN")
     wait_for_text(phone, "#rated", "3")
 
 
@@ -207,13 +212,14 @@ def it_has_the_settings_of_the_run_and_explains_run(rate, config):
     expect(rate.locator("#field-method input:checked")).to_have_value("dpo")
     votes = len(Path(config["preferences"]).read_text().splitlines())
     learnt = words["learnt"].format(votes=votes, origin=words["origins"]["alone"])
-    assert rate.text_content("#trained_on .learnt") == learnt
+    expect(rate.locator("#trained_on .learnt")).to_have_text(learnt)
 
 
 def the_report_shows_its_texts_before_and_after(rate, events):
     wait_for_text(rate, "#rate .report", "DPO")
-    assert rate.locator("#rate .report .run .texts p").count() == 8  # four texts, before and after
-    assert rate.locator("#rate .report .run .said .chip.gold").count() == 8
+    # Four texts, before and after, in a report that was there already while the run was running.
+    expect(rate.locator("#rate .report .run .texts p")).to_have_count(8)
+    expect(rate.locator("#rate .report .run .said .chip.gold")).to_have_count(8)
     first = [event for event in events if event["kind"] == "samples"][-1]["samples"][0]
     chips = rate.locator("#rate .report .run .said .chip strong").all_text_contents()[:2]
     golds = [first[side]["gold_reward"] for side in ("reference", "policy")]
@@ -256,7 +262,8 @@ def a_run_on_votes_waits_behind_anothers(rate, client):
     before = client.runs()
     rate.click("#rate .train button")
     rate.wait_for_function("window.playground?.standing?.place === 1")
-    assert rate.is_visible("#visit .line") and rate.is_visible("#leave")
+    expect(rate.locator("#visit .line")).to_be_visible()  # in Train, which is shown now
+    expect(rate.locator("#leave")).to_be_visible()
     assert client.runs() == before
     rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
     rate.click("#rate .train button")

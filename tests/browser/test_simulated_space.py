@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import tempfile
 from pathlib import Path
 
@@ -15,8 +14,17 @@ from playwright.sync_api import expect
 
 from playground import space, text
 from tests.browser import simulated_space
-from tests.browser.conftest import PATIENCE, VIEWPORT, wait_for
+from tests.browser.conftest import (
+    PATIENCE,
+    SECONDS,
+    VIEWPORT,
+    listen,
+    reserved_port,
+    wait_for,
+    wait_until_said,
+)
 from tests.browser.simulated_space import HUB, SIGNATURE, SPACE
+from tests.browser.test_page import LONG
 
 ENGLISH, CHINESE = text.load("en"), text.load("zh")
 KEY = "correct horse battery"
@@ -37,24 +45,23 @@ def proxy(folder):
     """The Hub's proxy, with the exported page behind it."""
     space.export("zerogpu", folder / "tree")
     (folder / "stand_in").mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     settings = {
         "PLAYGROUND_PRESENTER_KEY": KEY,
         "PLAYGROUND_TIME_LIMIT": f"{TIME_LIMIT}",
-        "PLAYGROUND_MOST_EVALUATIONS": "1000",  # of a run that does not end during a test
+        "PLAYGROUND_MOST_STEPS": f"{LONG}",  # of a run that does not end during a test
+        "PLAYGROUND_MOST_EVALUATIONS": f"{LONG}",
     }
-    process = simulated_space.start(folder / "tree", folder / "stand_in", port, **settings)
-    proxy = simulated_space.Proxy(folder, port)
-    proxy.pid = process.pid
-    try:
-        wait_for(f"http://127.0.0.1:{port}/health", process, 120)
-        yield proxy
-    finally:
-        proxy.close()
-        process.terminate()
-        process.wait(30)
+    with reserved_port() as port:
+        process = simulated_space.start(folder / "tree", folder / "stand_in", port, **settings)
+        proxy = simulated_space.Proxy(folder, port)
+        proxy.pid = process.pid
+        try:
+            wait_for(f"http://127.0.0.1:{port}/health", process)
+            yield proxy
+        finally:
+            proxy.close()
+            process.terminate()
+            process.wait(SECONDS)
 
 
 def test_the_space_runs_as_user_1000(request):
@@ -93,7 +100,7 @@ def visit(page, query=""):
 
 def run(frame):
     frame.evaluate("window.settings.complete()")
-    frame.fill("#field-steps input[type=number]", "2000")
+    frame.fill("#field-steps input[type=number]", f"{LONG}")
     frame.click("#run")
     frame.wait_for_selector("#train[data-run=running]")
 
@@ -104,6 +111,10 @@ def newest_run(folder):
     return json.loads(max(paths, key=lambda path: path.stat().st_mtime_ns).read_text())
 
 
+def speaks(frame, tag):
+    expect(frame.locator("html")).to_have_attribute("lang", tag)
+
+
 def cannot_stop(frame, words):
     """Expects another visitor's live run, which the page's Stop does not stop."""
     frame.click("#visit .watch")
@@ -111,7 +122,7 @@ def cannot_stop(frame, words):
     frame.evaluate("document.querySelector('#stop').click()")  # hidden, but present
     step = frame.evaluate("window.playground.run.step")
     frame.wait_for_function(f"window.playground.run.step > {step} + 20")
-    return not frame.is_visible("#stop")
+    expect(frame.locator("#stop")).to_be_hidden()
 
 
 def stop(frame):
@@ -123,29 +134,31 @@ def test_without_third_party_cookies(browser, proxy, folder):
     hub = browser(all_cookies_blocked=False)
     page = hub.pages[0]
     frame = visit(page, "?lang=zh")
-    assert frame.get_attribute("html", "lang") == "zh-CN"
+    speaks(frame, "zh-CN")
     assert frame.url == f"{SPACE}/zh?__theme=light&__sign={SIGNATURE}"
-    assert CHINESE["visitors"]["terms"]["restart"] in frame.inner_text("#visit .terms")
+    restart = CHINESE["visitors"]["terms"]["restart"]
+    expect(frame.locator("#visit .terms")).to_contain_text(restart)
     (cookie,) = (one for one in hub.cookies() if one["name"] == "playground_visitor")
     assert cookie["partitionKey"] == HUB
     run(frame)
     stranger = visit(hub.browser.new_context(**FRAMED).new_page())
-    assert stranger.get_attribute("html", "lang") == "en-GB"
-    assert cannot_stop(stranger, ENGLISH)
+    speaks(stranger, "en-GB")
+    cannot_stop(stranger, ENGLISH)
     stranger.page.context.close()
 
     frame = visit(page, "?present")
     assert frame.get_attribute("html", "data-present") == ""
-    assert frame.get_attribute("html", "lang") == "zh-CN", "the browser remembers it"
+    speaks(frame, "zh-CN")  # the browser remembers it
     stop(frame)
+    listen(frame, "#masthead .copy")
     frame.click("#masthead .copy")
-    expect(frame.locator("#masthead .copy")).to_have_text(CHINESE["link"]["copied"])
+    wait_until_said(frame, CHINESE["link"]["copied"])
     link = frame.input_value("#masthead input")
     assert link.startswith(f"{SPACE}/zh?present=&task=reviews&")
     assert "__sign" not in link and "__theme" not in link and SIGNATURE in frame.url
     frame.evaluate("document.execCommand = () => false")
     frame.click("#masthead .copy")
-    expect(frame.locator("#masthead .copy")).to_have_text(CHINESE["link"]["shown"])
+    wait_until_said(frame, CHINESE["link"]["shown"])
     assert frame.evaluate("getSelection().toString()") == link
 
     frame.click("#visit .sign_in summary")
@@ -158,8 +171,9 @@ def test_without_third_party_cookies(browser, proxy, folder):
     frame.wait_for_selector("#rate .hall:not([hidden])")
     expect(frame.locator("#rate .invitation .link")).to_have_text(f"{SPACE}/vote")
     code = segno.make(f"{SPACE}/vote", error="m").svg_data_uri(border=2)
-    assert frame.get_attribute("#rate .invitation img", "src") == code
+    expect(frame.locator("#rate .invitation img")).to_have_attribute("src", code)
     phone = hub.browser.new_context(**FRAMED | PHONE).new_page()
+    phone.set_default_timeout(PATIENCE)
     phone.goto(f"{SPACE}/vote")
     phone.wait_for_selector("main:not([hidden])")
     phone.wait_for_timeout(400)  # a tap that lands at once was meant for the pair before
@@ -180,12 +194,13 @@ def test_with_all_cookies_blocked_behind_two_proxies(browser, proxy, folder):
     frame = visit(hub.pages[0])
     assert frame.evaluate("document.cookie") == ""
     limit = ENGLISH["visitors"]["terms"]["limit"].format(seconds=TIME_LIMIT)
-    assert limit in frame.inner_text("#visit .terms")
+    expect(frame.locator("#visit .terms")).to_contain_text(limit)
     run(frame)
     assert newest_run(folder)["time_limit"] == TIME_LIMIT
     stranger = visit(hub.new_page())
-    assert cannot_stop(stranger, ENGLISH)
-    frame.evaluate("location.reload()")
+    cannot_stop(stranger, ENGLISH)
+    with frame.expect_navigation():
+        frame.evaluate("location.reload()")
     frame.wait_for_selector("#charts .js-plotly-plot")
     frame.wait_for_selector("#train[data-run=running][data-steers=true]")
     stop(frame)

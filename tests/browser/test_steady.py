@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
+from playwright.sync_api import expect
 
 from playground import text
 from playground.content.summaries import Summaries
@@ -45,14 +46,21 @@ def sayings(monkeypatch):
     return {state[0] for state in states}
 
 
+def is_laid_out(page):
+    """Waits for what stands above the sentences, and for the fonts."""
+    page.wait_for_selector("body[data-settled]")
+    expect(page.locator("#masthead h1")).not_to_be_empty()
+    page.evaluate("document.fonts.ready.then(() => true)")
+
+
 def test_no_sentence_moves_the_pictures(visit, address, sayings):
     page = visit(f"{address}?method=dpo&steps={LONG}")
     page.click("#run")
-    page.wait_for_function("window.playground.run?.summary?.sentences.length > 0")
     for path, screens in PAGES.items():
         if path:
             page.goto(address + path)
-            page.wait_for_function("window.playground?.run?.summary?.sentences.length > 0")
+        page.wait_for_function("window.playground?.run?.summary?.sentences.length > 0")
+        is_laid_out(page)
         for screen in screens:
             page.set_viewport_size(screen)
             page.evaluate(WATCH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import cache
 
 import pytest
@@ -10,14 +11,18 @@ from playwright.sync_api import expect
 
 from playground import text
 from playground.content import story
+from tests.browser.conftest import listen, wait_until_said
 
 WORDS = text.load("en")["story"]
 NAMES = list(WORDS["scenes"])
 SCREENS = ((1280, 720), (390, 844))
-# Presses Next; returns the scene that the next frame shows.
+# Presses Next; returns the scene that the next frame shows, and how much of a trail.
 DRAWN = """() => new Promise((shown) => {
   document.querySelector(".story .onward").click();
-  requestAnimationFrame(() => shown(document.querySelector(".story").dataset.scene));
+  requestAnimationFrame(() => shown([
+    document.querySelector(".story").dataset.scene,
+    document.querySelector(".story .plot")?.data?.[1]?.x.length,
+  ]));
 })"""
 # What sticks out of the window, of the dialog, or of its card.
 OUTSIDE = """() => {
@@ -58,11 +63,16 @@ def shown(page, selector):
     return page.locator(f".story {selector}").all_inner_texts()
 
 
+def has_address(page, end):
+    expect(page).to_have_url(re.compile(re.escape(end) + "$"))
+
+
 def nothing_of_it_is_loaded_before_it_is_opened(page):
     assert not page.evaluate(LOADED)
     page.click("#masthead .tell")
     page.wait_for_selector(".story[data-scene='1']")
-    assert page.evaluate(LOADED) and page.url.endswith("?story=1")
+    assert page.evaluate(LOADED)
+    has_address(page, "?story=1")
 
 
 @cache
@@ -79,14 +89,17 @@ def busy(page):
 
 
 def go_to(page, name):
-    """Press Next; the next frame shows the scene, for less than a second of the browser's work."""
+    """Press Next; the next frame shows the scene, for less than a second of the browser's work.
+    Returns how many points of a trail it shows."""
     place = NAMES.index(name) + 1
     before = busy(page)
-    assert page.evaluate(DRAWN) == str(place)
+    scene, drawn = page.evaluate(DRAWN)
+    assert scene == str(place)
     assert busy(page) - before < 1
-    assert page.url.endswith(f"?story={place}")
+    has_address(page, f"?story={place}")
     beta = data("no_leash")["run"]["config"]["beta"]
     assert shown(page, "h2") == [WORDS["scenes"][name]["line"].format(beta=f"{beta:g}")]
+    return drawn
 
 
 def a_choice_is_compared_with_what_raters_choose(page):
@@ -131,9 +144,8 @@ def the_reward_models_accuracy_is_drawn(page):
 def ppo_climbs_while_its_text_changes(page):
     """This run is played; the others end at once, as for a visitor who wants no motion."""
     page.emulate_media(reduced_motion="no-preference")
-    go_to(page, "ppo")
     rows = [samples["rows"][0]["policy"] for samples in data("ppo")["run"]["samples"]]
-    assert page.evaluate(f"{TRACES}[1].x.length") < len(rows)
+    assert go_to(page, "ppo") < len(rows)
     page.wait_for_function(f"{TRACES}[1].x.length > 2")
     page.emulate_media(reduced_motion="reduce")
     page.click(".story .act")
@@ -184,17 +196,21 @@ def keys_and_a_remote_control_lead_through_it(page):
         *(("ArrowLeft", 2), ("PageDown", 3)),
     ):
         page.keyboard.press(key)
-        assert page.url.endswith(f"?story={place}"), key
+        has_address(page, f"?story={place}")
     page.go_back()
     expect(page.locator(".story")).to_have_attribute("data-scene", "2")
     page.click(".story .note")
-    assert shown(page, ".notes") == [WORDS["scenes"]["sft"]["notes"]]
-    assert page.url.endswith("?story=2&notes=")
+    expect(page.locator(".story .notes")).to_have_text(WORDS["scenes"]["sft"]["notes"])
+    has_address(page, "?story=2&notes=")
+    expect(page.locator(".story time")).not_to_have_text("0:00")
+    listen(page, ".story time")
     page.click(".story .again")
-    assert page.url.endswith("?story=1&notes=") and shown(page, "time") == ["0:00"]
+    has_address(page, "?story=1&notes=")
+    wait_until_said(page, "0:00")
     page.keyboard.press("Escape")
     expect(page.locator(".story")).to_be_hidden()
-    assert "story" not in page.url and page.evaluate("window.playground.story") is None
+    expect(page).not_to_have_url(re.compile("story"))
+    page.wait_for_function("window.playground.story === null")
 
 
 def nothing_is_cut_on_any_screen(page):
@@ -203,7 +219,7 @@ def nothing_is_cut_on_any_screen(page):
         page.keyboard.press("Home")
         for place in range(1, len(NAMES) + 1):
             expect(page.locator(".story")).to_have_attribute("data-scene", str(place))
-            assert page.evaluate(OUTSIDE) == [], (width, place)
+            page.wait_for_function(f"!({OUTSIDE})().length")
             page.keyboard.press("PageDown")
 
 

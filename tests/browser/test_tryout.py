@@ -80,7 +80,8 @@ def score_it_shows_the_example_and_takes_an_answer(page, helper):
     page.fill("#score [name=own]", HOSTILE)
     page.click("#score button")
     page.wait_for_selector("#score .scored:has-text('onerror')")
-    assert page.locator("#score .scored .completion").first.text_content().strip() == HOSTILE
+    own = page.locator("#score .scored .completion").first
+    expect(own).to_have_text(HOSTILE)
     assert page.locator("#score .answers :is(img, script)").count() == 0
     assert page.evaluate("window.hacked") is None
 
@@ -91,7 +92,7 @@ def score_it_shows_the_example_and_takes_an_answer(page, helper):
     page.wait_for_selector("#score .errors:has-text('was killed')")
     page.click("#score button")
     page.wait_for_selector("#score .errors:empty", state="attached")
-    assert page.locator("#score .scored .completion").first.text_content().strip() == HOSTILE
+    expect(own).to_have_text(HOSTILE)
 
 
 def a_changed_run_is_listed_with_all_values_of_its_settings(page, root):
@@ -109,9 +110,9 @@ def a_changed_run_is_listed_with_all_values_of_its_settings(page, root):
         open_view(page, view)
         page.wait_for_selector(f"#{view} .models [value='{name}']", state="attached")
         offered = page.locator(f"#{view} .models label:has([value='{name}']) > span")
-        assert offered.text_content() == f"DPO · β 0.7 → 0.2 · {rate}"
+        expect(offered).to_have_text(f"DPO · β 0.7 → 0.2 · {rate}")
         plain = page.locator(f"#{view} .models label:has([value='{RUN}']) > span")
-        assert plain.text_content() == "SFT"
+        expect(plain).to_have_text("SFT")
 
 
 def try_it_shows_texts_side_by_side_and_train_continues(page):
@@ -119,11 +120,12 @@ def try_it_shows_texts_side_by_side_and_train_continues(page):
     page.click("#controls label:has-text('DPO')")
     steps = resolve("dpo", "capitals").steps
     page.wait_for_function(f"document.querySelector('#field-steps input').value === '{steps}'")
+    page.evaluate("window.settings.complete()")
     page.fill("#field-steps input", str(LONG))
     page.click("#run")
     page.wait_for_selector("#train[data-run=running]")
     open_view(page, "try")
-    assert page.locator("#try .models input:checked").get_attribute("value") == RUN
+    expect(page.locator("#try .models input:checked")).to_have_value(RUN)
     page.fill("#try [name=prompt]", HOSTILE)
     page.fill("#try [name=n]", "2")
     page.click("#try button")

@@ -59,14 +59,15 @@ def open_view(page, name):
 
 
 def run_again(page, **numbers):
-    """Press Run with the chosen method, whose settings have come."""
+    """Press Run with the chosen method, once its settings have come."""
+    page.evaluate("window.settings.complete()")
     fill(page, **numbers)
     page.click("#run")
 
 
 def a_single_visitor_sees_nothing_of_others(page):
     points(page, 1)
-    assert page.is_visible("#stop")
+    expect(page.locator("#stop")).to_be_visible()
     others = page.locator("#visit :is(.line, .watch, .share, .presents, .terms)")
     assert not any(part.is_visible() for part in others.all())
     assert page.inner_text("#live .whose") == ""
@@ -74,6 +75,7 @@ def a_single_visitor_sees_nothing_of_others(page):
 
 def queue(page):
     """Wait for a turn with a run that does not end during the test."""
+    page.evaluate("window.settings.complete()")
     fill(page, steps=LONG)
     page.click("#queue")
     page.wait_for_selector("#leave")
@@ -81,25 +83,26 @@ def queue(page):
 
 def standing(page, n):
     page.wait_for_function(f"window.playground?.standing?.place === {n}")
-    assert page.inner_text("#visit .line").startswith(f"You are number {n} in the queue")
+    expect(page.locator("#visit .line")).to_contain_text(f"You are number {n} in the queue")
 
 
 def a_newcomer_is_told_of_a_run_and_sees_it_on_request(page):
     expect(page.locator("#visit .watch")).to_be_visible()
     names = {"method": WORDS["methods"]["dpo"]["name"], "task": WORDS["tasks"]["reviews"]["name"]}
-    assert page.inner_text("#visit .line") == VISIT["others"].format(**names)
+    expect(page.locator("#visit .line")).to_have_text(VISIT["others"].format(**names))
     assert page.evaluate("window.playground.run") is None
-    assert page.locator("#field-method input:checked").input_value() == "ppo"
+    expect(page.locator("#field-method input:checked")).to_have_value("ppo")
     page.click("#visit .watch")
     points(page, 1)
-    assert page.inner_text("#live .whose") == VISIT["whose"]
+    expect(page.locator("#live .whose")).to_have_text(VISIT["whose"])
 
 
 def others_wait_watch_and_get_their_turn(first, second, third, client):
     for newcomer in (second, third):
         a_newcomer_is_told_of_a_run_and_sees_it_on_request(newcomer)
     assert first.inner_text("#live .whose") == ""
-    assert not any(second.is_visible(f"#{name}") for name in ("run", "pause", "stop"))
+    for name in ("run", "pause", "stop"):
+        expect(second.locator(f"#{name}")).to_be_hidden()
     second.evaluate("document.querySelector('#stop').click()")  # hidden, but present
     queue(second)
     queue(third)
@@ -132,22 +135,22 @@ def watchers_see_its_target_until_they_move_their_own(first, second):
         page.wait_for_function(
             f"document.querySelector('#samples .heads').textContent.includes('β = {beta}')"
         )
-        return page.inner_text("#frontier .target .name")
+        name = WORDS["frontier"]["legend"]["target"].format(beta=beta)
+        expect(page.locator("#frontier .target .name")).to_have_text(name)
 
-    named = WORDS["frontier"]["legend"]["target"]
     move_beta(second, 5)
     run_again(first, steps=LONG, beta=0.2)
     second.click("#visit .watch")
     points(second, 1)
-    assert aims(second, 0.2) == named.format(beta=0.2)
+    aims(second, 0.2)
     assert second.input_value("#field-beta [type=number]") == "5", "it keeps its state"
     move_beta(second, 2)
-    assert aims(second, 2) == named.format(beta=2)
+    aims(second, 2)
     first.evaluate(MOVE, 0.1)
     first.dispatch_event("#field-beta [type=range]", "change")
-    assert aims(second, 0.1) == named.format(beta=0.1)
-    assert aims(first, 0.1) == named.format(beta=0.1)
-    assert "β 0.1" in second.inner_text("#live .settings")
+    aims(second, 0.1)
+    aims(first, 0.1)
+    expect(second.locator("#live .settings")).to_contain_text("β 0.1")
 
 
 def watchers_may_stop_it_once_it_is_shared(first, second, shares):
@@ -171,7 +174,7 @@ def a_returning_visitor_finds_their_run_and_others_only_a_shared_one(first, seco
     for page, there in ((first, 1), (second, 0)):
         open_view(page, "compare")
         page.wait_for_selector("#compare .models :is(label, p)")
-        assert page.locator(boxes).count() == there
+        expect(page.locator(boxes)).to_have_count(there)
     open_view(first, "train")
     first.check("#visit .share input")
     until(lambda: len(shares) == 2)
@@ -188,17 +191,18 @@ def a_new_page_does_not_open_with_the_run_of_another(guesser):
 
 def only_a_presenter_can_open_the_room(page, may):
     open_view(page, "rate")
-    page.wait_for_function("document.querySelector('#rate .room .state').textContent")
-    assert page.is_visible("#rate .room .open") is may
-    state = page.inner_text("#rate .room .state")
-    assert (state == WORDS["rate"]["only_presenter"]) is not may
+    state = page.locator("#rate .room .state")
+    expect(state).not_to_be_empty()
+    expect(page.locator("#rate .room .open")).to_be_visible(visible=may)
+    only_presenter = WORDS["rate"]["only_presenter"]
+    (expect(state).not_to_have_text if may else expect(state).to_have_text)(only_presenter)
 
 
 def a_presenter_stops_anothers_run_and_the_key_leaves_the_address(first, presenter, address):
     presenter.goto(f"{address}?key={KEY.replace(' ', '+')}&seed=7")
     expect(presenter).to_have_url(f"{address}?seed=7")
     presenter.wait_for_selector("#visit .presents")
-    assert presenter.inner_text("#visit .presents") == VISIT["presents"]
+    expect(presenter.locator("#visit .presents")).to_have_text(VISIT["presents"])
     only_a_presenter_can_open_the_room(first, False)
     open_view(first, "train")
     run_again(first, steps=LONG)
@@ -210,12 +214,12 @@ def a_presenter_stops_anothers_run_and_the_key_leaves_the_address(first, present
 
 def the_key_can_be_entered_after_a_wrong_one(guesser):
     guesser.wait_for_selector("#visit .presents")
-    assert guesser.inner_text("#visit .presents") == VISIT["wrong_key"]
+    expect(guesser.locator("#visit .presents")).to_have_text(VISIT["wrong_key"])
     guesser.click("#visit .sign_in summary")
     guesser.fill("#visit .sign_in input", KEY)
     guesser.click("#visit .sign_in button")
     expect(guesser.locator("#visit .presents")).to_have_text(VISIT["presents"])
-    assert not guesser.is_visible("#visit .sign_in")
+    expect(guesser.locator("#visit .sign_in")).to_be_hidden()
     assert KEY not in guesser.content()
 
 
