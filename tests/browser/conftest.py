@@ -131,6 +131,7 @@ def visit(chromium, profile):
         page.on("pageerror", lambda error: broken.append(str(error)))
         page.goto(url)
         page.wait_for_selector("#charts .js-plotly-plot")
+        page.wait_for_selector("#masthead h1:not(:empty)")  # its buttons can be pressed
         return page
 
     def leave():

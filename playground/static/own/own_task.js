@@ -163,7 +163,7 @@ export function mount({ element, props, server, events }) {
     const state = await ask("state", {}, words);
     if (state.errors) return showErrors(state.errors);
     take(state);
-    if (!state.task) begin(examples.shorter, "shorter");
+    if (!state.task && form.dataset.changed !== "true") begin(examples.shorter, "shorter");
   }
 
   put("h2", words.title);

@@ -52,5 +52,6 @@ export function mount({ element, props }) {
 
   subscribe(element, ["phase", "run", "task", "viewedStep", "frontiers", "preset"], draw);
   new ResizeObserver(fit).observe(summary);
+  document.fonts.ready.then(fit);
   draw(get());
 }
