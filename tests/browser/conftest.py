@@ -131,7 +131,8 @@ def visit(chromium, profile):
         page.on("pageerror", lambda error: broken.append(str(error)))
         page.goto(url)
         page.wait_for_selector("#charts .js-plotly-plot")
-        page.wait_for_selector("#masthead h1:not(:empty)")  # its buttons can be pressed
+        masthead = "#masthead h1:not(:empty)"  # from now on, its buttons can be pressed
+        page.wait_for_selector(masthead, state="attached")
         return page
 
     def leave():

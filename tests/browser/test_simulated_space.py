@@ -121,7 +121,7 @@ def cannot_stop(frame, words):
     expect(frame.locator("#live .whose")).to_have_text(words["visitors"]["whose"])
     frame.evaluate("document.querySelector('#stop').click()")  # hidden, but present
     step = frame.evaluate("window.playground.run.step")
-    frame.wait_for_function(f"window.playground.run.step > {step} + 20")
+    frame.wait_for_function(f"window.playground.run.step > {step} + 5")
     expect(frame.locator("#stop")).to_be_hidden()
 
 

@@ -11,8 +11,10 @@ from playground import text
 from playground.content.summaries import Summaries
 from tests.browser.test_page import LONG
 
+PRESENT = "on => document.documentElement.toggleAttribute('data-present', on)"
 LAPTOP, HALL = {"width": 1440, "height": 900}, {"width": 1920, "height": 1080}
-PAGES = {"": [LAPTOP, HALL], "?present": [HALL], "zh": [LAPTOP]}
+# For each language: the screens, and whether they are a projector's (talk/present.js).
+PAGES = {"": [(LAPTOP, False), (HALL, False), (HALL, True)], "zh": [(LAPTOP, False)]}
 # Records each sentence, the position of the charts at that moment, and whether it is cut off.
 WATCH = """() => {
   const summary = document.querySelector("#readings .summary");
@@ -61,8 +63,9 @@ def test_no_sentence_moves_the_pictures(visit, address, sayings):
             page.goto(address + path)
         page.wait_for_function("window.playground?.run?.summary?.sentences.length > 0")
         is_laid_out(page)
-        for screen in screens:
+        for screen, presents in screens:
             page.set_viewport_size(screen)
+            page.evaluate(PRESENT, presents)
             page.evaluate(WATCH)
             page.wait_for_function(
                 "all => all.every((one) => window.seen.some(({ summary }) => summary === one))",
@@ -70,5 +73,5 @@ def test_no_sentence_moves_the_pictures(visit, address, sayings):
             )
             page.wait_for_selector("#readings li >> nth=1", state="attached")  # the next sentences
             seen = [entry for entry in page.evaluate("window.seen") if entry["summary"] in sayings]
-            assert len({entry["top"] for entry in seen}) == 1, (path, screen)
-            assert not any(entry["cut"] for entry in seen), (path, screen)
+            assert len({entry["top"] for entry in seen}) == 1, (path, screen, presents)
+            assert not any(entry["cut"] for entry in seen), (path, screen, presents)
