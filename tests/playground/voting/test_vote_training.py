@@ -110,7 +110,7 @@ def test_a_run_is_trained_on_the_votes_that_are_not_held_out(client, trained, se
 def test_a_reward_model_trained_on_the_votes_selects_the_next_pairs(client, trained, session):
     assert session.scored_by() is None
     dpo = trained.train(session, "dpo", simulated=0.0)
-    until(lambda: ended(client, dpo) and not client.live())
+    until(lambda: ended(client, dpo) and client.current() is None)
     run = trained.train(session, "reward", simulated=0.0)
     until(session.scored_by)
     assert ended(client, run) and session.scored_by() == run
