@@ -61,7 +61,7 @@ def is_free(port):
 
 @pytest.fixture(scope="session")
 def port():
-    """The port of every page on the scripted worker; successive pages have the same address."""
+    """The port of every page, one after the other: at the same address, its files are known."""
     with reserved_port() as port:
         yield port
 
@@ -238,24 +238,21 @@ def arguments():
 
 
 @pytest.fixture
-def real_app(tmp_path, visit, environment, arguments):
+def real_app(tmp_path, visit, port, environment, arguments):
     """The whole playground for a visitor: app.py, the embedded models and the real worker."""
     runs = tmp_path / "runs"
-    with reserved_port() as port:
-        settings = {"GRADIO_SERVER_PORT": str(port), "PLAYGROUND_RUNS": str(runs)}
-        process = subprocess.Popen(
-            [sys.executable, "app.py", *arguments],
-            cwd=ROOT,
-            env=os.environ | environment | settings,
-        )
-        address = f"http://127.0.0.1:{port}"
-        try:
-            wait_for(address, process)
-            yield address, runs
-        finally:
-            visit.leave()
-            process.terminate()
-            process.wait(SECONDS)
+    settings = {"GRADIO_SERVER_PORT": str(port), "PLAYGROUND_RUNS": str(runs)}
+    process = subprocess.Popen(
+        [sys.executable, "app.py", *arguments], cwd=ROOT, env=os.environ | environment | settings
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(address, process)
+        yield address, runs
+    finally:
+        visit.leave()
+        process.terminate()
+        process.wait(SECONDS)
 
 
 def wait_for(address, process):
