@@ -29,7 +29,8 @@ export function mount({ element, props, server, watch }) {
     const pair = pairKey({ task, model });
     const frontier = pair in frontiers ? frontiers[pair] : await server.frontier({ task, model }); // null: there is no frontier
     const target = { ...(await server.target({ task, model, beta })), pair, task, beta };
-    set({ target, frontiers: { ...get().frontiers, [pair]: frontier } });
+    if (get().frontiers !== frontiers) return; // forgotten meanwhile (own_task.js), and asked for again
+    set({ target, frontiers: { ...frontiers, [pair]: frontier } });
   });
 
   function update(state) {

@@ -1,0 +1,37 @@
+"""train/frontier.js: a frontier that is forgotten while the server computes it."""
+
+from __future__ import annotations
+
+from playground import text
+from playground.views.train import _FRONTIER
+
+# What is known after each of the server's answers, which say that there is no frontier.
+FORGOTTEN = """async ({ mount }, { template, words }) => {
+  const { get, set } = await import("/core/store.js");
+  const element = document.body.appendChild(document.createElement("div"));
+  element.innerHTML = template;
+  const answers = [];
+  const server = {
+    frontier: () => new Promise((answer) => answers.push(answer)),
+    target: async () => ({ kl: null, gain: null, known: true }),
+  };
+  const value = { task: "reviews", method: "ppo" };
+  set({ beta: 1 });
+  mount({ element, props: { words, value }, server, watch: () => {} });
+  set({ frontiers: {}, target: null });
+  const known = [];
+  while (answers.length) {
+    answers.shift()(null);
+    await new Promise((later) => setTimeout(later));
+    known.push(Object.keys(get().frontiers));
+  }
+  element.remove();
+  return known;
+}"""
+
+
+def test_a_frontier_of_the_time_before_it_was_forgotten_is_asked_for_again(script, blank):
+    blank.reload()
+    argument = {"template": _FRONTIER, "words": text.load("en")["frontier"]}
+    known = script("train/frontier.js", FORGOTTEN, argument)
+    assert known == [[], ["reviews sft-reviews"]]
