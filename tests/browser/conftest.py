@@ -130,9 +130,8 @@ def visit(chromium, profile):
         page.on("request", watch)
         page.on("pageerror", lambda error: broken.append(str(error)))
         page.goto(url)
+        page.wait_for_selector("#masthead h1:not(:empty)", state="attached")  # or no press counts
         page.wait_for_selector("#charts .js-plotly-plot")
-        masthead = "#masthead h1:not(:empty)"  # from now on, its buttons can be pressed
-        page.wait_for_selector(masthead, state="attached")
         return page
 
     def leave():
