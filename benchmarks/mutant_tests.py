@@ -25,9 +25,12 @@ OWN = ("align_core", "benchmarks", "playground", "tests")
 UNIT = ("-m", "not slow")  # what `make unit` runs
 NOT_COPIED = {"assets", "runs", "sessions"}  # folders of the project without code
 # Of the changed packages, of the command line, and of ported scripts.
-SELECTED = ("tests/test_objectives.py", "tests/test_optimum.py") + tuple(
+SELECTED = tuple(
     f"tests/{package}/"
-    for package in ("cli", "config", "evaluation", "models", "ports", "runs", "trainers", "votes")
+    for package in (
+        *("cli", "config", "evaluation", "models", "objectives", "optimum", "ports", "runs"),
+        *("trainers", "votes"),
+    )
 )
 KEPT = ROOT / ".pytest_cache" / "mutants"
 JOBS = len(os.sched_getaffinity(0))
