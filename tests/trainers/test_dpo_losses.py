@@ -11,8 +11,8 @@ from datasets import Dataset
 from align_core.config.methods import DPO_LOSSES
 from align_core.trainers import dpo
 from tests import toy
+from tests.trainers.small_trainers import arguments
 from tests.trainers.test_dpo_trunk import PAIRS, made
-from tests.trainers.test_trainers import arguments
 
 BETA, FLIPPED, EPSILON, TAU = 0.5, 0.1, 1e-3, 0.05
 

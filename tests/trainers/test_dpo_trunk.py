@@ -13,7 +13,7 @@ from align_core.models.precision import use_bfloat16
 from align_core.trainers import dpo
 from tests import toy
 from tests.models.test_frozen_trunk import policy_of
-from tests.trainers.test_trainers import arguments, history
+from tests.trainers.small_trainers import arguments, history
 
 # Prompts and texts of several lengths, including an empty prompt and a text of one token.
 PAIRS = [

@@ -16,9 +16,9 @@ from align_core.trainers.kto import KTOTrainer
 from align_core.trainers.orpo import ORPOTrainer
 from align_core.trainers.simpo import SimPOTrainer
 from tests import toy
+from tests.trainers.small_trainers import arguments, history, rated_pairs
 from tests.trainers.test_dpo_losses import log_probability, sigma
 from tests.trainers.test_dpo_trunk import PAIRS
-from tests.trainers.test_trainers import arguments, history, rated_pairs
 
 BETA = 0.5
 RATINGS = [

@@ -1,10 +1,8 @@
-"""SFT, the reward model and DPO with TRL's trainers, on the toy language."""
+"""SFT, the reward model, likelihoods, and what all trainers have in common, on the toy language."""
 
 from __future__ import annotations
 
-import copy
 import math
-import random
 
 import pytest
 import torch
@@ -13,25 +11,22 @@ from datasets import Dataset
 from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.models.loading import freeze_trunk, new_reward_model, save_model
 from align_core.models.rewards import ProxyReward
-from align_core.models.sampled_pairs import with_reference_logps
-from align_core.trainers import dpo, reward, sft
+from align_core.trainers import reward, sft
 from align_core.trainers.common import LengthSampler, NonFinite
 from align_core.trainers.likelihood import LikelihoodTrainer
 from tests import toy
+from tests.trainers.small_trainers import (
+    END,
+    arguments,
+    changed,
+    dpo_trainer,
+    history,
+    pairs,
+    rated_pairs,
+    weights,
+)
 
-END = 0
 SIDES = "chosen_ids", "rejected_ids"
-
-
-def arguments(tmp_path, **changes) -> dict:
-    return {
-        "output_dir": str(tmp_path / "out"),
-        "max_steps": 20,
-        "per_device_train_batch_size": 16,
-        "learning_rate": 3e-3,
-        "seed": 0,
-        **changes,
-    }
 
 
 def demonstrations() -> Dataset:
@@ -40,42 +35,10 @@ def demonstrations() -> Dataset:
     )
 
 
-def rated_pairs(count: int) -> list[dict]:
-    """Pairs of texts of random words; the chosen one contains "good"."""
-    rng = random.Random(0)
-    words = "was the plot film dull fine never".split()
-
-    def text(word: str) -> str:
-        some = [*rng.choices(words, k=3), word]
-        rng.shuffle(some)
-        return " " + " ".join(some)
-
-    return [
-        {"prompt": "the film", "chosen": text("good"), "rejected": text("bad")}
-        for _ in range(count)
-    ]
-
-
-def pairs(count: int = 64) -> Dataset:
-    return encode_pairs(toy.tokenizer(), rated_pairs(count))
-
-
 @pytest.fixture
 def reward_model(tmp_path):
     save_model(toy.policy(), toy.tokenizer(), tmp_path / "policy")
     return new_reward_model(str(tmp_path / "policy"), seed=0)
-
-
-def weights(model) -> dict[str, torch.Tensor]:
-    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-
-
-def changed(before: dict[str, torch.Tensor], model) -> set[str]:
-    return {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
-
-
-def history(trainer, name: str) -> list[float]:
-    return [entry[name] for entry in trainer.state.log_history if name in entry]
 
 
 def accuracy(trainer) -> float:
@@ -139,67 +102,6 @@ def test_without_freezing_the_trunk_learns_too(tmp_path, reward_model):
     assert len(changed(before, trainer.model)) > 10
 
 
-def dpo_trainer(tmp_path, rows: Dataset, reference=None, **changes):
-    model = toy.policy()
-    if reference is None and not changes.get("lora_r"):
-        reference = copy.deepcopy(model)
-    return dpo.make_trainer(
-        model,
-        reference,
-        toy.tokenizer(),
-        rows,
-        **{"beta": 0.5, **arguments(tmp_path, **changes)},
-    )
-
-
-def test_dpo_starts_at_log_two_and_prefers_the_chosen_texts(tmp_path):
-    trainer = dpo_trainer(tmp_path, pairs(), learning_rate=1e-3)
-    trainer.train()
-    loss, margins = history(trainer, "loss"), history(trainer, "rewards/margins")
-    assert loss[0] == pytest.approx(math.log(2), abs=1e-5)
-    assert loss[-1] < 0.4
-    assert margins[0] == pytest.approx(0, abs=1e-5) and margins[-1] > 1.0
-
-
-def test_dpo_leaves_the_reference_alone(tmp_path):
-    reference = toy.policy().requires_grad_(False)
-    before = weights(reference)
-    trainer = dpo_trainer(tmp_path, pairs(), reference, max_steps=3)
-    trainer.train()
-    assert not changed(before, reference)
-    assert changed(before, trainer.model)
-
-
-def test_dpo_needs_no_reference_with_stored_log_probabilities(tmp_path):
-    """With stored reference log-probabilities, the losses are the same without a reference."""
-    reference = toy.policy(1).requires_grad_(False)
-    rated = rated_pairs(64)
-    known = encode_pairs(toy.tokenizer(), with_reference_logps(rated, reference, toy.tokenizer()))
-    losses = []
-    for data, used in ((pairs(), reference), (known, None)):
-        trainer = dpo.make_trainer(
-            toy.policy(0), used, toy.tokenizer(), data, beta=0.5, **arguments(tmp_path)
-        )
-        assert trainer.ref_model is used
-        trainer.train()
-        losses.append(history(trainer, "loss"))
-    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
-    assert losses[0][0] != pytest.approx(math.log(2), abs=1e-2), "policy and reference differ"
-
-
-def test_dpo_keeps_a_truncated_text_without_an_end_token(tmp_path):
-    cut = {**rated_pairs(1)[0], "chosen_ended": False, "rejected_ended": True}
-    trainer = dpo_trainer(tmp_path, encode_pairs(toy.tokenizer(), [cut] * 16))
-    batch = next(iter(trainer.get_train_dataloader()))
-    completions = [
-        ids[mask.bool()].tolist()
-        for ids, mask in zip(batch["input_ids"], batch["completion_mask"], strict=True)
-    ]
-    chosen, rejected = completions[:16], completions[16:]
-    assert all(END not in ids for ids in chosen)
-    assert all(ids.count(END) == 1 and ids[-1] == END for ids in rejected)
-
-
 def test_the_reward_trainer_keeps_a_truncated_text_without_an_end_token(tmp_path, reward_model):
     cut = {**rated_pairs(1)[0], "chosen_ended": False, "rejected_ended": True}
     trainer = reward.make_trainer(
@@ -216,25 +118,6 @@ def test_the_reward_trainer_keeps_a_truncated_text_without_an_end_token(tmp_path
     assert sorted(ids.count(END) for ids in texts) == [0] * 16 + [1] * 16
     prompt = toy.tokenizer()("the film")["input_ids"]
     assert all(ids[:2] == prompt and ids[2:4] != prompt for ids in texts)
-
-
-def test_beta_can_change_while_dpo_trains(tmp_path):
-    """The logged reward is β log(π/π_ref), so twice β gives twice the reward."""
-    policy, reference = toy.policy(0), toy.policy(1)
-    logged = []
-    for beta in (0.5, 1.0):
-        made = dpo.make_trainer(
-            copy.deepcopy(policy),
-            reference,
-            toy.tokenizer(),
-            pairs(),
-            beta=0.5,
-            **arguments(tmp_path, max_steps=1),
-        )
-        made.beta = beta
-        made.train()
-        logged.append(history(made, "rewards/chosen")[0])
-    assert logged[1] == pytest.approx(2 * logged[0], rel=1e-4)
 
 
 def adapter_alone(names: set[str]) -> bool:
@@ -288,12 +171,6 @@ def test_lora_trains_the_adapter_alone(tmp_path, reward_model):
         before = weights(trainer.model)
         trainer.train()
         assert adapter_alone(changed(before, trainer.model))
-
-
-def test_dpo_with_lora_starts_at_log_two(tmp_path):
-    trainer = dpo_trainer(tmp_path, pairs(), lora_r=4, max_steps=1)
-    trainer.train()
-    assert history(trainer, "loss")[0] == pytest.approx(math.log(2), abs=1e-5)
 
 
 @pytest.mark.parametrize("method", ["sft", "dpo", "reward"])
