@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import fake_training
 import pytest
 
 from align_core import training
 from align_core.cli import main as cli
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -22,3 +25,15 @@ def main(fake_assets, monkeypatch, capsys):
         return code, out, err
 
     return main
+
+
+@pytest.fixture
+def refused(main):
+    """Runs a command that must be refused; returns its error lines."""
+
+    def refused(*arguments):
+        code, out, err = main(*arguments)
+        assert (code, out) == (2, "")
+        return err.splitlines()
+
+    return refused
