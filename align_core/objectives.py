@@ -100,7 +100,7 @@ def kl_estimate(logp: Tensor, ref_logp: Tensor, kind: str = "k1") -> Tensor:
 def adapted_kl_coef(beta: float, kl: float, target: float, share: float) -> float:
     """β adapted to a KL target: β·(1 + clip(KL/target − 1, ±0.2)·share).
 
-    `share` is the number of episodes since the last call over the horizon (arXiv 1909.08593,
+    `share` is the number of episodes since the last call, divided by the horizon (arXiv 1909.08593,
     section 2.2).
     """
     return beta * (1 + min(max(kl / target - 1, -0.2), 0.2) * share)
@@ -144,7 +144,7 @@ def likelihood_loss(chosen_logp: Tensor, rejected_logp: Tensor, alpha: float) ->
 
 
 def kto_loss(log_ratios: Tensor, desirable: Tensor, kl: Tensor, beta: float) -> Tensor:
-    """1 − σ(β(log(π/π_ref) − KL)) of a desirable text, and of the negative of an undesirable one.
+    """1 − σ(β(log(π/π_ref) − KL)) of a desirable text, 1 − σ(β(KL − log(π/π_ref))) of any other.
 
     Log-ratios and labels are [B]; KL, in nats, is an estimate for the whole batch, through which no
     gradient flows (arXiv 2402.01306, Eq. 8, without its weights).
@@ -176,8 +176,8 @@ def orpo_loss(chosen: Tensor, rejected: Tensor, odds_weight: float) -> Tensor:
 def token_rewards(scores: Tensor, kl: Tensor, mask: Tensor, beta: float) -> Tensor:
     """PPO's rewards [B, T]: −β·KL at every token, plus the score [B] at the last one.
 
-    Scores [B, T] are rewards at their own tokens. `kl` and `mask` are [B, T] (arXiv 1909.08593,
-    section 2; per token as in its code).
+    Scores of shape [B, T] are added at their own tokens instead. `kl` and `mask` are [B, T] (arXiv
+    1909.08593, section 2; per token as in its code).
     """
     of_tokens = scores if scores.dim() == 2 else at_last_token(scores, mask)
     return -beta * kl * mask + of_tokens * mask
@@ -222,8 +222,8 @@ def group_advantages(rewards: Tensor, size: int, scale: str) -> Tensor:
     """GRPO's advantages [B]: each reward minus the mean of its group, over a standard deviation.
 
     A group is `size` consecutive rewards, of texts with the same prompt. The deviation is that of
-    the "group" (arXiv 2402.03300, 4.1.2), that of the whole "batch", or with "none" 1 (arXiv
-    2503.20783); 1e-4 is added to it, as in TRL.
+    the "group" (arXiv 2402.03300, 4.1.2), that of the whole "batch", or 1 with "none" (arXiv
+    2503.20783). 1e-4 is added to it, as in TRL.
     """
     groups = rewards.view(-1, size)
     advantages = groups - groups.mean(1, keepdim=True)
@@ -252,7 +252,7 @@ def ppo_value_loss(
 ) -> tuple[Tensor, Tensor]:
     """Half the squared error of the value, per token, and whether its clip was active.
 
-    All [B, T]. It is the larger of two errors: that of the new value, and that of the new value
+    All [B, T]. The loss is the larger of two: that of the new value, and that of the new value
     clipped to the rollout's value ± cliprange (the code of arXiv 1909.08593).
     """
     clipped_values = values.clamp(old_values - cliprange, old_values + cliprange)

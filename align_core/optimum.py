@@ -68,7 +68,7 @@ def optimum(rewards: FloatArray, beta: float) -> Point:
 
 
 def at_quantile(rewards: FloatArray, beta: float, quantile: float) -> NDArray[np.intp]:
-    """For each prompt, the number [P] of the sample at this quantile of the rewards under π*.
+    """For each prompt, the index [P] of the sample at this quantile of the rewards under π*.
 
     The lower β is, the higher is the reward at a quantile. At β = 0 it is the highest reward.
     """
@@ -99,7 +99,7 @@ class Frontier:
         return cls(np.array([start, *(by_prompt(rewards, beta) for beta in betas)]))
 
     def select(self, prompts: NDArray[np.intp]) -> Frontier:
-        """The frontier of the prompts with these numbers; a number may occur repeatedly."""
+        """The frontier of the prompts with these indices; an index may occur repeatedly."""
         return Frontier(self.grid[:, :, prompts])
 
     @cached_property
@@ -126,7 +126,7 @@ class Frontier:
     def gain(self, reward: float, reference_reward: float, kl: float | None = None) -> float | None:
         """(E_π[r] − E_ref[r]) / (r*(kl) − E_ref[r]), by default at `gain_kl`; None if that is None.
 
-        Both means are over samples drawn with the same noise, so that it is 0 if π = π_ref.
+        Both means are over samples drawn with the same noise, so that the gain is 0 if π = π_ref.
         """
         kl = self.gain_kl if kl is None else kl
         return None if kl is None else _share(reward, reference_reward, self.at(kl)[0])

@@ -17,6 +17,6 @@ from align_core.training import run  # noqa: F401
 for name in BUILT_IN:  # generating their prompts takes a while
     load_task(name)
 
-# Collections of garbage, which Trainer starts several times a run, pass over all of this in the
-# processes to come, and leave its memory shared.
+# Trainer collects garbage several times a run. In the forked processes these collections then skip
+# the objects that exist now, so that their memory stays shared.
 gc.freeze()

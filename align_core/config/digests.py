@@ -15,7 +15,7 @@ _MODEL_SUFFIXES = (".safetensors", ".bin", ".gguf", ".json", ".jinja", ".model",
 
 
 def combined(parts: Iterable[str]) -> str:
-    """One hash, 64 hexadecimal digits, of several texts in their order."""
+    """One hash, 64 hexadecimal digits, of several texts in this order."""
     hashes = (hashlib.sha256(part.encode(errors="surrogatepass")).digest() for part in parts)
     return hashlib.sha256(b"".join(hashes)).hexdigest()
 
@@ -35,7 +35,7 @@ def model_digest(model: str) -> str:
 
     Raises:
         ValueError: there is no such model; the message says why.
-        OSError: a file of it cannot be read.
+        OSError: one of its files cannot be read.
     """
     location = model_index.files_of(model)
     if location.is_file():
@@ -53,6 +53,6 @@ def model_digest(model: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _digest(path: str, size: int, changed: int) -> str:
-    """`size` in bytes and `changed` in nanoseconds belong to the key of the cache."""
+    """The SHA-256 of a file. Its `size` (bytes) and `changed` (ns) are keys of the cache only."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

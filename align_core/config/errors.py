@@ -30,7 +30,7 @@ class ConfigError(ValueError):
 
 @contextmanager
 def collect_errors(lines: list[Message]) -> Iterator[None]:
-    """Append the messages of a ConfigError raised inside to `lines`; execution goes on after it."""
+    """A context that catches a ConfigError and appends its messages to `lines`."""
     try:
         yield
     except ConfigError as error:
@@ -98,7 +98,7 @@ def one_line(error: BaseException) -> str:
 
 
 def describe_error(error: BaseException, path: Path) -> Message:
-    """One message that says what failed and where; it names `path` if the error names no file."""
+    """A message that says what failed, and where: the error's file, or `path` if it has none."""
     if isinstance(error, ConfigError):
         lines = [to_event(line) for line in error.lines]
         return Message("refused", {"lines": lines}, "; ".join(map(str, error.lines)))

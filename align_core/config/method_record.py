@@ -41,7 +41,7 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 
 @dataclass(frozen=True)
 class FromTask:
-    """A default taken from the task: this attribute of its `TaskCard`, or `otherwise` if None."""
+    """A default from the task: an attribute of its `TaskCard`, or `otherwise` if that is None."""
 
     __pydantic_config__ = _CHECKED
 
@@ -87,8 +87,8 @@ class Method:
     Args:
         name: METHOD on the command line.
         learns_from: its training data: demonstrations; pairs of a chosen and a rejected text;
-            ratings, which are single texts, each desirable or not, or the texts of pairs; or its
-            own rollouts, scored by a reward.
+            ratings, which are single texts labelled desirable or not, or the two texts of a pair;
+            or its own rollouts, scored by a reward.
         makes: the kind of model that it trains.
         options: its options, out of `fields.SETTINGS`, with their defaults. Every method has model,
             steps, learning_rate, batch_size and eval_every; one that learns from pairs or
@@ -98,9 +98,9 @@ class Method:
             `transformers.Trainer`.
         readings: the rules of `playground.content.readings.curves` that apply to its curves. The
             rules on evaluations apply to every policy.
-        reference: whether it uses the reference; without, nothing bounds the KL.
+        reference: whether it uses the reference; without one, nothing bounds the KL.
         basic: whether the page shows it at once, before "More methods".
-        tuned_as: the method whose defaults on a task it has, if the task has none for it.
+        tuned_as: the method whose defaults on a task it takes if the task has none for this one.
         choices: the valid values of its options of the kind "choice".
         free_beta: whether β = 0, no KL penalty at all, is allowed.
         updates_per_step: batch size -> optimiser updates in a step, as `--steps` counts them.
@@ -170,13 +170,15 @@ def checked(record: Any, taken: Container[str]) -> Method:
     method = _validated(TypeAdapter(Method), record, "the method")
     lines = []
     if method.name in taken:
-        lines.append(plain(f"name got {method.name!r}, expected a new one"))
+        lines.append(plain(f"name got {method.name!r}, expected a name that no other method has"))
     for language, texts in method.words.items():
         _validated(TypeAdapter(_Words), texts, f"words.{language}")
     options = _options(method.learns_from in ("pairs", "ratings"), method.free_beta)
     _validated(TypeAdapter(options), dict(method.options), "options")
     if type(updates := method.updates_per_step(32)) is not int or updates < 1:
-        lines.append(plain(f"updates_per_step(32) got {updates!r}, expected a whole number from 1"))
+        lines.append(
+            plain(f"updates_per_step(32) got {updates!r}, expected a whole number, 1 or more")
+        )
     for name, default in method.options.items():
         if SETTINGS[name].kind == "choice" and default not in method.choices.get(name, ()):
             lines.append(plain(f"options.{name} got {default!r}, expected one of its choices"))

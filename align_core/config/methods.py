@@ -49,12 +49,12 @@ DPO_LOSSES = (
 
 
 def ppo_minibatches(batch_size: int) -> int:
-    """Minibatches in a rollout: two halves, or one minibatch if the batch size is odd."""
+    """The number of minibatches in a rollout: 2, or 1 if the batch size is odd."""
     return 1 if batch_size % 2 else 2
 
 
 def updates_per_rollout(batch_size: int) -> int:
-    """Optimiser updates on a rollout of PPO, RLOO or GRPO."""
+    """The number of optimiser updates on a rollout of PPO, RLOO or GRPO."""
     return PPO_EPOCHS * ppo_minibatches(batch_size)
 
 
@@ -86,7 +86,8 @@ CORRECT = Chart(
 LOGPS = Chart(
     "logps", (Curve("logps/chosen", _GOLD), Curve("logps/rejected", _PROXY, "dash")), below=True
 )
-# The charts of methods on rollouts without a value model, and the options of all on rollouts.
+# The charts of the methods that learn from rollouts without a value model; then the options of all
+# methods that learn from rollouts.
 ROLLOUT_CHARTS = (REWARD, KL, COVERED, CLIP, ENTROPY)
 ON_ROLLOUTS = {
     "model": FromTask("reference"),

@@ -22,7 +22,7 @@ SMOLLM2 = "smollm2"  # the MODEL that `align-core fetch` downloads
 SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 SMOLLM2_LICENCE = "apache-2.0"
 
-# The logits of the embedded references, the sft-… models, are those that SFT learnt times this.
+# The logits of the embedded references (the sft-… models) are those that SFT learnt, times this.
 SHARPNESS = 1.25
 
 EXPECTED = (
@@ -53,7 +53,7 @@ def fetched_folder(name: str) -> Path:
 
 
 def is_hub_id(model: str) -> bool:
-    """Whether `model` has the form OWNER/NAME of a hub id; an absolute path has not."""
+    """Whether `model` has the form OWNER/NAME of a hub id. No absolute path has it."""
     return "/" in model and _HUB_ID.fullmatch(model) is not None
 
 

@@ -99,7 +99,7 @@ def wrong_preferences(explicit: dict[str, Any]) -> list[Message]:
 
 
 def uneven_groups(config: RunConfig | None) -> list[Message]:
-    """The error of a batch that is not whole groups."""
+    """The error of a batch that does not consist of whole groups."""
     if config is None or config.group_size is None or config.batch_size % config.group_size == 0:
         return []
     expected = f"a divisor of --batch-size, {config.batch_size}"
@@ -108,7 +108,7 @@ def uneven_groups(config: RunConfig | None) -> list[Message]:
 
 
 def lone_text(method: Method | None, config: RunConfig | None) -> list[Message]:
-    """The error of a batch of one text, for a method that compares it with those of others."""
+    """The error of a batch of one text, for a method that compares the texts of a batch."""
     if method is None or config is None or method.learns_from != "ratings":
         return []
     if config.batch_size > 1:

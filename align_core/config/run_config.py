@@ -243,7 +243,7 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
     lines += without_gold(fields, known_task)
     lines += uneven_groups(config)
     lines += lone_text(known_method, config)
-    # An unknown task is one error; the models of the fallback task are not errors, too.
+    # An unknown task is one error; the models of the task in its place must not add others.
     lines += wrong_models(fields if known_method and known_task else explicit)
     lines += wrong_preferences(explicit)
     if config is None or lines:

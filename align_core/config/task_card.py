@@ -23,7 +23,7 @@ class TaskCard:
     """A task as configurations and the page see it.
 
     Args:
-        name: a part of the names of its runs.
+        name: its short name, which the names of its runs contain.
         title, explanation: for users, in English; the page translates those of built-in tasks.
         reference: the MODEL that policies start from and are compared with, or None.
         reward_model: the MODEL of its proxy reward, or None.

@@ -31,7 +31,8 @@ def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, **argument
 
 
 def _begins_answer(prompt: Messages) -> bool:
-    """Whether the prompt has the beginning of the answer: its last message is the assistant's."""
+    """Whether the last message is the assistant's, so that the prompt contains the answer's
+    start."""
     return bool(prompt) and prompt[-1]["role"] == "assistant"
 
 

@@ -109,7 +109,7 @@ def _ended(columns: Mapping[str, Any], *texts: str) -> dict[str, bool]:
 
 
 def _boolean(name: str, value: Any) -> bool:
-    """A boolean, also as a number or a word, as in CSV and in tables with missing values."""
+    """The boolean in a cell; CSV and tables with missing values have numbers or words for it."""
     word = str(value).strip().lower()
     if word in ("true", "1", "1.0"):
         return True

@@ -41,7 +41,7 @@ def read_ratings(
 ) -> list[dict[str, Any]]:
     """The ratings of a JSONL or Parquet file: prompt, completion, label, perhaps completion_ended.
 
-    A row is a rating or a pair, of which `ratings_of` makes two; `most` is the number of rows.
+    A row is a rating or a pair; a pair gives two ratings (`ratings_of`). `most` limits the rows.
 
     Raises:
         ConfigError: as `read_preferences`, or all labels are the same.

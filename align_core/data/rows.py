@@ -1,6 +1,6 @@
 """Rows of JSONL, Parquet, CSV and text files, with their line or row numbers.
 
-Nothing that is read is executed. In place of a row that cannot be read stands an `Unreadable`.
+Nothing that is read is executed. An `Unreadable` takes the place of a row that cannot be read.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code, or minus the signal number if a signal ended it; None while it runs, and
-        if the forkserver, which alone knows the code, was killed, too."""
+        """The exit code, or minus the signal number if a signal ended it; None while it runs,
+        and also if the forkserver was killed, because only the forkserver knows the code."""
         return self._exit_code
 
     def alive(self) -> bool:

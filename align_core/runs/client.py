@@ -61,7 +61,7 @@ class Client:
         self._index = RunIndex(self.root)
         self._estimates = Estimates(self._index)
         self._used: OrderedDict[str, float] = OrderedDict()  # run -> time of its last use
-        self._unwritten: dict[str, dict[str, Any]] = {}  # run -> final status, if no disk took it
+        self._unwritten: dict[str, dict[str, Any]] = {}  # run -> final status that was not written
 
     def preload(self) -> None:
         """Start importing the heavy libraries in the forkserver. Returns at once."""
@@ -123,7 +123,7 @@ class Client:
         self._estimates.machine.measure()
 
     def knows_machine(self) -> bool:
-        """Whether the speed of this machine is not being measured just now."""
+        """False while the speed of this machine is being measured."""
         return self._estimates.machine.slowness is not None
 
     def send(
@@ -180,8 +180,8 @@ class Client:
         return events, offset
 
     def newest(self, run: str) -> float:
-        """The offset before which `events` would return any; infinite where a final status could
-        not be written. Only asks for the size of the file."""
+        """The byte offset where the log ends: from any smaller one, `events` returns events. It is
+        infinite if a final status could not be written. Reads only the size of the file."""
         self.current()
         return math.inf if run in self._unwritten else self._directory(run).size()
 

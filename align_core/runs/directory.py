@@ -284,7 +284,7 @@ class RunDirectory:
         return self._status
 
     def _tail(self) -> list[dict[str, Any]]:
-        """The events from the newest status to the end of the log, and moves `_offset` to the end.
+        """Moves `_offset` to the end of the log. Returns the events from the newest status on.
         Empty if the last _TAIL bytes have no status."""
         size = self.size()
         lines = self._lines(max(0, size - _TAIL))

@@ -82,8 +82,8 @@ def time_left(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> fl
 
 
 def _sampling(events: Iterable[dict[str, Any]]) -> tuple[float, int]:
-    """Seconds for each preference pair that a run sampled, and their number; 0 and 0 if it sampled
-    none, or too few to measure."""
+    """Seconds for each preference pair that a run sampled, and the number of pairs; 0 and 0 if it
+    sampled none, or too few to measure."""
     counts = [
         (event["seconds"], event["cause"]["values"]["done"])
         for event in events

@@ -22,7 +22,7 @@ _SPEED_FIELDS = (
 
 
 class Estimates:
-    """Estimates for runs on this machine, beside the runs of `index`."""
+    """Estimates for runs on this machine, from the runs of `index` and from recorded ones."""
 
     def __init__(self, index: RunIndex) -> None:
         self.machine = MachineSpeed()
@@ -31,8 +31,9 @@ class Estimates:
     def seconds(self, config: RunConfig, delay: float = 0.0) -> float | None:
         """Seconds that a run will take, with `delay` seconds between two steps; None if unknown.
 
-        The newest run here that agrees in `_SPEED_FIELDS` counts; else the recorded run that agrees
-        in them and in most other settings, at the speed of this machine.
+        They come from the newest run here that agrees in `_SPEED_FIELDS`. Without one, they come
+        from the recorded run that agrees in these and in most other settings, at the speed of this
+        machine.
         """
         known = self._newest(config)
         if known is None and self.machine.slowness is not None:

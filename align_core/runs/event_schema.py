@@ -72,7 +72,7 @@ class _SamplesEvent(_Event):
 
 
 class _PhaseEvent(_Event):
-    """What the run does from now on: how many texts or updates, and a text if it has one."""
+    """What the run does from now on, for how many texts or updates, and a prompt with its text."""
 
     kind: Literal["phase"]
     phase: Phase

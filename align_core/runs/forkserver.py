@@ -104,8 +104,9 @@ def _send_kill(pid: int) -> None:
 def _environment() -> Iterator[None]:
     """A context with the environment variables that the forkserver needs when it starts.
 
-    It imports the libraries before it receives this process's sys.path, hence PYTHONPATH. They must
-    not start threads there, which do not survive a fork; numpy's BLAS and Arrow's memory pool do.
+    It imports the libraries before it receives this process's sys.path, hence PYTHONPATH. No thread
+    may start there, since threads do not survive a fork; by default numpy's BLAS and Arrow's memory
+    pool start some.
     """
     variables = {
         "PYTHONPATH": python_path(),

@@ -15,7 +15,7 @@ from align_core.runs.directory import RunDirectory
 
 RETRY_SECONDS = 1.0  # between two checks of unreadable runs
 RELIST_SECONDS = 0.1  # between two listings of a folder that has just changed
-SETTLED = 2.0  # seconds; file systems may give two changes within less the same time
+SETTLED = 2.0  # seconds; two changes within less time may get the same timestamp
 _LOG = logging.getLogger(__name__)
 _RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-[a-z][a-z0-9-]*-[a-z][a-z0-9_]*(-\d+)?", re.ASCII)
 
@@ -115,7 +115,8 @@ class RunIndex:
                 _LOG.warning("The run %s is skipped: %s%s", name, error.lines[0], more)
 
     def _stamp(self, name: str) -> _Stamp:
-        """Inodes, sizes and times of the run's files, which differ after any change; () without."""
+        """Inodes, sizes and times of the run's files, which differ after any change; () if it has
+        none."""
         stamp: list[int] = []
         for file in ("config.json", "events.jsonl"):
             try:

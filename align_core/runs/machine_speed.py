@@ -23,12 +23,12 @@ from align_core.runs.files import write_atomically
 PROBE_SECONDS = 0.046  # of `training.machine_probe` on the machine of the recordings
 _PROBE = "align_core.training.machine_probe"
 _FILE = "machine_speed.json"
-_TIMEOUT = 120.0  # seconds: importing the libraries comes first, on a busy machine slowly
+_TIMEOUT = 120.0  # seconds; includes importing the libraries, which is slow on a busy machine
 _LOG = logging.getLogger(__name__)
 
 
 class MachineSpeed:
-    """How many times as long this machine takes as the one of the recordings: `slowness`.
+    """`slowness`: how many times as long this machine takes as the one of the recordings.
 
     It is 1 until `measure` is called, None while it is measured, and 1 if that fails.
     """
@@ -63,7 +63,7 @@ class MachineSpeed:
 
 
 def _kept() -> float | None:
-    """The kept seconds of the probe on this machine; None if there are none."""
+    """The seconds that the probe took on this machine, from the cache; None if not measured yet."""
     try:
         content = read_object(cache_folder() / _FILE)
     except (OSError, ValueError):
@@ -75,7 +75,7 @@ def _kept() -> float | None:
 
 
 def _machine() -> str:
-    """What the speed depends on: the processor, the threads and the version of torch."""
+    """Text that names what the speed depends on: processor, threads and version of torch."""
     names = [platform.machine(), platform.processor()]
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()

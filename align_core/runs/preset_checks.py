@@ -45,7 +45,7 @@ def checks(promise: Mapping[str, Any], series: Series) -> list[Check]:
 
 
 def aligns(series: Series, gain: float, efficiency: float) -> list[Check]:
-    """It ends with a high gain, and with a high frontier efficiency."""
+    """The run ends with a high gain, and with a high frontier efficiency."""
     return [
         Check("gain", _last(series, "eval/gain"), least=gain),
         Check("efficiency", _last(series, "eval/frontier_efficiency"), least=efficiency),
@@ -53,7 +53,7 @@ def aligns(series: Series, gain: float, efficiency: float) -> list[Check]:
 
 
 def stays(series: Series, kl: float, gain: float) -> list[Check]:
-    """It stays close to the reference throughout, and so gains little."""
+    """The run stays close to the reference throughout, and so gains little."""
     furthest = max((value for _, value in series.get("eval/kl", [])), default=None)
     return [
         Check("largest KL", furthest, most=kl),
@@ -62,7 +62,7 @@ def stays(series: Series, kl: float, gain: float) -> list[Check]:
 
 
 def wastes(series: Series, gain: float, efficiency: float) -> list[Check]:
-    """It gains, but with KL that brings no reward: its efficiency is low."""
+    """The run gains, but spends KL that brings no reward: its efficiency is low."""
     return [
         Check("gain", _last(series, "eval/gain"), least=gain),
         Check("efficiency", _last(series, "eval/frontier_efficiency"), most=efficiency),
@@ -79,7 +79,7 @@ def over_optimises(series: Series, gain: float, lost: float, rise: float) -> lis
 
 
 def runs_away(series: Series, gain: float, lost: float, rise: float, kl: float) -> list[Check]:
-    """It over-optimises, and ends far from the reference."""
+    """The run over-optimises, and ends far from the reference."""
     return [
         *over_optimises(series, gain, lost, rise),
         Check("KL", _last(series, "eval/kl"), least=kl),
@@ -87,7 +87,7 @@ def runs_away(series: Series, gain: float, lost: float, rise: float, kl: float) 
 
 
 def keeps(series: Series, gain: float, lost: float) -> list[Check]:
-    """It loses little of its best gain by the end."""
+    """The run loses little of its best gain by the end."""
     return [
         Check("gain", _last(series, "eval/gain"), least=gain),
         Check("share lost", _lost(series), most=lost),
@@ -95,7 +95,7 @@ def keeps(series: Series, gain: float, lost: float) -> list[Check]:
 
 
 def carries_over(series: Series, rise: float, share: float) -> list[Check]:
-    """Trained on preferences of some prompts: gold reward rises on them and on the others too."""
+    """Trained on preferences for some prompts, the run raises the gold reward on all of them."""
     covered, uncovered = _rise(series, "covered"), _rise(series, "uncovered")
     both = None if covered is None or uncovered is None else uncovered / covered
     return [
@@ -121,7 +121,7 @@ RULES = {
 
 
 def _last(series: Series, metric: str) -> float | None:
-    """The value at the last step of any metric; None if this metric was not measured there."""
+    """The metric's value at the last step of the run; None if it was not measured at that step."""
     ends = [points[-1][0] for points in series.values()]
     return dict(series.get(metric, [])).get(max(ends)) if ends else None
 

@@ -85,8 +85,8 @@ def _can_load(name: str) -> bool:
 
 
 def speeds() -> list[tuple[RunConfig, Speed]]:
-    """The configuration and speed of each recorded run, on the machine that made it, and of the
-    methods without one (`speeds.json`)."""
+    """The configuration and speed of each recorded run, on the machine that made it, and those in
+    `speeds.json`, of methods without a recorded run."""
     recorded = []
     for preset in map(load, names()):
         if measured := speed(RunDirectory(preset.recording).events()[0]):

@@ -59,8 +59,8 @@ def to_prune(
 ) -> list[StoredRun]:
     """The runs to delete, oldest first: those that ended over `days` ago, then the oldest ones.
 
-    Of the latter just so many that all other runs take `most_bytes` at most. Live runs, runs whose
-    name is in `kept`, and symlinks are never deleted.
+    The latter are deleted only until the remaining runs take at most `most_bytes`. Live runs, runs
+    whose name is in `kept`, and symlinks are never deleted.
     """
     now = steady_time() if now is None else now
     total = sum(run.size for run in runs)

@@ -1,7 +1,7 @@
 """A clock for the age of files, which does not jump ahead.
 
-A system's clock may be set while a server runs. If it is set a week ahead, nothing has become older
-by a week, and nothing may be deleted for its age.
+A system's clock may be set while a server runs. If it is set a week ahead, no file has become
+a week older, and none may be deleted for its age.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import time
 
 
 class SteadyClock:
-    """Calling it returns the time in seconds since 1970, which passes as fast as it really does.
+    """A call returns the time in seconds since 1970, which advances only as fast as real time.
 
-    It follows a clock that is set back. While a machine sleeps it may stand.
+    It follows a clock that is set back. While the machine sleeps it may stand still.
     """
 
     def __init__(self) -> None:
