@@ -15,7 +15,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 
 def checkpoint_layers(model: nn.Module) -> None:
-    """Recompute the layers with enabled checkpointing, though the model is in evaluation mode."""
+    """Recompute the layers with enabled checkpointing, even if the model is in evaluation mode."""
     for layer in model.modules():
         if isinstance(layer, GradientCheckpointingLayer) and layer.gradient_checkpointing:
             checkpoint = layer._gradient_checkpointing_func

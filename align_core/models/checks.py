@@ -42,7 +42,8 @@ def check_vocabulary(
 ) -> None:
     """Check that the model has an embedding for every token, including added tokens.
 
-    Without `with_padding`, a token used for padding alone needs none; the caller must mask it.
+    Without `with_padding`, a token that is used only for padding needs no embedding; the caller
+    must mask it.
 
     Raises:
         ModelError: it has fewer embeddings.
@@ -106,7 +107,7 @@ def check_room(
 @torch.no_grad()
 def check_sampling(policy: PreTrainedModel | PeftModel) -> None:
     """Sample one token after each of two prompts of different lengths, and compare the next logits
-    with those of each whole text without padding and cache.
+    with those of a pass over each whole text, without padding or cache.
 
     They differ where a model keeps its state elsewhere than in the cache, reads padding, or reads
     later tokens.

@@ -49,7 +49,7 @@ def relaunch_with_torchrun() -> None:
     Their number is known only from the command line of accelerate, the parent process.
 
     Raises:
-        ConfigError: there is no number, or the processes are not all on the CPUs of this machine.
+        ConfigError: it names no number, or not all processes are on the CPUs of this machine.
     """
     import psutil  # a dependency of accelerate
 

@@ -88,8 +88,8 @@ class FrozenTrunk:
         ).last_hidden_state
 
     def _cache(self) -> DynamicCache:
-        """A cache for the upper layers, which keep their layer numbers of the whole model. The
-        length of a cache is read from layer 0, so the frozen layers have an entry, too."""
+        """A cache for the upper layers, whose numbers are those that they have in the whole model.
+        The length of a cache is read from layer 0, so the frozen layers have an entry, too."""
         cache = DynamicCache(config=self._upper.config)
         cache.layers = [cache.layers[0]] * self.depth + cache.layers
         return cache
@@ -148,7 +148,8 @@ def trunk_of_samples(recorded: list[Tensor], mask: Tensor) -> Tensor:
 
 
 def _frozen_layers(base: PreTrainedModel, blocks: nn.ModuleList) -> int:
-    """The number of layers below the first trained one; 0 if anything outside them is trained."""
+    """The number of layers below the first trained one; 0 if a weight outside the layers is
+    trained."""
     trained = {id(p) for p in base.parameters() if p.requires_grad}
     by_layer = [[id(p) for p in block.parameters() if id(p) in trained] for block in blocks]
     if not trained or len(trained) > sum(map(len, by_layer)):
@@ -192,10 +193,8 @@ def _recording(layer: nn.Module, of_outputs: bool) -> Iterator[list[Tensor]]:
 
 @torch.no_grad()
 def _agrees(trunk: FrozenTrunk, policy: PreTrainedModel | PeftModel) -> bool:
-    """Whether trunk, upper layers and output layer give the policy's own logits.
-
-    On two short texts, the second with padding on its left.
-    """
+    """Whether trunk, upper layers and output layer give the policy's own logits on two short texts,
+    the second with padding on its left."""
     vocabulary = trunk.head.weight.shape[0]
     ids = torch.arange(14, device=policy.device).view(2, 7) * 7919 % vocabulary
     mask = torch.ones_like(ids)

@@ -52,7 +52,7 @@ class ModelError(ConfigError):
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of MODEL, which pads on the left; its end token pads if no token does."""
+    """The tokenizer of MODEL, which pads on the left, with its end token if it has no other."""
     tokenizer = _load(AutoTokenizer, name)
     if tokenizer.eos_token_id is None and (end := _end_of_model(name)) is not None:
         tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
@@ -149,7 +149,7 @@ def device_of(model: nn.Module) -> torch.device:
 def trunk(reward_model: nn.Module) -> nn.Module:
     """A reward model without its head, including the layers of an adapter.
 
-    A module that is no `PreTrainedModel` names it in `base_model_prefix`, as in TRL.
+    A module that is no `PreTrainedModel` names its trunk in `base_model_prefix`, as in TRL.
     """
     if isinstance(reward_model, PeftModel):
         reward_model = reward_model.get_base_model()
@@ -204,12 +204,12 @@ def is_large(model: nn.Module) -> bool:
 def linear_names(model: PreTrainedModel) -> set[str]:
     """The names, within a layer, of its linear modules: {"q_proj", "up_proj", …}."""
     in_layer = re.compile(r"\.\d+\..*?([^.]+)$")
-    found = (
+    matches = (
         in_layer.search(name)
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear | Conv1D)
     )
-    return {match[1] for match in found if match}
+    return {match[1] for match in matches if match}
 
 
 @contextmanager

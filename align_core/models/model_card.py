@@ -1,7 +1,7 @@
 """The model card of an exported run: Markdown with the metadata that the Hub reads.
 
-What a run's folder holds may come from anyone. Every text in it is cut and escaped, and of a path
-only the last part is shown.
+What a run's folder holds may come from anyone. Every text in it is cut and escaped, and only the
+last part of a path is shown.
 """
 
 from __future__ import annotations

@@ -33,7 +33,8 @@ class _Packed:
     """Pairs in one row each: token ids and mask [B, L], and TRL's rows.
 
     `place` [2B, S] is the column of each token of the 2B rows, first all chosen, then all rejected;
-    `positions` [B, L] and `attention` [B, 1, L, L], added to the scores, are those of the model.
+    `positions` [B, L] and `attention` [B, 1, L, L], which is added to the attention scores, are
+    arguments of the model.
     """
 
     ids: Tensor
@@ -79,7 +80,8 @@ class PairPasses:
 
     @torch.no_grad()
     def reference_logps(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The reference's log-probabilities [B] of chosen and rejected texts, in nats; kept too."""
+        """The reference's log-probabilities [B] of chosen and rejected texts, in nats, which it
+        keeps, too."""
         labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, -100)
         batch = {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"]}
         keys = _keys(**batch, labels=labels)
@@ -127,7 +129,7 @@ def pair_passes(policy: PeftModel, frozen: FrozenTrunk, longest: int) -> PairPas
 
 @torch.no_grad()
 def _agrees(passes: PairPasses, policy: PeftModel) -> bool:
-    """Whether the passes give the log-probabilities of whole passes, for two short pairs."""
+    """Whether the passes give the same log-probabilities as the policy, for two short pairs."""
     vocabulary = passes._frozen.head.weight.shape[0]
     ids = torch.arange(32, device=policy.device).view(4, 8) * 7919 % vocabulary
     ids[2:, :3] = ids[:2, :3]  # the prompts

@@ -29,8 +29,9 @@ Forward = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor | None]]
 class SharedPrompts:
     """Prompts without repetitions, and their common start.
 
-    `different` has each distinct prompt once; `rows` [B] is the row in it of each of the B prompts;
-    `start` [C] has the token ids with which all prompts begin, none if they are too few.
+    `different` has each distinct prompt once; `rows` [B] is the row of each of the B prompts in
+    `different`; `start` [C] has the token ids with which all prompts begin, none if they are too
+    few.
     """
 
     different: Prompts
@@ -101,7 +102,7 @@ def spread_cache(cache: DynamicCache, mask: Tensor) -> None:
     `mask` [U, L] is that of the texts, padded on the left.
     """
     for layer in {id(layer): layer for layer in cache.layers}.values():
-        if layer.is_initialized:  # false for a layer that reads those of another one
+        if layer.is_initialized:  # false for a layer that reads another's keys
             layer.keys, layer.values = _spread(layer.keys, mask), _spread(layer.values, mask)
 
 

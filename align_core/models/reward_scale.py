@@ -23,7 +23,7 @@ def reward_scale(task: Task, policy: PreTrainedModel, tokenizer: PreTrainedToken
     256 samples of the reference `policy` for the task's train prompts.
 
     Raises:
-        ConfigError: the rewards of these samples do not vary; names the parts that do not.
+        ConfigError: the rewards of these samples do not vary; the message names constant parts.
     """
     prompts = [*islice(cycle(task.prompts("train")), TEXTS)]
     parts: dict[str, list[float]] = {}

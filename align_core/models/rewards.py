@@ -183,7 +183,7 @@ def proxy_reward(
 ) -> ProxyReward | None:
     """The reward model `name` or, if that is None or "gold", the `task_default`.
 
-    `tokenizer` is the policy's, and `ends` are its end tokens. None if the task has none.
+    `tokenizer` is the policy's, and `ends` are its end tokens. Returns None if there is neither.
     """
     name = task_default if name in (None, "gold") else name
     if name is None:

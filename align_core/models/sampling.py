@@ -71,7 +71,7 @@ class Responses:
         return [row[keep].tolist() for row, keep in zip(self.tokens, self.mask, strict=True)]
 
     def texts(self, tokenizer: PreTrainedTokenizerBase, prompts: Prompts) -> list[str]:
-        """The text of each response, without its end token; `prompts` are those sampled from."""
+        """The text of each response to these `prompts`, without its end token."""
         pairs = zip(self.ids(), self.ended.tolist(), strict=True)
         without_end = [row[:-1] if ended else row for row, ended in pairs]
         return decode(tokenizer, prompts.ids.tolist(), without_end)
@@ -110,10 +110,10 @@ class RandomDraw:
 
     It needs one number for a token; Gumbel noise needs one for every entry of the vocabulary.
 
-    The noise is that of `count` texts, of which this batch holds those from `first` on. Each call,
-    one position, draws `count` numbers, and row i uses number `first` + i. Those of texts that have
-    ended, or that another process samples, are discarded. So a text depends neither on the process
-    that samples it nor on when other texts end.
+    The noise is for `count` texts; this batch holds the texts from number `first` on. Each call,
+    one position, draws `count` numbers, and row i uses number `first` + i. The numbers of texts
+    that have ended, or that another process samples, are discarded. So a text depends neither on
+    the process that samples it nor on when other texts end.
     """
 
     def __init__(self, seed: int, count: int, first: int = 0) -> None:
@@ -155,7 +155,7 @@ class FixedDraw:
         return (logits + self._at(rows.tolist(), position).to(logits.device)).argmax(-1)
 
     def _at(self, rows: list[int], position: int) -> Tensor:
-        """The noise [len(rows), V] of these rows. Positions must be asked for in order, from 0."""
+        """The noise [len(rows), V] of these rows. Positions must come in order, from 0."""
         if self._noise is not None:
             return self._noise[rows, position]
         if position == 0:
@@ -194,8 +194,9 @@ def sample(
 
     `stops` gets the tokens [B, t] so far, and returns which responses end without an end token. At
     temperature 0 the most likely token is taken. Texts that have ended leave the batch, which
-    makes its later tokens cheaper. `keep_logits` and `keep_states` include these in the result, of
-    size B × max_new_tokens × V and × H; `frozen`, the model's frozen trunk, includes its states.
+    makes its later tokens cheaper. `keep_logits` and `keep_states` add logits and last hidden
+    states to the result, which take B × max_new_tokens × V and × H numbers; `frozen`, the model's
+    frozen trunk, adds its trunk states.
 
     Raises:
         Interrupted: `interrupted()` became true, which is checked before every token.

@@ -25,11 +25,11 @@ class StopStrings:
         """Returns booleans [B]; a string may also end within the last token."""
         before = self._tokenizer.batch_decode(tokens[:, -self._longest - 1 : -1].tolist())
         texts = self._tokenizer.batch_decode(tokens[:, -self._longest - 1 :].tolist())
-        found = [
+        ended = [
             any(string in text[max(0, len(start) - len(string) + 1) :] for string in self._strings)
             for start, text in zip(before, texts, strict=True)
         ]
-        return torch.tensor(found, device=tokens.device)
+        return torch.tensor(ended, device=tokens.device)
 
 
 class TruncatedDraw:

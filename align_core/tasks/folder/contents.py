@@ -231,7 +231,7 @@ def _pair(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _paired(rows: list[tuple[Prompt, dict[str, Any]]]) -> list[dict[str, str]]:
-    """All pairs. Unpaired texts of a prompt are paired in order, good ones with bad ones."""
+    """All pairs. Unpaired texts of a prompt are paired in order, desirable with other ones."""
     pairs = [row for _, row in rows if "label" not in row]
     sides: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
     for _, row in rows:
@@ -246,7 +246,7 @@ def _paired(rows: list[tuple[Prompt, dict[str, Any]]]) -> list[dict[str, str]]:
 
 
 def _side(name: str, row: dict[str, Any]) -> dict[str, Any]:
-    """The completion of an unpaired row as this text of a pair."""
+    """The completion of an unpaired row as the text `name` of a pair, "chosen" or "rejected"."""
     return {
         key.replace("completion", name): row[key] for key in row if key.startswith("completion")
     }
