@@ -1,9 +1,10 @@
 """Builds all embedded models and data from the tasks' grammars.
 
-A tokenizer and a pretrained model for both tasks; then, for each task, the SFT model, its samples
-on the probe and held-out prompts with their gold rewards, a labelled pool of preference pairs, and
-a reward model. Capitals has a second reward model trained on few pairs, which PPO over-optimises;
-reviews has one trained on pairs of the pretrained model. Every build on one machine is identical.
+Both tasks share a tokenizer and a pretrained model. Each task has an SFT model, its samples on the
+probe and held-out prompts with their gold rewards, a labelled pool of preference pairs, and a
+reward model. Capitals has a second reward model, trained on few pairs, which PPO over-optimises;
+reviews has a second one, trained on pairs of the pretrained model. Every build on one machine is
+identical.
 """
 
 from __future__ import annotations
@@ -217,7 +218,7 @@ class Pretrainer(LengthBatches, FiniteTraining, Trainer):
 
 
 def fine_tune(task: GrammarTask) -> PreTrainedModel:
-    """Train the task's reference: SFT, which learns to answer and to end its texts, sharpened."""
+    """Train the task's reference by SFT, so that it answers and ends its texts, and sharpen it."""
     tokenizer = load_tokenizer("pretrained")
     count = FINE_TUNING_STEPS * FINE_TUNING_BATCH
     demonstrations = encode_demonstrations(tokenizer, task.demonstrations(count, SEED))

@@ -23,7 +23,7 @@ from align_core.models.rewards import of_samples
 from align_core.models.sampling import end_ids
 from align_core.tasks.grammar_task import GrammarTask
 
-DEMONSTRATIONS = 512  # new ones, of which no training has seen any
+DEMONSTRATIONS = 512  # new ones, which no training has seen
 NEW = 1  # their seed; training has 0
 
 
@@ -42,9 +42,9 @@ def unsharpened(task: GrammarTask) -> PreTrainedModel:
 def effect(task: GrammarTask, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """What sharpening changes, on the held-out prompts with 4 texts each.
 
-    Of the "sft" model and of the "reference": the mean `gold` reward, the `entropy` of a text and
-    the `cost` of a new demonstration, all in nats, and the share of `whole` texts, which end and
-    parse. Of the "pretrained" model the cost. And `kl`, KL(reference ‖ SFT).
+    Returns, for the "sft" model and for the "reference", the mean `gold` reward, the `entropy` of
+    a text and the `cost` of a new demonstration, all in nats, and the share of `whole` texts, which
+    end and parse; for the "pretrained" model its cost; and `kl`, KL(reference ‖ SFT), in nats.
     """
     sft, reference = unsharpened(task), load_policy(task.reference)
     evaluator = Evaluator(
@@ -58,7 +58,7 @@ def effect(task: GrammarTask, tokenizer: PreTrainedTokenizerBase) -> dict[str, A
         seed=0,
     )
     models = {"sft": sft, "reference": reference}
-    found = {name: evaluator(model) for name, model in models.items()}
+    evaluations = {name: evaluator(model) for name, model in models.items()}
     costs = {
         name: _cost(task, model, tokenizer)
         for name, model in {"pretrained": load_policy("pretrained"), **models}.items()
@@ -72,9 +72,9 @@ def effect(task: GrammarTask, tokenizer: PreTrainedTokenizerBase) -> dict[str, A
                 "whole": _whole(task, evaluation, tokenizer),
                 "cost": costs[name],
             }
-            for name, evaluation in found.items()
+            for name, evaluation in evaluations.items()
         },
-        "kl": found["reference"].kl.mean().item(),
+        "kl": evaluations["reference"].kl.mean().item(),
     }
 
 

@@ -91,7 +91,7 @@ def save(name: str) -> None:
 
 
 def save_demonstration(name: str) -> None:
-    """Record a task's demonstration anew, and leave the other examples, which train for it."""
+    """Record a task's demonstration anew, without the other examples, which take training runs."""
     task, path = grammar_task(name), model_index.worked_example(name)
     reference, tokenizer = load_policy(task.reference), load_tokenizer(task.reference)
     examples = json.loads(path.read_text(encoding="utf-8"))
@@ -102,8 +102,8 @@ def save_demonstration(name: str) -> None:
 def demonstration(
     task: GrammarTask, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, Any]:
-    """A demonstration, with its log-probabilities before and after SFT and under the reference,
-    which is SFT's model sharpened; and the effect of that."""
+    """A demonstration, with its log-probabilities before and after SFT and under the reference, and
+    the `effect` of sharpening, which makes SFT's model the reference."""
     chosen = next(
         demonstration
         for demonstration in task.demonstrations(64, SEED)

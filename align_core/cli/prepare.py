@@ -65,13 +65,13 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     Raises:
         ConfigError: one message for every error.
     """
-    given = resolve_task(options.named(args, *_Options.model_fields), lines)
-    if given["model"] is None and (known := card(given["task"])):
-        given["model"] = known.reference
-    chosen, errors = validated(_Options, {k: v for k, v in given.items() if v is not None})
+    arguments = resolve_task(options.named(args, *_Options.model_fields), lines)
+    if arguments["model"] is None and (known := card(arguments["task"])):
+        arguments["model"] = known.reference
+    chosen, errors = validated(_Options, {k: v for k, v in arguments.items() if v is not None})
     lines += errors
-    if given["model"] is not None:
-        lines += model_index.model_errors("--model", given["model"], reward_model=False)
+    if arguments["model"] is not None:
+        lines += model_index.model_errors("--model", arguments["model"], reward_model=False)
     if chosen and not known_card(chosen.task).has_gold:
         expected = f"a task with a reward: {known_card(chosen.task).title} has preferences only"
         lines.append(option_error("--task", chosen.task, expected))
@@ -188,4 +188,4 @@ def _print_size() -> None:
 
     entries = prepared.entries()
     size = sum(entry.size for entry in entries)
-    print(f"{prepared.folder()} has {len(entries)} prepared, {size / 1e6:.1f} MB")
+    print(f"{prepared.folder()} has {len(entries)} prepared optima, {size / 1e6:.1f} MB")

@@ -1,4 +1,4 @@
-"""Runs in experiment trackers: `train --report-to NAME` as they go on, `track RUN --to NAME` later.
+"""Runs in experiment trackers: `train --report-to NAME` during a run, `track RUN --to NAME` later.
 
 A tracker gets the run's configuration, its metrics by step, and tables of its samples. Its library
 is optional; paths are cut to their last part.
@@ -75,7 +75,7 @@ class Tracker:
 
 
 class Reporting:
-    """A display that also sends the events to a tracker. One that fails is left, with a line."""
+    """A display that also sends the events to a tracker, until the tracker fails."""
 
     def __init__(self, display: Display, name: str, directory: RunDirectory) -> None:
         self._display, self._name = display, name
@@ -163,7 +163,7 @@ def _row(sample: dict[str, Any]) -> Row:
 
 
 def _markdown(rows: list[Row]) -> str:
-    """Rows as a table, the first one its head; what a text has of the table's signs is escaped."""
+    """Rows as a Markdown table, the first one as its head; "|" in a cell is escaped."""
     lines = [
         "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
         for row in rows

@@ -10,7 +10,7 @@ RESAMPLES = 1000
 
 
 def bootstrap_rows(count: int) -> np.ndarray:
-    """Resampled prompt numbers [RESAMPLES, count], the same at every call."""
+    """Indices [RESAMPLES, count] of resampled prompts, the same at every call."""
     return np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
 
 

@@ -31,10 +31,10 @@ def pair_accuracy(
 
     Returns three tensors [P, pairs]: accuracy, margin and gold difference. Accuracy is 1 if the
     model prefers the text with the higher gold reward, ½ for a tie, and 0 otherwise. Margin is the
-    score of this text minus that of the other; the gold difference is the same for gold rewards, in
-    nats. The pairs are the first ones of a prompt with unequal gold rewards; P counts the prompts
-    with enough of them. `inputs` are the inputs of the models for the prompts, by default the
-    prompts themselves.
+    score of this text minus that of the other; the gold difference is the same difference of gold
+    rewards, in nats. The pairs are the first ones of a prompt with unequal gold rewards; P counts
+    the prompts with enough of them. `inputs` are the inputs of the models for the prompts, by
+    default the prompts themselves.
     """
     rows = []
     for prompt, rewards in enumerate(stored.rewards):

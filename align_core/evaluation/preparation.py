@@ -1,7 +1,7 @@
 """Samples a model on a task, so that the optimum of both is known: `align-core prepare`.
 
 Each prompt's samples are in a separate file until all prompts are done, so that a preparation that
-was killed continues where it stopped. Files are renamed once they are complete, so none is partial.
+was killed continues where it stopped. A file gets its name once it is complete.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Preparation:
 
     Args:
         samples: texts for each prompt.
-        prompts: the number of prompts of each split, from its first one.
+        prompts: how many of the first prompts of each split.
 
     Raises:
         ConfigError: a prompt is too long for the model, its tokenizer cannot be stored, or the

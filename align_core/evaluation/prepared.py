@@ -88,9 +88,9 @@ def entries() -> list[Entry]:
 
 def clear() -> int:
     """Delete all entries; returns their size in bytes."""
-    found = entries()
-    freed = sum(entry.size for entry in found)
-    for entry in found:
+    deleted = entries()
+    freed = sum(entry.size for entry in deleted)
+    for entry in deleted:
         shutil.rmtree(entry.path)
     return freed
 
@@ -108,14 +108,14 @@ def entry(task: str, model: str, samples: int, prompts: int, seed: int) -> Entry
 def stored(task: str, model: str, split: str) -> Stored | None:
     """The samples of MODEL on the task's "probe" or "heldout" prompts; None if there are none.
 
-    Prepared samples come first, the largest number before the others; then the embedded samples of
-    the reference of a built-in task. Unreadable files are skipped with a warning in the log.
+    Prepared samples come first, the entry with most samples before all others; then the embedded
+    samples of a built-in task's reference. Unreadable files are skipped with a warning in the log.
     """
-    for found in _of_pair(task, model):
+    for candidate in _of_pair(task, model):
         try:
-            return Stored(found.load(split), found.path / TOKENIZER)
+            return Stored(candidate.load(split), candidate.path / TOKENIZER)
         except (OSError, ValueError) as error:
-            _LOG.warning("%s is skipped: %s", found.path, error)
+            _LOG.warning("%s is skipped: %s", candidate.path, error)
     if task in BUILT_IN and model == known_card(task).reference:
         file = model_index.reference_samples(task, split)
         tokenizer = Path(model_index.locate(model)) / TOKENIZER
@@ -130,9 +130,9 @@ def named(task: str, model: str) -> Iterator[Entry]:
     """
     pairs = []
     with suppress(OSError, ValueError):  # an unreadable cache has no entries
-        for found in entries():
+        for candidate in entries():
             with suppress(OSError, ValueError):
-                facts = found.facts()
+                facts = candidate.facts()
                 pairs.append((facts.get("task"), facts.get("model")))
     if (task, model) in pairs:
         yield from _of_pair(task, model)
@@ -140,18 +140,18 @@ def named(task: str, model: str) -> Iterator[Entry]:
 
 def stored_samples(task: str, model: str | None, split: str) -> ReferenceSamples | None:
     """The samples of `stored`; None without a model."""
-    found = stored(task, model, split) if model is not None else None
-    return None if found is None else found.samples
+    samples = stored(task, model, split) if model is not None else None
+    return None if samples is None else samples.samples
 
 
 def stored_scale(task: str, model: str) -> float | None:
     """The nats of one point of the task's reward for MODEL; None for a task in nats, or if the
     pair was not prepared."""
-    for found in _of_pair(task, model):
+    for candidate in _of_pair(task, model):
         try:
-            scale = found.facts().get("reward_scale")
+            scale = candidate.facts().get("reward_scale")
         except (OSError, ValueError) as error:
-            _LOG.warning("%s is skipped: %s", found.path, error)
+            _LOG.warning("%s is skipped: %s", candidate.path, error)
             continue
         if isinstance(scale, float) and scale > 0:
             return scale
@@ -161,13 +161,13 @@ def stored_scale(task: str, model: str) -> float | None:
 def _of_pair(task: str, model: str) -> Iterator[Entry]:
     """The complete entries of a task and a model, those with most samples first."""
     try:
-        complete = [found for found in entries() if found.complete]
+        complete = [candidate for candidate in entries() if candidate.complete]
         pair = complete and _pair(task, model)
     except (OSError, ValueError) as error:
         _LOG.warning("prepared samples of %s and %s are not used: %s", task, model, error)
         return
-    same = (found for found in complete if f"-{pair}-" in found.path.name)
-    yield from sorted(same, key=lambda found: found.samples, reverse=True)
+    same = (candidate for candidate in complete if f"-{pair}-" in candidate.path.name)
+    yield from sorted(same, key=lambda candidate: candidate.samples, reverse=True)
 
 
 def _pair(task: str, model: str) -> str:

@@ -166,8 +166,8 @@ def table_1(beta: float = 0.1) -> list[dict[str, Any]]:
 
 
 def setting(result: dict[str, Any], **wanted: Any) -> dict[str, Any]:
-    """The means of a setting with these responses, β or raters; unless it is wanted, not one in
-    which the best response is always covered."""
+    """The means of the first setting with the `wanted` values of responses, β or raters. By default
+    it is one in which the best response may be uncovered."""
     wanted = {"best_covered": False} | wanted
     return next(row for row in result["settings"] if wanted.items() <= row.items())
 

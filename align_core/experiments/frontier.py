@@ -277,8 +277,8 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
 
 
 def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
-    """The signs of all comparisons behind the verdicts and findings. Of the temperature: the change
-    of DPO's win rate, of PPO's, and of the first less the second."""
+    """The signs of all comparisons behind the verdicts and findings. For the temperature
+    these are the changes of DPO's and of PPO's win rate, and the difference of the two."""
     dpo, gold = (result["shares"][method] for method in ("dpo", "ppo-gold"))
     changes = [_gained(result, method) for method in ("dpo", "ppo")]
     return {

@@ -66,8 +66,8 @@ def fit(points: Sequence[Sequence[float]], bend: Bend) -> dict[str, float] | Non
 def mean_fit(curves: Sequence[Curve], bend: Bend) -> dict[str, Any] | None:
     """The means of the fits over seeds, one curve for each; None if no curve has a fit.
 
-    `holds`: the form fits. It explains EXPLAINED of the variance, and its maximum is not within the
-    curves where most of them rise to their end.
+    `holds` says whether the form fits: it explains EXPLAINED of the variance, and its maximum is
+    not within the curves if most of them rise to their end.
     """
     fits = [row for points in curves if (row := fit(points, bend)) is not None]
     if not fits:

@@ -132,8 +132,8 @@ def _same_pairs(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _falls(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
-    """It holds for numbers of pairs with which more than half of the runs fall. It fails for those
-    with which none does, though all go as far as those that fall, on average, had to go for it."""
+    """The claim holds for cases of which more than half of the runs fall. It fails for cases of
+    which no run falls, although each reaches the √KL at which other runs have fallen on average."""
     groups: dict[tuple[int, str], dict[str, list[Finding]]] = {}
     cases = _cases(rows)
     fallen = [curve for _, curves in cases for curve in curves if _falls_off(curve)]

@@ -146,7 +146,7 @@ def _curve(points: Sequence[dict[str, Any]]) -> list[list[float]]:
 
 
 def fitted(row: dict[str, Any]) -> list[list[float]]:
-    """Points [d, R] of a row's fit, up to the largest d of its seeds; empty without one that
+    """Points [d, R] of a row's fit, up to the largest d of its seeds; empty without a fit that
     holds."""
     if row["fit"] is None or not row["fit"]["holds"]:
         return []

@@ -29,8 +29,9 @@ def run(
 ) -> dict[str, Any]:
     """The result of an experiment, which is also written to `folder`/result.json.
 
-    Runs that `folder` has with the same settings are not repeated. `lanes` runs are executed at a
-    time, each in a process with one thread. `on_part` gets the number of finished and of all runs.
+    Runs that are in `folder` with the same settings are not repeated. `lanes` runs are executed at
+    a time, each in a process with one thread. `on_part` gets the number of finished and of all
+    runs.
     """
     experiment = experiments.load(name)
     stages = experiment.stages(quick)

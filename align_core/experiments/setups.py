@@ -1,4 +1,4 @@
-"""How the experiments differ from those of the papers: why a result may differ, too."""
+"""The set-ups of the experiments beside those of the papers, to explain different results."""
 
 from __future__ import annotations
 

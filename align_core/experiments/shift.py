@@ -143,8 +143,8 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
 def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
     """The signs of all comparisons behind the verdicts and findings; empty without a shift.
 
-    Of the losses of DPO and of PPO by each shift, and of DPO's loss less PPO's; then, for the
-    shifts by which DPO clearly loses, of its loss less that of each method that is to mend it.
+    These are the losses of DPO and of PPO by each shift, and DPO's loss minus PPO's; then, for the
+    shifts by which DPO clearly loses, its loss minus that of each method that is to reduce it.
     """
     lost = {(row["source"], row["method"]): row["lost"] for row in result["rows"] if "lost" in row}
     shifts = list(dict.fromkeys(source for source, _ in lost))

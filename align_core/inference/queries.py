@@ -159,8 +159,8 @@ def score(
     texts = [text.lstrip() if chat else _with_leading_space(text) for text in completions]
     inputs, ended = [model_input] * len(texts), [True] * len(texts)
     before, ids = encode_all(loaded.tokenizer, inputs, texts, ended)
-    (given,) = encode_prompts(loaded.tokenizer, [model_input]).ids.tolist()
-    _check_length("--prompt", prompt, len(given), loaded.positions - 1)
+    (prompt_tokens,) = encode_prompts(loaded.tokenizer, [model_input]).ids.tolist()
+    _check_length("--prompt", prompt, len(prompt_tokens), loaded.positions - 1)
     for text, prompt_ids, row in zip(completions, before, ids, strict=True):
         _check_length("--completion", text, len(row), loaded.positions - len(prompt_ids))
     rows = [prompt] * len(completions)

@@ -143,7 +143,7 @@ class RunCallback(TrainerCallback):
         self._step_began = time.perf_counter()
 
     def _begin_updates(self) -> None:
-        """After an evaluation, write that updates follow, unless the trainer tells its phases."""
+        """After an evaluation, write that updates follow, unless the trainer reports its phases."""
         if self._measures and self.stop_reason is None and self._trainer_phases is None:
             self._write_phase("updating")
         self._measures = False

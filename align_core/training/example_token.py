@@ -72,9 +72,9 @@ def example_token(
 
     tokenizer = trainer.processing_class
     names = "text", "logp", "ref_logp", "new_logp"
-    asked = prompt.ids[0].tolist()
+    prompt_ids = prompt.ids[0].tolist()
     beginnings = decode(
-        tokenizer, [asked] * len(ids), [ids[:end] for end in range(1, len(ids) + 1)]
+        tokenizer, [prompt_ids] * len(ids), [ids[:end] for end in range(1, len(ids) + 1)]
     )
     texts = [after[len(before) :] for before, after in pairwise(["", *beginnings])]
     columns = zip(texts, logp.tolist(), ref_logp.tolist(), new_logp.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""A fixed piece of training: machines differ in its duration as they do in that of a run."""
+"""A fixed piece of training, whose duration on a machine is proportional to that of a run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from align_core.config.environment import set_library_environment
 from align_core.models.libraries import silence_libraries
 from align_core.training.worker import limit_threads
 
-# The size of the embedded models, and a batch between a minibatch of PPO and one of DPO. Whoever
-# changes this measures `machine_speed.PROBE_SECONDS` again.
+# The size of the embedded models, and a batch between a minibatch of PPO and one of DPO. After a
+# change, `machine_speed.PROBE_SECONDS` must be measured again.
 _MODEL = {
     "vocab_size": 1024,
     "hidden_size": 128,

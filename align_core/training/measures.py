@@ -86,7 +86,7 @@ class PolicyMeasure:
 
 
 class RewardModelMeasure:
-    """Evaluates a reward model on pairs of stored samples of the reference; null without any."""
+    """Evaluates a reward model on pairs of stored samples; its metrics are null without any."""
 
     def __init__(self, setup: Setup, trainer: Trainer) -> None:
         self._trainer, self._tokenizer, self._task = trainer, setup.tokenizer, setup.task

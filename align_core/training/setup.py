@@ -104,7 +104,7 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
 
 
 def _lengths(data: Dataset) -> list[int]:
-    """The number of tokens of the longest text of each row, prompt included; none of rollouts."""
+    """The number of tokens of each row's longest text, prompt included; [] for rollouts."""
     texts = [name for name in data.column_names if name.endswith("_ids") and name != "prompt_ids"]
     longest = [max(map(len, row)) for row in zip(*(data[name] for name in texts), strict=True)]
     prompts = data["prompt_ids"] if "prompt_ids" in data.column_names else [[]] * len(longest)
@@ -224,7 +224,7 @@ def _own_pairs(
 
 
 def _covered(preferences: Rows, count: int, seed: int, covers: Covers) -> list[dict[str, Any]]:
-    """`count` pairs whose prompts are covered, from up to 64 times as many."""
+    """`count` pairs whose prompts are covered, drawn from up to 64 times as many."""
     for times in (1, 4, 16, 64):
         drawn = preferences(times * count, seed)
         pairs = [pair for pair in drawn if covers(pair["prompt"])][:count]
