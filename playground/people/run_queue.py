@@ -20,9 +20,9 @@ from align_core.runs.client import Busy, Client
 from align_core.runs.events import FINAL
 from playground.limits import Limits
 from playground.people.attendance import HIDDEN_SECONDS, SECONDS, Attendance
-from playground.people.carried import check_carried
 from playground.people.client_address import client_address
 from playground.people.no_place import AlreadyHasRun, NoPlace, QueueFull, refusal
+from playground.people.server_limits import check_server_limits
 from playground.people.visitors import Visitor, Visitors
 from playground.people.waiting_times import Duration, WaitingTimes
 
@@ -63,7 +63,7 @@ class _Entry:
 
 
 def _who(visitor: Visitor, address: str) -> str:
-    """The visitor; programs without a token are one for each address."""
+    """The visitor; all programs without a token at one address count as one."""
     return visitor or f"a program at {address}"
 
 
@@ -126,7 +126,7 @@ class RunQueue:
         """
         options = self.with_time_limit(options)
         # So that invalid options are reported now, not when their turn comes.
-        check_carried(resolve(**options), self._limits)
+        check_server_limits(resolve(**options), self._limits)
         self._client.make_room()
         start = partial(self._start, visitor, options, pace, then)
         bound = self.time_limit or math.inf

@@ -24,11 +24,11 @@ from playground.handlers.train import TrainHandlers
 from playground.limits import Limits
 from playground.people import client_address as module
 from playground.people.access import VisibleModels, VisibleRuns
-from playground.people.carried import check_carried
 from playground.people.client_address import ClientAddress, client_address
 from playground.people.json_requests import Refused
 from playground.people.no_place import AlreadyHasRun, QueueFull
 from playground.people.run_queue import RunQueue
+from playground.people.server_limits import check_server_limits
 from playground.people.visitors import Visitors
 from playground.settings import Settings
 from playground.voting import room as voting
@@ -257,9 +257,9 @@ def test_settings_too_large_for_a_public_server_are_refused(client, setting, val
     options = {"method": method, "task": "reviews", setting: value}
     if setting == "steps":
         options["eval_every"] = 100_000
-    check_carried(resolve(**options), Limits())
+    check_server_limits(resolve(**options), Limits())
     with pytest.raises(ConfigError) as error:
-        check_carried(resolve(**options), PUBLIC)
+        check_server_limits(resolve(**options), PUBLIC)
     (message,) = error.value.lines
     assert message.text.endswith(line)
     queue = RunQueue(client, Visitors(client), limits=PUBLIC)
@@ -276,7 +276,7 @@ def test_settings_too_large_for_a_public_server_are_refused(client, setting, val
 
 def test_every_preset_and_every_default_may_run_in_public():
     for preset in map(presets.load, presets.names()):
-        check_carried(preset.config, PUBLIC)
+        check_server_limits(preset.config, PUBLIC)
     for method in ("sft", "reward", "ppo", "dpo"):
         for task in ("reviews", "capitals"):
-            check_carried(resolve(method, task), PUBLIC)
+            check_server_limits(resolve(method, task), PUBLIC)

@@ -20,7 +20,7 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
 from playground.limits import Limits
-from playground.people.carried import check_carried
+from playground.people.server_limits import check_server_limits
 from playground.people.visitors import Visitors
 from playground.text import error_messages
 from playground.voting.vote_training import VoteTraining
@@ -103,7 +103,9 @@ def provoked(tmp_path, monkeypatch, sessions):
         ),
         *RunDirectory.errors(tmp_path / "full"),
         *refused(
-            check_carried, resolve("dpo", "reviews", eval_every=1), Limits(steps=9, evaluations=9)
+            check_server_limits,
+            resolve("dpo", "reviews", eval_every=1),
+            Limits(steps=9, evaluations=9),
         ),
         *refused(client.config, "<b>"),
         *refused(stored_pairs, "reviews", 10**6, 0),

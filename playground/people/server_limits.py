@@ -9,7 +9,7 @@ from playground.limits import Limits
 _NUMBERS = ("steps", "batch_size", "preference_pairs", "lora_r")
 
 
-def check_carried(config: RunConfig, limits: Limits) -> None:
+def check_server_limits(config: RunConfig, limits: Limits) -> None:
     """Raises ConfigError with a message for each setting that exceeds its limit."""
     lines = []
     for name in _NUMBERS:
