@@ -109,7 +109,7 @@ class Page(CheckedCalls):
         rendered = Middleware(Rendered, paths=[*pages, "/config", "/config/"])
         page_states.keep_small()
         pass_on_refusals()
-        most_by_address = limits.connections  # those of a proxy are of many visitors
+        most_by_address = limits.connections  # a proxy's connections are those of many visitors
         if self.server.proxies == 0:
             most_by_address = limits.connections_by_address
         guard(
@@ -228,8 +228,8 @@ def _lay_out(
         lambda: gr.Tabs(selected="train"), None, views, queue=False, api_visibility="private"
     )
     names = json.dumps([*settings])
-    asked = masthead.submit(js=train.WHEN_COMPLETE, queue=False, api_visibility="private")
-    asked.then(None, list(settings.values()), masthead, js=_SETTINGS % names)
+    submitted = masthead.submit(js=train.WHEN_COMPLETE, queue=False, api_visibility="private")
+    submitted.then(None, list(settings.values()), masthead, js=_SETTINGS % names)
 
 
 async def _closed(request: Request) -> Response:

@@ -41,7 +41,7 @@ class Settings:
     time_limit: float | None  # of a run, in seconds
     public: bool  # whether strangers use this server
     on_space: bool  # whether it is a Hugging Face Space, whose disk is lost at every restart
-    zero_gpu: bool  # whether that lends a GPU for single calls, which the page does not use
+    zero_gpu: bool  # whether the Space lends a GPU for single calls, which the page does not use
     presenter_key: str | None
     limits: Limits
     log_json: bool  # whether a line of the log is a JSON object

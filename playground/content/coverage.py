@@ -50,7 +50,7 @@ def _train(
     covered:  [8, 8] booleans
     pairs:    the number of preference pairs
     maps:     the matrices of MAPS, [8, 8]
-    numbers:  of each of POLICIES
+    numbers:  policy -> `experiments.coverage.numbers`, for each of POLICIES
     rises:    by method, the uncovered response that gains most (`_most_gained`)
     """
     outcome = tabular.train(np.array(covered), beta, seed, certain)

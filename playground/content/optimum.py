@@ -54,9 +54,9 @@ def of_pair(task: Any, model: Any) -> Optimum | None:
             changed = (entry.path / prepared.FACTS).stat().st_mtime_ns
         except OSError:  # the cache was cleared meanwhile
             continue
-        found = _prepared(entry, model, changed)
-        if found is not None and found.frontier["whole"] is not None:
-            return found
+        optimum = _prepared(entry, model, changed)
+        if optimum is not None and optimum.frontier["whole"] is not None:
+            return optimum
     return of_task(task) if task in BUILT_IN and model == known_reference(task) else None
 
 
@@ -75,33 +75,33 @@ def _prepared(entry: prepared.Entry, model: str, changed: int) -> Optimum | None
 def frontier(query: Any) -> dict[str, Any] | None:
     """`Optimum.frontier` for `query`, {"task", "model"}; if it is not known for the model, that for
     the task's reference, or None."""
-    found = _of_query(query)
-    return None if found is None else found.frontier
+    optimum = _of_query(query)
+    return None if optimum is None else optimum.frontier
 
 
 def full_gain(config: Mapping[str, Any]) -> float | None:
     """The gain in nats that corresponds to an `eval/gain` of 1; None for a run that started from a
     model whose optimum is not known."""
-    found = of_pair(config["task"], config["model"])
-    return None if found is None else found.frontier["whole"]
+    optimum = of_pair(config["task"], config["model"])
+    return None if optimum is None else optimum.frontier["whole"]
 
 
 def target(query: Any) -> dict[str, Any] | None:
     """`Optimum.at` for `query`, {"task", "model", "beta"}, of the same optimum as `frontier`. An
     invalid β is replaced by the largest β of the slider."""
-    if (found := _of_query(query)) is None:
+    if (optimum := _of_query(query)) is None:
         return None
     beta = query.get("beta") if isinstance(query, dict) else None
     if not isinstance(beta, int | float) or not 0 <= beta <= 1e9:  # a huge integer is no float
         beta = BETAS[1]
-    return found.at(float(beta))
+    return optimum.at(float(beta))
 
 
 def _of_query(query: Any) -> Optimum | None:
     query = query if isinstance(query, dict) else {}
     task, model = query.get("task"), query.get("model")
-    if (found := of_pair(task, model)) is not None:
-        return found
+    if (optimum := of_pair(task, model)) is not None:
+        return optimum
     known = card(task)
     if known is None and not is_external(task) and task not in (OWN, EARLIER, OTHERS):
         task, known = BUILT_IN[0], card(BUILT_IN[0])
@@ -177,7 +177,7 @@ class Optimum:
         return {"beta": beta, **self._above_reference(point), "texts": texts}
 
     def sample(self, number: int) -> list[dict[str, Any]]:
-        """The stored sample of the reference of this number for each prompt, as `_texts`."""
+        """For each prompt, the stored sample of the reference with this index, as `_texts`."""
         return self._texts(np.full(len(self._samples.prompts), number))
 
     def point(self, beta: float) -> dict[str, Any]:

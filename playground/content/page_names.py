@@ -1,7 +1,7 @@
 """Names on pages for the paths in configurations: a page never gets a path of the server.
 
-A page gets the last name of a path, and sends it back. Only paths that have got a name are found
-again by it.
+A page gets the last name of a path, and sends it back. Only a path that has been given a name
+can be found by it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _names: dict[str, str] = {}  # path -> name
 
 
 def page_name(value: Any) -> Any:
-    """The name on pages of a value that may be an absolute path; any other value itself."""
+    """The name on pages of an absolute path; any other value unchanged."""
     if not isinstance(value, str) or not os.path.isabs(value):
         return value
     with _lock:
@@ -41,7 +41,7 @@ def page_name(value: Any) -> Any:
 
 
 def from_page(name: Any) -> Any:
-    """The path with this name on pages; any other value itself."""
+    """The path with this name on pages; any other value unchanged."""
     return _paths.get(name, name) if isinstance(name, str) else name
 
 

@@ -57,8 +57,8 @@ class Recordings:
     def delta(self, run: str, cursor: dict[str, Any]) -> dict[str, Any]:
         """The events past `cursor`, a `valid_cursor`, as `TrainHandlers.delta`.
 
-        Its `elapsed` are the seconds since the page began to show the run. The replay starts at the
-        evaluation of the reference, without the time that loading the models took.
+        Its `elapsed` is the time in seconds since the page began to show the run. The replay starts
+        at the evaluation of the reference, without the time that loading the models took.
         """
         recording, config = self._recordings[run], None
         offset, elapsed = cursor["offset"], cursor["elapsed"] or 0.0

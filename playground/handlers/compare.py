@@ -28,7 +28,7 @@ from playground.people.access import VisibleModels, VisibleRuns
 from playground.text.machines import machine
 
 MAX_RUNS = 4  # compared at once
-MOST_SOUGHT = 100  # characters, each word of which is sought in each run
+MOST_SOUGHT = 100  # characters of a search, which looks for each word in each run
 ABOVE = "above the reference"
 _GOLD, _REFERENCE, _KL = "eval/gold_reward", "eval/gold_reward_reference", "eval/kl"
 _GAIN = "eval/gain"

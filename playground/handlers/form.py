@@ -85,7 +85,7 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
 
 
 def _explanation(task: str, words: Mapping[str, Any]) -> str:
-    """The task's explanation in the catalogue, which has not those that visitors made."""
+    """The task's explanation in the catalogue, or on the card of a task that a visitor made."""
     known = words["tasks"].get(page_name(task))
     return known["explanation"] if known else known_card(task).explanation
 

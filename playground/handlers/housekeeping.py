@@ -22,8 +22,8 @@ _LOG = logging.getLogger(__name__)
 class Housekeeping:
     """Prunes the runs of `client` and the sessions of `voting` at intervals.
 
-    It never deletes a run that is live, that a page follows, or whose model is used by a live or
-    queued run or a question; nor the open room.
+    It never deletes the open room, nor a run that is live, that a page follows, or whose model is
+    used by a live or queued run or by a question.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Housekeeping:
             try:
                 if pruned := self.prune():
                     _LOG.info("pruned: %s", ", ".join(pruned))
-            except Exception:  # the next time may be better
+            except Exception:  # a later attempt may succeed
                 _LOG.exception("Old runs could not be deleted")
             if self._ended.wait(EVERY_SECONDS):
                 return

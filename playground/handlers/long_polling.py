@@ -1,7 +1,7 @@
 """Long polling: a request for new events is answered when there are some, or after a timeout.
 
-All that wait are looked after together: whatever strangers wait for, each run is asked for its news
-once every POLL_SECONDS.
+One task serves all waiting requests: however many there are, each run is asked for its news once
+every POLL_SECONDS.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from playground.people.threads import Threads
 TIMEOUT = 2.0  # seconds; a server that shuts down may have to wait for this long
 POLL_SECONDS = 0.1
 
-_Waiting = dict[int, tuple[float, asyncio.Future[None]]]  # offset -> until when, and its end
+_Waiting = dict[int, tuple[float, asyncio.Future[None]]]  # offset -> its deadline, and its answer
 
 
 class LongPoll:
@@ -26,7 +26,7 @@ class LongPoll:
         self._newest = newest
         self._threads = threads
         self._waiting: defaultdict[str, _Waiting] = defaultdict(dict)  # by run
-        self._known: dict[str, float] = {}  # what `newest` last was, of the runs in `_waiting`
+        self._known: dict[str, float] = {}  # the last `newest` of each run in `_waiting`
         self._poll: asyncio.Task[None] | None = None
 
     async def wait(self, run: str, offset: int) -> None:
@@ -42,7 +42,8 @@ class LongPoll:
         await asyncio.shield(waiting[offset][1])
 
     async def _look_after(self) -> None:
-        """Answer those that wait, until nobody does. An error reaches those that wait now."""
+        """Answer the waiting requests, until there are none. An error is passed on to all of
+        them."""
         while self._waiting:
             runs = [*self._waiting]
             try:

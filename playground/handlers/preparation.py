@@ -1,4 +1,4 @@
-"""Requests to prepare the optimum of a visitor's own task, and for the progress of that."""
+"""Requests to prepare the optimum of a visitor's own task, and to follow the progress."""
 
 from __future__ import annotations
 

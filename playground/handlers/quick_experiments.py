@@ -14,7 +14,7 @@ from playground.people.visitors import Visitor
 from playground.text import durations, messages
 from playground.text.paths import without_folders
 
-NAMES = tuple(name for name in experiments.NAMES if name != "coverage")  # that needs no process
+NAMES = tuple(name for name in experiments.NAMES if name != "coverage")  # coverage needs no process
 _MEASURED = model_index.ASSETS / "lab_quick.json"  # written by benchmarks.lab_quick
 
 

@@ -89,7 +89,7 @@ class Rendered:
 def _address(scheme: str, headers: Headers) -> str | None:
     """The scheme and the name by which the client knows the server; None if it is malformed.
 
-    Of several proxies, the first was asked by the client.
+    With several proxies, the client's own request names the first of them.
     """
     names = headers.get("x-forwarded-host") or headers.get("host", "")
     name = names.partition(",")[0].strip()

@@ -18,8 +18,8 @@ class RunToShow:
 
     A page shows the visitor's live run; otherwise that of a visitor who gives a talk, unless it
     shows the visitor's own run or one that was `chosen`; otherwise the run that it shows already,
-    `watched`. It changes to any other visitor's run only when that is chosen. A new page shows the
-    visitor's newest run, or the recorded one that everybody's first page opens with.
+    `watched`. It changes to any other visitor's run only if that run is chosen. A new page shows
+    the visitor's newest run, or the recorded one that everybody's first page opens with.
     """
 
     def __init__(self, client: Client, visitors: Visitors, recordings: Recordings) -> None:

@@ -149,8 +149,8 @@ class TrainHandlers:
         self, field: str, values: dict[str, Any], visitor: Visitor = None
     ) -> dict[str, Any]:
         """β or the learning rate was changed. Sets it in the controlled run, if that has this task
-        and method, and returns the errors; without such a run those on the page stay, which may be
-        the answer to a press of Run.
+        and method, and returns the errors. Without such a run the errors on the page stay, because
+        they may be the answer to a press of Run.
 
         `values` has task, method, the field, and as `live` the run that the page shows.
         """
@@ -179,8 +179,8 @@ class TrainHandlers:
             self._visitors.share(visitor, values.get("run"), values.get("on") is True)
 
     def newest(self, run: str) -> float:
-        """The byte offset up to which `delta` has news for pages that show this run; infinite where
-        it may have others."""
+        """The byte offset at the end of this run's events, for pages that show the run; infinite if
+        `delta` may answer with another run."""
         if run in self.recordings or any(other != run for other in self._client.live()):
             return math.inf
         try:

@@ -174,7 +174,7 @@ def _as_csv(text: str) -> str:
     written = io.StringIO()
     try:
         rows = [*csv.reader(io.StringIO(text), "excel-tab")]
-    except csv.Error:  # such as a huge cell: it is refused as what it is, CSV
+    except csv.Error:  # such as a huge cell: the text is then refused as CSV
         return text
     csv.writer(written, lineterminator="\n").writerows(rows)
     return written.getvalue()

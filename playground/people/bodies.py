@@ -140,7 +140,7 @@ def _is_simple(body: bytearray) -> bool:
 
 
 def _has_half_characters(body: bytearray) -> bool:
-    """Whether JSON has an escaped surrogate without the other of its pair, which is no text."""
+    """Whether JSON has an escaped surrogate without the other half of its pair."""
     if rb"\ud" not in body.lower():
         return False
     try:

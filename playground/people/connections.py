@@ -39,13 +39,13 @@ class ConnectionLimits:
     head_seconds: float
     answer_seconds: float
     open: Counter[str] = field(default_factory=Counter)  # by address
-    # those that owe a request or the rest of it, oldest first
+    # connections on which a request, or the rest of one, is awaited, oldest first
     waiting: OrderedDict[Guarded, None] = field(default_factory=OrderedDict)
     by_address: Counter[str] = field(default_factory=Counter)  # numbers of `waiting`
 
     def await_request(self, connection: Guarded) -> None:
-        """The connection owes a request or the rest of it; others of its address that have owed
-        theirs for longer are closed if there are many."""
+        """Wait for a request, or the rest of one, on this connection. If too many connections of
+        its address are waited for, those that take longest are closed."""
         if connection in self.waiting:
             return
         address = connection.address
@@ -56,7 +56,7 @@ class ConnectionLimits:
             oldest.give_up()
 
     def request_arrived(self, connection: Guarded) -> None:
-        """The connection owes nothing any more."""
+        """No longer wait for a request on this connection."""
         if connection in self.waiting:
             del self.waiting[connection]
             self.by_address[connection.address] -= 1
@@ -78,7 +78,7 @@ class Guarded(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)  # so that all that is not read yet pauses
+        transport.set_write_buffer_limits(high=0)  # so that writing pauses while anything is unread
         self.address = self.client[0] if self.client else ""
         self.limits.open[self.address] += 1
         too_many = self.limits.open.total() > self.limits.most
@@ -127,7 +127,7 @@ class Guarded(H11Protocol):
         return False  # no page here uses a websocket
 
     def give_up(self) -> None:
-        """Close the connection, which owes a request or the rest of it."""
+        """Close the connection, whose request has not arrived in time."""
         self._settle()
         self.transport.abort()
 
@@ -156,8 +156,8 @@ def guard(limits: ConnectionLimits) -> None:
 
 
 def _allow_files() -> None:
-    """Raise this process's limit of open files, 1024 in many shells, which are fewer than the
-    connections; every session of votes has open files, too."""
+    """Raise this process's limit of open files. Many shells set 1024, which is fewer than the
+    connections, and every session of votes has open files, too."""
     try:
         import resource
     except ImportError:  # Windows has no such limit

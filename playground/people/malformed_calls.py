@@ -93,5 +93,5 @@ def _payload(error: BaseException | None, show_error: bool) -> dict[str, Any]:
 
 
 def pass_on_refusals() -> None:
-    """Let Gradio leave a call that raised Refused to the HANDLERS, in place of an answer of 500."""
+    """Let the HANDLERS answer a call that raised Refused; Gradio itself would answer 500."""
     utils.error_payload = _payload

@@ -79,7 +79,7 @@ class OwnTasks:
         self.limits = limits
         self._places = places
         self._root = root.resolve()
-        self._addresses: dict[str, str] = {}  # folder -> its visitor's, since the server began
+        self._addresses: dict[str, str] = {}  # folder -> address of its visitor, if known
         self._lock = threading.Lock()
         self._cards: dict[str, TaskCard] = {}  # by the name of the visitor's folder
 
@@ -250,12 +250,12 @@ class OwnTasks:
 
 def _prepared(*tasks: str) -> list[prepared.Entry]:
     """The prepared entries for these tasks."""
-    found = []
+    entries = []
     for entry in prepared.entries():
         with contextlib.suppress(OSError, ValueError):
             if entry.facts().get("task") in tasks:
-                found.append(entry)
-    return found
+                entries.append(entry)
+    return entries
 
 
 def _folder_of(visitor: str) -> str:

@@ -22,7 +22,7 @@ class PageState(state_holder.SessionState):
     """The state of one page."""
 
     def __init__(self, blocks: Any) -> None:
-        # Of the blocks it copies the default state, and describes each of their components.
+        # The base class copies the default state of the blocks, and describes each component.
         super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks=()))
 
     def _update_config(self, key: int) -> None:
@@ -38,7 +38,7 @@ class PageStates(state_holder.StateHolder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._addresses: dict[str, str] = {}  # session -> its page's
+        self._addresses: dict[str, str] = {}  # session -> address of its page
 
     def __getitem__(self, session_id: str) -> state_holder.SessionState:
         session = session_id[:MOST_CHARACTERS]

@@ -43,8 +43,8 @@ def with_named_values(
 
     The handler itself takes a dict of values by the names of `controls`, and `visitor`; it returns
     the new values by name. The function returns None if no value changes. The handler gets a task's
-    full name, the page its name from `OwnTasks.shown`. The function raises Refused for a value that
-    is not one of its control's `_TYPES`.
+    full name; the page gets its name from `OwnTasks.shown`. The function raises Refused for a value
+    that is not one of its control's `_TYPES`.
     """
     names = {component: name for name, component in controls.items()}
 

@@ -2,7 +2,7 @@
 
 A visitor is identified by a random token, which their browser keeps in a cookie; if cookies are
 blocked, their tab sends it in a header (visitor.js). A file beside a run has a hash of its owner's
-token, so that the owner is known after a restart while no file has a token.
+token, so that the owner is known after a restart although no file contains a token.
 
 A run belongs to the visitor who started it. A run that was not started here, such as one from the
 command line, belongs to everyone. A program may send no token: on a public server its run belongs

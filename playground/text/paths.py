@@ -11,6 +11,6 @@ _FOLDERS = re.compile(r"""(?:file://|(?<![\w.:/]))/(?:[^/\s'",;:()]+/)+""")
 def without_folders(text: str) -> str:
     """The text with the last name of each absolute path in the place of the path.
 
-    Only in quotes may a path have spaces.
+    A path may have spaces only if it is in quotes.
     """
     return _FOLDERS.sub("", _QUOTED.sub(r"\g<quote>\g<name>\g<quote>", text))

@@ -72,8 +72,8 @@ def address(file: str) -> str:
 def static_routes() -> list[BaseRoute]:
     """Serve `static` and Plotly, for `Blocks.launch(app_kwargs={"routes": …})`.
 
-    The addresses of Gradio's own route for files have paths of the server, and it tells a browser
-    neither how long a file is good nor that it has not changed.
+    Gradio's own route for files has paths of the server in its addresses, and does not tell
+    browsers how long they may keep a file.
     """
     return [Route(f"/{_PLOTLY}", _plotly), Mount(f"/{_ADDRESS}", _Forever(directory=STATIC))]
 

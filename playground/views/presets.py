@@ -10,7 +10,7 @@ from playground.content.recordings import SPEED, Recordings
 from playground.text.machines import machine
 from playground.views.parts import part
 
-# The presets in the order of a talk. One that is in no group is not shown.
+# The presets in the order of a talk. A preset that is in no group is not shown.
 GROUPS = {
     "ppo": ("healthy-ppo", "short-leash"),
     "dpo": ("healthy-dpo", "dpo-too-long"),

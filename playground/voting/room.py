@@ -32,7 +32,7 @@ from playground.voting.session_places import SessionPlaces
 
 ACTIVE_SHARE = 0.2  # share of the pairs that are drawn where the reward model is least certain
 MAX_RATER_STATES = 20_000  # kept in memory; a rater whose state is dropped is shown another pair
-# after which a rater without votes, or a session without raters, may be removed to make room
+# Seconds after which a rater without votes, or a session without raters, may be removed.
 IDLE_SECONDS = 30.0
 MAX_UNDO = 20  # votes that a rater can take back
 

@@ -36,7 +36,7 @@ class SessionPlaces:
         self._active = active
         self._deleted = deleted
         self._lock = threading.Lock()
-        self._addresses: dict[str, str] = {}  # session -> its creator's, since the server began
+        self._addresses: dict[str, str] = {}  # session -> address of its creator, if known
 
     def make_room(self) -> None:
         """Delete sessions if there is no room for a new one, by number or by size.
@@ -65,15 +65,15 @@ class SessionPlaces:
             raise Refused(503, "full", f"this session has {most} MB of votes, and takes no more")
 
     def prune(self, days: float) -> list[str]:
-        """Delete sessions that are unchanged for `days`, and while all are too large, the one that
-        was unchanged for longest; returns their names."""
+        """Delete the sessions that are unchanged for `days`; then, while all together are too
+        large, the one that was unchanged for longest. Returns their names."""
         pruned = [name for name in self._sessions.older_than(days) if self._delete(name)]
         while self._takes_too_much() and (name := self._delete_one_left(self._sessions.names())):
             pruned.append(name)
         return pruned
 
     def _full(self) -> tuple[list[str], str] | None:
-        """The sessions of which one must be deleted, and the refusal; None if there is room."""
+        """The sessions from which one must be deleted, and the refusal; None if there is room."""
         names, limits = self._sessions.names(), self._limits
         if len(names) >= limits.sessions:
             return names, f"there are {limits.sessions} sessions here, and no room for more"

@@ -187,7 +187,7 @@ class VoteTraining:
     ) -> dict[str, Any]:
         """A reward model's `statistics.reward_model_metrics` on the held-out votes.
 
-        `last` and `count`, of these votes, only belong to the key of the cache.
+        `last` and `count`, of these votes, are keys of the cache only.
         """
         _, held_out = statistics.held_out(session.votes(), HELD_OUT)
         rated = {vote["pair"] for vote in held_out}
