@@ -7,7 +7,7 @@ const FLAT = 0.02; // half the least height of an axis, so that rounding noise l
 // {steps, x: KL, y: gain} of a run from the reference of this frontier, at every measured step. The
 // gain is the run's share of the optimum's gain for `gain_kl` nats (`eval/gain`), times that gain,
 // `whole`, which is known. The plain difference of rewards would depend on the reference's few
-// samples: their chance would move it three times as much, and would not move the limit.
+// samples: their noise would move it three times as much, and would not move the limit.
 export function trail(run, { whole, reference }) {
   if (!run || !whole || run.config.model !== reference) return { steps: [], x: [], y: [] };
   const { x: steps = [], y: kl = [] } = run.series["eval/kl"] ?? {};

@@ -65,7 +65,7 @@ const sights = new IntersectionObserver((entries) => {
       pending.get(target)?.();
     }
   }
-}, { rootMargin: "600px" }); // a little ahead of the eye
+}, { rootMargin: "600px" }); // drawn a little before it comes in sight
 
 export const fitToBox = (plot) => sizes.observe(plot);
 

@@ -15,7 +15,7 @@
       document.body.dataset.settled = true;
       this.changed();
     },
-    // Some settings may be others now.
+    // Some settings may have changed.
     changed() {
       document.dispatchEvent(new Event("settings"));
     },

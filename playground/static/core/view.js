@@ -41,7 +41,7 @@ export function phaseOnStage(state) {
   return runOnStage(state) || phase === "starting" || phase === "lost" ? phase : "idle";
 }
 
-// What a run says of itself, or ""; what a live one says of its preparation holds until it goes on.
+// The message of the run's status, or "". That of a live run is shown until its first phase.
 export const messageOf = (run) => (isLive(run) && run.phase ? "" : (run?.status.message ?? ""));
 
 // The sentences on a run: the first is its headline. Those on its curves are about the newest step.

@@ -7,7 +7,7 @@ export function preparation({ find, put, server, words, finished }) {
   let timer = null;
   let looks = 0;
 
-  // Answers to older looks are dropped.
+  // Looks at the preparation; an answer that arrives after a newer look is dropped.
   async function look() {
     clearTimeout(timer);
     const number = ++looks;

@@ -1,5 +1,5 @@
 // The story of alignment: scenes in a dialog over the page, with a link for each, keys, notes and a
-// timer. A scene is a function of (host, its data, its words, all that the server told); it draws into
+// timer. A scene is a function of (host, its data, its words, all data of the server); it draws into
 // `host` and returns {values, redraw, stop}, all optional: the numbers of its sentence, and what to
 // call when the colours change and when it ends.
 import { make, within } from "../core/dom.js";
@@ -155,7 +155,7 @@ export function tell(dialog, told) {
   showNotes();
   setInterval(() => dialog.open && tick(), 1000);
   window.addEventListener("keydown", onKey, true);
-  dialog.addEventListener("keydown", (event) => event.stopPropagation()); // the page's own keys rest
+  dialog.addEventListener("keydown", (event) => event.stopPropagation()); // and does not reach the page's keys
   whenRecoloured(() => dialog.open && scene.redraw?.());
   // Escape closes a dialog by itself.
   dialog.addEventListener("close", () => {
