@@ -53,6 +53,6 @@ def model_digest(model: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _digest(path: str, size: int, changed: int) -> str:
-    """The SHA-256 of a file. Its `size` (bytes) and `changed` (ns) are keys of the cache only."""
+    """The SHA-256 of a file; `size` (bytes) and `changed` (ns) are only keys of the cache."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

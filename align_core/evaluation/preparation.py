@@ -40,7 +40,7 @@ class Preparation:
 
     Args:
         samples: texts for each prompt.
-        prompts: how many of the first prompts of each split.
+        prompts: how many prompts of each split, from its first on.
 
     Raises:
         ConfigError: a prompt is too long for the model, its tokenizer cannot be stored, or the

@@ -52,7 +52,7 @@ class ModelError(ConfigError):
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of MODEL, which pads on the left, with its end token if it has no other."""
+    """The tokenizer of MODEL, which pads on the left, with its end token if it has no padding."""
     tokenizer = _load(AutoTokenizer, name)
     if tokenizer.eos_token_id is None and (end := _end_of_model(name)) is not None:
         tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)

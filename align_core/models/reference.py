@@ -85,7 +85,7 @@ def as_reference(
 
 @torch.no_grad()
 def move_towards(model: nn.Module, target: nn.Module, share: float) -> None:
-    """Set every weight of `model` to (1 − share)·model + share·target, a model of the same
-    shapes."""
+    """Set every weight of `model` to (1 − share)·model + share·target; both models have the
+    same shapes."""
     for ours, theirs in zip(model.parameters(), target.parameters(), strict=True):
         ours.lerp_(theirs, share)

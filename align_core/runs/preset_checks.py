@@ -95,7 +95,7 @@ def keeps(series: Series, gain: float, lost: float) -> list[Check]:
 
 
 def carries_over(series: Series, rise: float, share: float) -> list[Check]:
-    """Trained on preferences for some prompts, the run raises the gold reward on all of them."""
+    """Trained on preferences for some prompts, the run raises gold reward on the others, too."""
     covered, uncovered = _rise(series, "covered"), _rise(series, "uncovered")
     both = None if covered is None or uncovered is None else uncovered / covered
     return [

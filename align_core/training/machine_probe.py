@@ -1,4 +1,4 @@
-"""A fixed piece of training, whose duration on a machine is proportional to that of a run."""
+"""A fixed piece of training, whose duration differs between machines as a run's does."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ class VoteTraining:
     ) -> dict[str, Any]:
         """A reward model's `statistics.reward_model_metrics` on the held-out votes.
 
-        `last` and `count`, of these votes, are keys of the cache only.
+        `last` and `count`, of these votes, are only parts of the cache's key.
         """
         _, held_out = statistics.held_out(session.votes(), HELD_OUT)
         rated = {vote["pair"] for vote in held_out}

@@ -155,7 +155,7 @@ export function tell(dialog, told) {
   showNotes();
   setInterval(() => dialog.open && tick(), 1000);
   window.addEventListener("keydown", onKey, true);
-  dialog.addEventListener("keydown", (event) => event.stopPropagation()); // and does not reach the page's keys
+  dialog.addEventListener("keydown", (event) => event.stopPropagation()); // keys act on the story only
   whenRecoloured(() => dialog.open && scene.redraw?.());
   // Escape closes a dialog by itself.
   dialog.addEventListener("close", () => {
