@@ -9,6 +9,7 @@ import traceback
 from typing import Any
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
 from gradio import utils
 from gradio.blocks import BlockFunction
 from gradio.route_utils import FnIndexInferError
@@ -83,7 +84,20 @@ async def _not_found(request: Request, error: Exception) -> Response:
     return _unknown().response()
 
 
-HANDLERS = {FnIndexInferError: _not_found, KeyError: _not_found, Refused: _refused}
+async def _invalid(request: Request, error: Exception) -> Response:
+    """Where FastAPI refuses a body: it would send back the whole body, and fail for a NaN."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"][1:])) or "the body"
+    return Refused(422, "malformed", f"{where}: {first['msg']}").response()
+
+
+HANDLERS = {
+    FnIndexInferError: _not_found,
+    KeyError: _not_found,
+    Refused: _refused,
+    RequestValidationError: _invalid,
+}
 
 
 def _payload(error: BaseException | None, show_error: bool) -> dict[str, Any]:
