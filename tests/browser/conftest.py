@@ -106,7 +106,8 @@ def forget(profile):
 
 @pytest.fixture
 def visit(chromium, profile):
-    """visit(url, **settings) opens the page as another visitor."""
+    """visit(url, **settings) opens the page as another visitor, and waits until its controls have
+    their settings, or with `settled=False` until it is drawn."""
     contexts, outside, broken = [], [], []
 
     def watch(request):
@@ -124,7 +125,7 @@ def visit(chromium, profile):
         page.set_viewport_size(viewport or VIEWPORT)
         return page
 
-    def open_page(url, **settings):
+    def open_page(url, settled=True, **settings):
         page = visitor(**settings)
         page.set_default_timeout(PATIENCE)
         page.on("request", watch)
@@ -132,6 +133,8 @@ def visit(chromium, profile):
         page.goto(url)
         page.wait_for_selector("#masthead h1:not(:empty)", state="attached")  # or no press counts
         page.wait_for_selector("#charts .js-plotly-plot")
+        if settled:  # until then, the server's answer may replace what a test sets
+            page.wait_for_selector("body[data-settled]", state="attached")
         return page
 
     def leave():

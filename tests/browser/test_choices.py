@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import expect
@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from align_core.config.run_config import resolve
 from playground import text
 from playground.handlers.train import TrainHandlers
+from tests.browser.conftest import PATIENCE
 from tests.browser.test_page import LONG, choose, status
 from tests.playground.recordings import record
 from tests.waiting import until
@@ -31,7 +32,7 @@ def second(monkeypatch):
 
     def late(self, values, **named):
         if values == {"task": "capitals", "method": "ppo"}:
-            second.wait(1)
+            second.wait(0.5)
         controls = answer(self, values, **named)
         if values == {"task": "capitals", "method": "dpo"}:
             second.set()
@@ -48,7 +49,7 @@ def answers(second, monkeypatch):
 
     def held(handler):
         def wait(*arguments, **named):
-            may_answer.wait(30)
+            may_answer.wait(PATIENCE / 1000)
             return handler(*arguments, **named)
 
         return wait
@@ -65,11 +66,10 @@ def pick(page, kind, name):
 
 
 def it_takes_no_choice_until_it_has_its_settings(page, answers):
-    takes = "getComputedStyle(document.querySelector('#field-method label')).pointerEvents"
-    assert page.evaluate(takes) == "none"
+    choice = page.locator("#field-method label").first
+    expect(choice).to_have_css("pointer-events", "none")
     answers.set()
-    page.wait_for_selector("body[data-settled]")
-    assert page.evaluate(takes) == "auto"
+    expect(choice).to_have_css("pointer-events", "auto")
 
 
 def the_answer_to_an_earlier_choice_does_not_come_last(page, second):
@@ -78,16 +78,16 @@ def the_answer_to_an_earlier_choice_does_not_come_last(page, second):
     assert second.wait(30)
     steps = page.locator("#field-steps input")
     expect(steps).to_have_value(str(resolve("dpo", "capitals").steps))
-    page.wait_for_timeout(200)  # the last answer has arrived by then
+    page.evaluate("window.settings.complete()")
     assert steps.input_value() == str(resolve("dpo", "capitals").steps)
 
 
 def run_waits(page, client, answers):
-    """Press Run, let the server answer, and return the configuration of the run."""
+    """Press Run, let the server answer, and return the configuration of the run. A press that does
+    not wait takes the settings from before the answer."""
     before = client.runs()
     page.click("#run")
     status(page, "starting")
-    page.wait_for_timeout(200)  # a press that does not wait has reached the server by then
     assert client.runs() == before
     answers.set()
     config = config_of_new_run(page, client, before)
@@ -122,16 +122,23 @@ def run_waits_for_the_settings_of_a_preset(page, client, answers):
 def a_link_waits_for_the_defaults_of_a_choice(page, answers):
     pick(page, "methods", "sft")
     page.click("#masthead .copy")
-    page.wait_for_timeout(200)
-    assert "steps=" not in page.url
+    assert page.evaluate("location.search") == ""
     answers.set()
     page.wait_for_function("location.search.includes('steps=')")  # "Copied" stands for two seconds
-    link = parse_qs(urlsplit(page.url).query)
+    link = parse_qs(page.evaluate("location.search").removeprefix("?"))
     assert (link["method"], link["steps"]) == (["sft"], [str(resolve("sft", "capitals").steps)])
 
 
 def run_works_after_a_choice_that_the_server_refused(page, client):
-    page.route("**/gradio_api/run/*", lambda route: route.fulfill(status=429, json={}), times=1)
+    refused = []
+
+    def refuse(route):
+        if refused or "reviews" not in route.request.post_data:  # the label of Run asks, too
+            return route.fallback()
+        refused.append(route)
+        return route.fulfill(status=429, json={})
+
+    page.route("**/gradio_api/run/*", refuse)
     with page.expect_response(lambda response: response.status == 429):
         pick(page, "tasks", "reviews")
     before = client.runs()
@@ -142,7 +149,7 @@ def run_works_after_a_choice_that_the_server_refused(page, client):
 
 def test_choices_that_are_not_answered_yet(second, answers, visit, address, client):
     answers.clear()
-    page = visit(address)
+    page = visit(address, settled=False)
     it_takes_no_choice_until_it_has_its_settings(page, answers)
     the_answer_to_an_earlier_choice_does_not_come_last(page, second)
     answers.clear()

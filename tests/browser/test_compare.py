@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from align_core.config import model_index
 from align_core.config.run_config import resolve
@@ -49,6 +50,7 @@ def page(visit, address, client):
     page = visit(address)
     page.get_by_role("tab", name=WORDS["views"]["compare"]).click()
     page.wait_for_selector("#compare .trade .js-plotly-plot")
+    page.wait_for_function("window.playground.run !== null")
     return page
 
 
@@ -134,28 +136,29 @@ def win_rates_are_computed_on_request(page):
 def one_run_alone_is_too_few(page):
     page.uncheck(f"#compare [value='{OLD[0]}']", force=True)
     page.wait_for_selector("#compare .few:not([hidden])")
-    assert not page.is_visible("#compare .found")
+    expect(page.locator("#compare .found")).to_be_hidden()
     page.check(f"#compare [value='{OLD[0]}']", force=True)
     wait_for_chosen(page, 2)
 
 
 def the_live_run_is_followed_beside_old_ones(page, client):
-    live = client.start(method="dpo", task="reviews", steps=LONG)
+    live = client.start(method="dpo", task="reviews", steps=LONG, eval_every=10)
     page.get_by_role("tab", name=WORDS["views"]["train"]).click()
+    expect(page.locator("#charts")).to_be_visible()
     page.get_by_role("tab", name=WORDS["views"]["compare"]).click()
     page.wait_for_selector(f"#compare [value='{live}']", state="attached")
     page.check(f"#compare [value='{live}']", force=True)
     wait_for_chosen(page, 3)
-    assert texts(page, ".legend .run b") == ["A", "B", "C"]
+    expect(page.locator("#compare .legend .run b")).to_have_text(["A", "B", "C"])
     page.wait_for_function(f"({TRAILS})[2] >= 2")
     drawn = page.evaluate(TRAILS)[2]
     page.wait_for_function(f"({TRAILS})[2] > {drawn}")
-    assert "Running" in texts(page, ".legend small")[2]
+    expect(page.locator("#compare .legend small").nth(2)).to_contain_text("Running")
     client.send(live, "set", beta=TURNED)
     first = client.config(live)["beta"]
     page.wait_for_selector(f"#compare .legend .run:has-text('β {first} → {TURNED}')")
     left_out = WORDS["compare"]["head_to_head_without"].format(runs="C")
-    assert left_out in page.inner_text("#compare .head-to-head .rules")
+    expect(page.locator("#compare .head-to-head .rules")).to_contain_text(left_out)
 
 
 def test_compare(page, client):

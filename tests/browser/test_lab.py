@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from playground import text
 
@@ -94,8 +95,8 @@ def a_click_shows_the_numbers_of_a_figure(lab):
 def a_link_fills_in_the_settings_of_train(lab):
     lab.locator("[data-experiment=overoptimisation] .links a").first.click()
     lab.wait_for_selector("#charts .js-plotly-plot")
-    assert "reward_model=few" in lab.url
-    lab.wait_for_function("document.querySelector('#field-beta [type=number]').value === '0.1'")
+    assert "reward_model=few" in lab.evaluate("location.search")
+    expect(lab.locator("#field-beta [type=number]")).to_have_value("0.1")
 
 
 def test_the_lab(lab):
