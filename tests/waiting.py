@@ -16,3 +16,12 @@ def until(condition: Callable[[], T], seconds: float = 120) -> T:
         assert time.monotonic() < end, "this did not happen in time"
         time.sleep(0.005)
     return value
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, even if its parent has not yet read its exit code."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True

@@ -23,7 +23,7 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.tasks import loader
 from tests import toy
-from tests.waiting import until
+from tests.waiting import gone, until
 
 ROOT = Path(__file__).parents[2]
 RUN, SCORER = "2026-01-02-030405-ppo-reviews", "2026-01-02-030406-reward-reviews"
@@ -239,15 +239,6 @@ def test_hostile_text_is_text(shared):
     })  # fmt: skip
     assert "".join(token["text"] for token in answer[0]["tokens"]) == " " + HOSTILE
     shared.generate(**ASKED | {"models": ["sft-reviews"], "prompt": HOSTILE})
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended and its exit code was read."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def test_a_killed_helper_is_reported_and_the_next_query_is_answered(helper, monkeypatch):

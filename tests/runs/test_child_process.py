@@ -8,7 +8,7 @@ import pytest
 
 from align_core.config.messages import Message, plain, to_event
 from align_core.runs.child_process import ProcessGroup
-from tests.waiting import until
+from tests.waiting import gone, until
 
 TOO_LONG = Message("time_limit", {}, "The time limit was reached.")
 MEMORY = Message("memory", {}, "There is not enough memory")
@@ -36,15 +36,6 @@ def group(tmp_path, monkeypatch):
     for group in groups:
         group.kill(plain(""))
         group.wait()
-
-
-def gone(pid):
-    """Whether a process has ended."""
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().split()[2] == "Z"
-    except OSError:
-        return True
 
 
 @pytest.mark.parametrize(
