@@ -126,7 +126,7 @@ class Run:
     def evaluate(self, **options: Any) -> dict[str, Any]:
         """The metrics of `align-core evaluate --json` on held-out prompts.
 
-        `options` are `reference`, `prompts`, `coverage` and `seed`.
+        `options` are `reference`, `prompts`, `coverage`, `seed` and `realign`.
 
         Raises:
             ConfigError: invalid input, or a run without a model.
@@ -138,8 +138,8 @@ class Run:
     ) -> list[dict[str, Any]]:
         """`n` samples for each prompt, as `align-core generate --json` prints them.
 
-        Without a prompt it uses the first of the task's probe prompts. `options` are `temperature`
-        and `seed`.
+        Without a prompt it uses the first of the task's probe prompts. `options` are `temperature`,
+        `seed` and `realign`.
 
         Raises:
             ConfigError: invalid input, or a run without a model.

@@ -80,6 +80,16 @@ def _exact_kl(logits: Tensor, ref_logits: Tensor) -> Tensor:
     return (mean_difference - z.logsumexp(-1) + z_ref.logsumexp(-1)).clamp(min=0)
 
 
+def realigned_logits(logits: Tensor, ref_logits: Tensor, share: float) -> Tensor:
+    """Logits [..., V] of the distribution proportional to π_ref^(1−λ)·π^λ at each position.
+
+    λ is `share`: at 0 it is the reference, at 1 the policy, whose logits are then unchanged; above
+    1 it goes on in the same direction (arXiv 2402.02992). Logits mix as log-probabilities do: the
+    constants in which they differ do not depend on the token.
+    """
+    return torch.lerp(ref_logits, logits, share)
+
+
 def kl_estimate(logp: Tensor, ref_logp: Tensor, kind: str = "k1") -> Tensor:
     """Estimate of KL(policy ‖ reference) from the sampled tokens' log-probabilities alone.
 

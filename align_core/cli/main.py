@@ -177,14 +177,15 @@ def _resumable(args: argparse.Namespace, lines: list[Message]) -> RunDirectory:
 
 
 def _evaluate(args: argparse.Namespace, lines: list[Message]) -> int:
-    arguments = options.named(args, "task", "reference", "prompts", "coverage", "seed")
+    arguments = options.named(args, "task", "reference", "prompts", "coverage", "seed", "realign")
     result = in_process.evaluate(args.model, lines, **resolve_task(arguments, lines))
     terminal.print_measurements(result, args.json)
     return 0
 
 
 def _generate(args: argparse.Namespace, lines: list[Message]) -> int:
-    arguments = resolve_task(options.named(args, "task", "n", "temperature", "seed"), lines)
+    arguments = options.named(args, "task", "n", "temperature", "seed", "realign")
+    arguments = resolve_task(arguments, lines)
     rows = in_process.generate(args.model, args.prompt, lines, **arguments)
     terminal.print_rows(rows, args.json)
     return 0
@@ -299,6 +300,13 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("-n", metavar="N", help="samples for each prompt")
     generate.add_argument("--temperature")
     generate.add_argument("--seed")
+    for sub in (evaluate, generate):
+        sub.add_argument(
+            "--realign",
+            metavar="LAMBDA",
+            help="mix the policy with its reference at each token, as if trained with β/λ: "
+            f"{in_process.EXPECTED_SHARE}",
+        )
     score.add_argument("--prompt", metavar="TEXT")
     score.add_argument("--completion", action="extend", nargs="+", metavar="TEXT")
     prepare.add_arguments(subs["prepare"])

@@ -25,6 +25,7 @@ from align_core.evaluation.text_pieces import text_pieces
 from align_core.evaluation.win_rate import wins
 from align_core.models.frozen_trunk import FrozenTrunk, frozen_trunk
 from align_core.models.loading import eval_mode
+from align_core.models.realigned import Realigned
 from align_core.models.reference import as_reference
 from align_core.models.rewards import Reward
 from align_core.models.sampling import (
@@ -120,7 +121,7 @@ class Evaluator:
         self._reference: tuple[Responses, Texts] | None = None
         self._proxy_offset = 0.0
 
-    def __call__(self, policy: PreTrainedModel) -> Evaluation:
+    def __call__(self, policy: PreTrainedModel | Realigned) -> Evaluation:
         """Sample the policy and compare it with the reference. Its training mode is restored."""
         if self._draw is None:
             # The model's vocabulary may be larger than the tokenizer's.

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error, raise_collected
-from align_core.config.fields import Int, Seed, Temperature
+from align_core.config.fields import Float, Int, Seed, Temperature
 from align_core.config.messages import Message, is_text
 from align_core.config.model_size import evaluation_size
 from align_core.config.run_config import (
@@ -38,6 +38,10 @@ class _Options(BaseModel):
     task: TaskName
 
 
+EXPECTED_SHARE = "a number from 0 (the reference) to 1000; 1 is the policy"
+Share = Annotated[Float | None, Field(ge=0, le=1000, description=EXPECTED_SHARE)]
+
+
 class _Evaluate(_Options):
     reference: str | None = Field(None, description=model_index.EXPECTED)
     prompts: Int | None = Field(
@@ -45,12 +49,14 @@ class _Evaluate(_Options):
     )
     coverage: Coverage | None = Field(None, description=EXPECTED_COVERAGE)
     seed: Seed = 0
+    realign: Share = None
 
 
 class _Generate(_Options):
     n: Int = Field(4, ge=1, le=1024, description="a whole number of samples from 1 to 1024")
     temperature: Temperature = 1.0
     seed: Seed = 0
+    realign: Share = None
 
 
 def queries() -> ModuleType:
@@ -63,11 +69,13 @@ def queries() -> ModuleType:
 
 
 def evaluate(model: str, lines: list[Message], **arguments: Any) -> dict[str, Any]:
-    """`queries.evaluate` with the task, reference, prompts, coverage and seed in `arguments`.
+    """`queries.evaluate` with the task, reference, prompts, coverage, seed and realign in
+    `arguments`.
 
     By default 128 prompts, and fewer for a large model.
     """
-    options = _checked(_Evaluate, model, arguments, lines)
+    reward_model = None if arguments.get("realign") is None else False
+    options = _checked(_Evaluate, model, arguments, lines, reward_model)
     if isinstance(arguments.get("reference"), str):
         lines += model_index.model_errors("--reference", arguments["reference"], reward_model=False)
     raise_collected(lines)
@@ -79,13 +87,14 @@ def evaluate(model: str, lines: list[Message], **arguments: Any) -> dict[str, An
         options.prompts or default,
         options.seed,
         options.coverage,
+        options.realign,
     )
 
 
 def generate(
     model: str, prompts: str | Iterable[str] | None, lines: list[Message], **arguments: Any
 ) -> list[dict[str, Any]]:
-    """`queries.generate` with the task, n, temperature and seed in `arguments`.
+    """`queries.generate` with the task, n, temperature, seed and realign in `arguments`.
 
     `prompts` is one text or several; if None, the first of the task's probe prompts are used.
     """
@@ -94,7 +103,14 @@ def generate(
     raise_collected(lines)
     texts = texts or get_task(options.task).prompts("probe")[:_DEFAULT_PROMPTS]
     return queries().generate(
-        model, options.task, texts, options.n, options.temperature, options.seed
+        model,
+        options.task,
+        texts,
+        options.n,
+        options.temperature,
+        options.seed,
+        None,  # no reference beside the texts
+        options.realign,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error
@@ -25,6 +26,7 @@ from align_core.inference.loaded import loaded_models
 from align_core.models.checks import check_policy
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.prompts import check_prompts, model_inputs, room_for
+from align_core.models.realigned import Realigned
 from align_core.models.reference import load_reference
 from align_core.models.rewards import ProxyReward, of_samples, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
@@ -40,12 +42,13 @@ def evaluate(
     prompts: int,
     seed: int,
     coverage: str | None = None,
+    realign: float | None = None,
 ) -> dict[str, Any]:
     """The evaluation metrics of docs/metrics.md on held-out prompts, with 95% intervals.
 
     For a reward model these are `accuracy`, `margin` and `scale` on held-out pairs of reference
     samples. Covered and uncovered prompts are also reported separately; `coverage` defaults to that
-    of the model's run.
+    of the model's run. With `realign`, λ, they are those of the policy mixed with the reference.
     """
     the_task = get_task(task)
     heldout = the_task.prompts("heldout")[:prompts]
@@ -77,11 +80,12 @@ def evaluate(
         subsets=subsets,
         samples=evaluation_size(model, the_task.max_new_tokens).samples,
     )
-    evaluation = evaluator(policy)
+    evaluation = evaluator(_realigned(policy, the_reference, realign))
     metrics = evaluator.metrics(evaluation) | evaluator.intervals(evaluation)
     numbers = {name.removeprefix("eval/"): value for name, value in metrics.items()}
-    scaled = {} if scale is None else {"reward_scale": scale}
-    return {"task": task, "prompts": len(heldout), **scaled, **numbers}
+    facts = {"realign": realign, "reward_scale": scale}
+    facts = {name: value for name, value in facts.items() if value is not None}
+    return {"task": task, "prompts": len(heldout), **facts, **numbers}
 
 
 def generate(
@@ -92,17 +96,23 @@ def generate(
     temperature: float,
     seed: int,
     reference: str | None = None,
+    realign: float | None = None,
 ) -> list[dict[str, Any]]:
     """`n` samples for each prompt, with gold and proxy rewards in nats.
 
     With a `reference`, a sample also has its tokens with both log-probabilities, always at
-    temperature 1.
+    temperature 1. With `realign`, λ, the policy is mixed with the reference of its run, or else of
+    the task.
 
     Raises:
-        ConfigError: a prompt is empty, or too long for the model.
+        ConfigError: a prompt is empty, or too long for the model; or there is no reference.
     """
     the_task, _ = task_in_nats(task, model, reference)
-    loaded = loaded_models(model, task, reference)
+    mixed_with = None if realign is None else reference_of(model, task)
+    if realign is not None and mixed_with is None:
+        expected = "a model with a reference: neither its run nor the task has one"
+        raise ConfigError(option_error("--realign", realign, expected))
+    loaded = loaded_models(model, task, reference or mixed_with)
     tokenizer = loaded.tokenizer
     inputs = model_inputs(tokenizer, the_task, prompts)
     encoded = encode_prompts(tokenizer, inputs)
@@ -111,7 +121,7 @@ def generate(
         _check_length("--prompt", prompt, length, room)
     encoded = encoded.repeat(n)
     drawn = sample(
-        loaded.policy,
+        _realigned(loaded.policy, loaded.reference, realign),
         encoded,
         RandomDraw(seed, n * len(prompts)),
         max_new_tokens=the_task.max_new_tokens,
@@ -186,6 +196,13 @@ def score(
             answer["ref_logp"] = loaded.reference and sum(token["ref_logp"] for token in tokens)
             answer["tokens"] = tokens
     return scored
+
+
+def _realigned(
+    policy: PreTrainedModel, reference: PreTrainedModel, share: float | None
+) -> PreTrainedModel | Realigned:
+    """The policy, mixed with the reference unless `share` is None."""
+    return policy if share is None else Realigned(policy, reference, share)
 
 
 def _gold(reward: float, judged: bool) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from align_core.data.encoding import Prompts, decode
 from align_core.models.frozen_trunk import FrozenTrunk, trunk_of_samples
 from align_core.models.loading import ModelError, name_of
 from align_core.models.prefill import SharedPrompts
+from align_core.models.realigned import Realigned
 from align_core.objectives import token_logprobs
 
 _STORED_NOISE = 2**26  # numbers, 256 MB; a larger amount is drawn again at every use
@@ -176,7 +177,7 @@ def _gumbel(stream: np.random.Generator, positions: int, vocabulary: int) -> np.
 
 @torch.no_grad()
 def sample(
-    model: PreTrainedModel,
+    model: PreTrainedModel | Realigned,
     prompts: Prompts,
     draw: Draw,
     *,
@@ -219,7 +220,8 @@ def sample(
             kept[name] = outputs.new_zeros(count, max_new_tokens, outputs.shape[1])
         kept[name][alive, t] = outputs
 
-    cache = DynamicCache(config=model.config)
+    is_pair = isinstance(model, Realigned)
+    cache = model.new_cache() if is_pair else DynamicCache(config=model.config)
 
     def forward(ids: Tensor, attention: Tensor, positions: Tensor) -> tuple[Tensor, Tensor | None]:
         """Logits [B, V], and last hidden states [B, H] if they are kept, at the last token."""

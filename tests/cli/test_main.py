@@ -58,9 +58,10 @@ def test_libraries_are_quiet_before_a_model_is_loaded(main, reports, monkeypatch
 def test_evaluate(main, reports):
     code, out, _ = main("evaluate", "sft-reviews", "--prompts", 16, "--json")
     assert code == 0
-    assert json.loads(out)["arguments"] == ["sft-reviews", "reviews", None, 16, 0, None]
-    _, out, _ = main("evaluate", "sft-reviews", "--coverage", "sound,film", "--json")
-    assert json.loads(out)["arguments"][-1] == "film,sound"
+    assert json.loads(out)["arguments"] == ["sft-reviews", "reviews", None, 16, 0, None, None]
+    options = ("--coverage", "sound,film", "--realign", "1.5")
+    _, out, _ = main("evaluate", "sft-reviews", *options, "--json")
+    assert json.loads(out)["arguments"][-2:] == ["film,sound", 1.5]
     _, out, _ = main("evaluate", "pretrained", "--task", "capitals", "--reference", "sft-capitals")
     assert out.splitlines()[1:] == [
         "kl                     1.250 ± 0.100",
@@ -72,7 +73,12 @@ def test_generate(main, reports):
     _, out, _ = main("generate", "sft-reviews", "--prompt", "The film", "--prompt", "-5", "-n", 2)
     assert out == "prompt    gold_reward\nThe film  1.000\n"
     _, out, _ = main("generate", "sft-reviews", "--prompt", "A", "--temperature", "0.7", "--json")
-    assert json.loads(out)[0]["tokens"][0] == ["sft-reviews", "reviews", ["A"], 4, 0.7, 0]
+    assert json.loads(out)[0]["tokens"][0] == [
+        *("sft-reviews", "reviews", ["A"], 4, 0.7, 0),
+        *(None, None),
+    ]
+    _, out, _ = main("generate", "sft-reviews", "--realign", "0", "--json")
+    assert json.loads(out)[0]["tokens"][0][-2:] == [None, 0.0]
 
 
 def test_generate_uses_probe_prompts_by_default(main, reports):
@@ -94,6 +100,12 @@ def test_score(main, reports):
         (("evaluate", "pretrained"), ["--task"]),
         (("evaluate", "sft-reviews", "--reference", "reward-reviews"), ["--reference"]),
         (("evaluate", "sft-reviews", "--coverage", "Europe"), ["--coverage"]),
+        (("evaluate", "reward-reviews", "--realign", "1"), ["MODEL"]),
+        *(
+            ((command, "sft-reviews", "--realign", value), ["--realign"])
+            for command in ("evaluate", "generate")
+            for value in ("-0.1", "nan", "inf", "1001", "half")
+        ),
         (("generate", "sft-reviews", "-n", "-3", "--temperature", "nan"), ["-n", "--temperature"]),
         (("generate", "sft-reviews", "--prompt", "A", "--prompt", ""), ["--prompt"]),
         (("generate", "reward-reviews"), ["MODEL"]),

@@ -74,6 +74,29 @@ def test_samples_against_a_reference_have_the_same_tokens_as_their_score(named):
     assert "tokens" not in queries.generate(model, "reviews", [PROMPT], 1, 0.7, 3)[0]
 
 
+def test_realigned_texts_range_from_the_references_to_the_policys(named, monkeypatch):
+    model, reference = named["policy"], named["reference"]
+    monkeypatch.setattr(queries, "reference_of", lambda *_: reference)
+
+    def texts(of, realign=None):
+        rows = queries.generate(of, "reviews", [PROMPT], 8, 1.0, 3, None, realign)
+        return [row["completion"] for row in rows]
+
+    assert texts(model, 0.0) == texts(reference) != texts(model, 0.5)
+    assert texts(model, 1.0) == texts(model) != texts(model, 3.0)
+    monkeypatch.setattr(queries, "reference_of", lambda *_: None)
+    with pytest.raises(ConfigError, match="--realign got 0.5, expected a model with a reference"):
+        texts(model, 0.5)
+
+
+def test_a_realigned_evaluation_says_so_and_ends_at_the_reference():
+    model, *options = "pretrained", "capitals", "sft-capitals", 2, 0, None
+    assert "realign" not in queries.evaluate(model, *options)
+    report = queries.evaluate(model, *options, 0.0)
+    assert (report["realign"], report["kl"], report["win_rate"]) == (0.0, 0.0, 0.5)
+    assert report["gold_reward"] == report["gold_reward_reference"]
+
+
 def test_a_text_too_long_for_the_model_is_refused(named):
     # Of 64 positions, 36 are reserved for a review, and one for the end of a given completion.
     model, reference = named["policy"], named["reference"]

@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from align_core import objectives
-from align_core.objectives import adapted_kl_coef, entropy, exact_kl, kl_estimate, token_logprobs
+from align_core.objectives import (
+    adapted_kl_coef,
+    entropy,
+    exact_kl,
+    kl_estimate,
+    realigned_logits,
+    token_logprobs,
+)
 from tests.objectives.tensors import EXACT, differs, noise, t
 
 
@@ -174,6 +181,19 @@ def test_kl_estimates_by_hand():
     assert (kl_estimate(noise(99), noise(99, seed=1), "k3") >= 0).all()
     with pytest.raises(ValueError, match="'k2'"):
         kl_estimate(logp, ref_logp, "k2")
+
+
+def test_realigned_logits_by_hand():
+    policy, reference = (0.5, 0.25, 0.25), (0.2, 0.2, 0.6)
+    logits, ref_logits = t(*map(math.log, policy)) + 3, t(*map(math.log, reference)) - 7
+    for share in (0.0, 0.5, 1.0, 2.0):
+        weights = [p**share * q ** (1 - share) for p, q in zip(policy, reference, strict=True)]
+        mixed = realigned_logits(logits, ref_logits, share).softmax(-1)
+        assert mixed.tolist() == pytest.approx([w / sum(weights) for w in weights], abs=1e-12)
+    # At λ = 2: 0.5² / 0.2, 0.25² / 0.2 and 0.25² / 0.6, which sum to 1.6667.
+    assert mixed.tolist() == pytest.approx([0.75, 0.1875, 0.0625], abs=1e-12)
+    assert realigned_logits(logits, ref_logits, 1.0).equal(logits)
+    assert realigned_logits(logits, ref_logits, 0.0).equal(ref_logits)
 
 
 def test_an_adaptive_beta_by_hand():
