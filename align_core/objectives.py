@@ -143,6 +143,17 @@ def dpo_loss(
     return bradley_terry_loss(chosen, rejected)
 
 
+def chipo_loss(chosen: Tensor, rejected: Tensor, beta: float, clip: float) -> Tensor:
+    """−log σ(clip(β·φ(z_w) − β·φ(z_l), ±clip)) of each pair, with φ(z) = z + log z.
+
+    `chosen` and `rejected` are log z, the log-ratios log(π/π_ref) of whole completions in nats;
+    `clip` is 2 R_max (arXiv 2407.13399, Algorithm 1). Where the difference is clipped
+    there is no gradient. e^20 is far above any clip, and finite.
+    """
+    chosen, rejected = (ratio.clamp(max=20).exp() + ratio for ratio in (chosen, rejected))
+    return -F.logsigmoid((beta * (chosen - rejected)).clamp(-clip, clip))
+
+
 def likelihood_loss(chosen_logp: Tensor, rejected_logp: Tensor, alpha: float) -> Tensor:
     """−log π(y_w) + α log π(y_l) for each pair: the baselines of DPO (arXiv 2305.18290, section 6).
 

@@ -29,7 +29,7 @@ _LOSS: Final = "loss"
 _POLICY: Final = "policy"
 
 
-# The losses of TRL's DPOTrainer on pairs.
+# The losses of TRL's DPOTrainer on pairs, and χPO's.
 DPO_LOSSES = (
     "sigmoid",
     "hinge",
@@ -45,6 +45,7 @@ DPO_LOSSES = (
     "aot_unpaired",
     "discopop",
     "sigmoid_norm",
+    "chipo",
 )
 
 

@@ -19,6 +19,7 @@ from align_core.data.encoding import REFERENCE_LOGPS
 from align_core.models.frozen_trunk import frozen_trunk
 from align_core.models.loading import lora_config
 from align_core.models.pair_passes import PairPasses, pair_passes
+from align_core.trainers import chipo
 from align_core.trainers.common import (
     QUIET,
     WARMUP,
@@ -77,9 +78,11 @@ def _longest(pairs: Dataset) -> int:
     return max(len(p) + max(len(c), len(r)) for p, c, r in zip(*columns, strict=True))
 
 
-def build(setup: Setup) -> DirectPreferenceTrainer:
-    """The DPO trainer of a run."""
+def build(setup: Setup) -> DirectPreferenceTrainer | chipo.ChiPOTrainer:
+    """The DPO trainer of a run; TRL's has every loss but χPO's."""
     config = setup.config
+    if config.loss == "chipo":
+        return chipo.build(setup)
     assert config.beta is not None  # an option of DPO
     return make_trainer(
         setup.model,

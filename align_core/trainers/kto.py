@@ -14,13 +14,12 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.models.reference import as_reference
 from align_core.objectives import kto_loss
 from align_core.trainers.common import Setup
-from align_core.trainers.texts import TextTrainer, of_run
+from align_core.trainers.texts import ReferenceTrainer, of_run
 
 
-class KTOTrainer(TextTrainer):
+class KTOTrainer(ReferenceTrainer):
     """A trainer on rows of `prompt_ids`, `completion_ids` and `label`, true if desirable.
 
     The rarer label weighs more, so that the texts of both weigh the same.
@@ -31,14 +30,9 @@ class KTOTrainer(TextTrainer):
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         rows: Dataset,
-        *,
-        reference: PreTrainedModel | None,
-        beta: float,
         **arguments: Any,
     ) -> None:
         super().__init__(model, tokenizer, rows, **arguments)
-        self.beta = beta
-        self.reference = reference if reference is None else reference.to(self.args.device)
         desirable = sum(rows["label"])
         share = desirable / max(1, len(rows) - desirable)
         self.weights = max(1.0, 1 / share), max(1.0, share)
@@ -46,26 +40,16 @@ class KTOTrainer(TextTrainer):
     def compute_loss(self, model: Any, inputs: dict[str, list[dict]], *_: Any, **__: Any) -> Tensor:
         """The weighted mean loss of a batch, whose completions in turn give z0."""
         rows = inputs["rows"]
-        ratios = self._log_ratios(model, rows, [row["completion_ids"] for row in rows])
+        ratios = self.log_ratios(model, rows, [row["completion_ids"] for row in rows])
         with torch.no_grad():
             turned = [row["completion_ids"] for row in rows[1:] + rows[:1]]
-            kl = self._log_ratios(model, rows, turned).mean()
+            kl = self.log_ratios(model, rows, turned).mean()
             kl = self.accelerator.reduce(kl, "mean").clamp(min=0)
         desirable = torch.tensor([row["label"] for row in rows], device=ratios.device)
         weights = torch.where(desirable, *self.weights)
-        chosen, rejected = (self.beta * ratios[side] for side in (desirable, ~desirable))
-        self.record(kl=kl, **{"rewards/chosen": chosen, "rewards/rejected": rejected})
-        if len(chosen) and len(rejected):
-            self.record(**{"rewards/margins": chosen.mean() - rejected.mean()})
+        self.record(kl=kl)
+        self.record_rewards(ratios[desirable], ratios[~desirable])
         return (weights * kto_loss(ratios, desirable, kl, self.beta)).mean()
-
-    def _log_ratios(self, model: Any, rows: list[dict], completions: list[list[int]]) -> Tensor:
-        """log(π/π_ref) [B] of completions of the rows' prompts, in nats."""
-        own = self.token_logps(model, rows, completions)
-        other, as_itself = as_reference(self.accelerator.unwrap_model(model), self.reference)
-        with torch.no_grad(), as_itself:
-            theirs = self.token_logps(other, rows, completions)
-        return torch.stack([a.sum() - b.sum() for a, b in zip(own, theirs, strict=True)])
 
 
 def build(setup: Setup) -> KTOTrainer:

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, Trai
 from align_core.data.encoding import encode_prompts
 from align_core.models.loading import lora_config
 from align_core.models.logprobs import logprobs
+from align_core.models.reference import as_reference
 from align_core.trainers.common import (
     QUIET,
     WARMUP,
@@ -56,6 +57,12 @@ class TextTrainer(LengthBatches, ShardedTraining, FiniteTraining, Trainer):
         prompts = encode_prompts(self.processing_class, [row["prompt_ids"] for row in rows])
         return logprobs(model, prompts, completions)
 
+    def sequence_logps(
+        self, model: PreTrainedModel, rows: Sequence[Mapping], completions: Sequence[list[int]]
+    ) -> Tensor:
+        """log π [B] of a completion of each row's prompt, in nats."""
+        return sums(self.token_logps(model, rows, completions))
+
     def record(self, **metrics: Tensor) -> None:
         """Log the means of these metrics with the step; an empty one is left out."""
         for name, values in metrics.items():
@@ -66,6 +73,39 @@ class TextTrainer(LengthBatches, ShardedTraining, FiniteTraining, Trainer):
         means = {name: sum(values) / len(values) for name, values in self._recorded.items()}
         self._recorded.clear()
         super().log({**logs, **means}, start_time)
+
+
+class ReferenceTrainer(TextTrainer):
+    """A TextTrainer whose loss compares the policy with a reference.
+
+    `reference` is None with LoRA: it is the policy with its adapter disabled. `beta` may change
+    during the training.
+    """
+
+    def __init__(
+        self, *args: Any, reference: PreTrainedModel | None, beta: float, **arguments: Any
+    ) -> None:
+        super().__init__(*args, **arguments)
+        self.beta = beta
+        self.reference = reference if reference is None else reference.to(self.args.device)
+
+    def log_ratios(
+        self, model: Any, rows: Sequence[Mapping], completions: Sequence[list[int]]
+    ) -> Tensor:
+        """log(π/π_ref) [B] of completions of the rows' prompts, in nats."""
+        own = self.sequence_logps(model, rows, completions)
+        other, as_itself = as_reference(self.accelerator.unwrap_model(model), self.reference)
+        with torch.no_grad(), as_itself:
+            theirs = self.sequence_logps(other, rows, completions)
+        return own - theirs
+
+    def record_rewards(self, chosen: Tensor, rejected: Tensor) -> None:
+        """Log β·log(π/π_ref) of chosen and of rejected texts, from their log-ratios, and the
+        margin between the two means."""
+        chosen, rejected = self.beta * chosen, self.beta * rejected
+        self.record(**{"rewards/chosen": chosen, "rewards/rejected": rejected})
+        if len(chosen) and len(rejected):
+            self.record(**{"rewards/margins": chosen.mean() - rejected.mean()})
 
 
 class PairTrainer(TextTrainer):

@@ -114,7 +114,7 @@ def test_each_loss_is_that_of_its_formula(trainer):
             return cached[(*prompt, -1, *text)]
     else:
         reference = log_probability(trainer.ref_model)
-    for loss in DPO_LOSSES:
+    for loss in {*DPO_LOSSES} - {"chipo"}:  # that one has a trainer of its own
         trainer.loss_types = [loss]
         trainer.label_smoothing = dpo.LABEL_SMOOTHING.get(loss, 0.0)
         ours = float(trainer.compute_loss(trainer.model, batch))

@@ -1,4 +1,4 @@
-"""KTO, SimPO and ORPO against plain arithmetic, text by text."""
+"""KTO, χPO, SimPO and ORPO against plain arithmetic, text by text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from datasets import Dataset
 
 from align_core.data.encoding import encode_ratings
 from align_core.data.preference_files import ratings_of
-from align_core.objectives import kto_loss, orpo_loss, simpo_loss
+from align_core.objectives import chipo_loss, kto_loss, orpo_loss, simpo_loss
+from align_core.trainers.chipo import ChiPOTrainer
 from align_core.trainers.kto import KTOTrainer
 from align_core.trainers.orpo import ORPOTrainer
 from align_core.trainers.simpo import SimPOTrainer
@@ -49,6 +50,53 @@ def test_the_loss_of_orpo_by_hand():
     assert loss == pytest.approx(log(2) - 0.1 * log(0.75))
     (finite,) = orpo_loss(t(0.0), t(-1.0), 0.1).tolist()  # a text that is certain
     assert abs(finite) < 1
+
+
+def test_the_loss_of_chipo_by_hand():
+    # φ(2) − φ(½) = 2 + log 2 − ½ + log 2 = 1.5 + log 4; the second pair is the first, exchanged
+    up, down = t(log(2.0), log(0.5)), t(log(0.5), log(2.0))
+    margin = BETA * (1.5 + log(4))
+    losses = [-log(sigma(margin)), -log(sigma(-margin))]
+    assert chipo_loss(up, down, BETA, 20.0).tolist() == pytest.approx(losses)
+    assert chipo_loss(up, up, BETA, 20.0).tolist() == pytest.approx([log(2)] * 2)
+    # z = e³⁰ overflows nothing; beyond the clip the loss is constant, on both sides.
+    far = t(30.0, -30.0, 300.0, log(2.0)).requires_grad_()
+    losses = chipo_loss(far, t(0.0, 300.0, 0.0, log(0.5)), BETA, 4.0)
+    ends = [-log(sigma(4)), -log(sigma(-4)), -log(sigma(4)), -log(sigma(margin))]
+    assert losses.tolist() == pytest.approx(ends, abs=1e-6)
+    losses.sum().backward()
+    # d/d log z of β·φ is β·(z + 1)
+    slope = -sigma(-margin) * BETA * (2 + 1)
+    assert far.grad.tolist() == pytest.approx([0, 0, 0, slope], abs=1e-6)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_step_of_chipo_equals_plain_arithmetic(tmp_path, stored):
+    """Without a separate reference and with the reference's stored log-probabilities."""
+    logps = {"ref_chosen_logps": -9.0, "ref_rejected_logps": -8.0}
+    rows = [pair | (logps if stored else {}) for pair in PAIRS[:2]]
+    few = arguments(tmp_path, max_steps=1, per_device_train_batch_size=2)
+    models = toy.policy(0), toy.tokenizer(), Dataset.from_list(rows)
+    made = ChiPOTrainer(*models, reference=toy.policy(1), beta=BETA, **few)
+    with torch.no_grad():
+        policy, reference = log_probability(toy.policy(0)), log_probability(toy.policy(1))
+        loss = made.compute_loss(made.model, {"rows": rows}).item()
+    ratios, expected = [], []
+    for row in rows:
+        two = [
+            policy(row["prompt_ids"], row[f"{side}_ids"])
+            - (row.get(f"ref_{side}_logps") or reference(row["prompt_ids"], row[f"{side}_ids"]))
+            for side in ("chosen", "rejected")
+        ]
+        chosen, rejected = (exp(ratio) + ratio for ratio in two)
+        expected.append(-log(sigma(max(-20, min(20, BETA * (chosen - rejected))))))
+        ratios.append(two)
+    assert loss == pytest.approx(mean(expected), abs=1e-4)
+    made._recorded.clear()
+    made.train()
+    for name, column in zip(("chosen", "rejected"), zip(*ratios, strict=True), strict=True):
+        assert history(made, f"rewards/{name}") == pytest.approx([BETA * mean(column)], abs=1e-4)
+    assert history(made, "rewards/accuracies") == [mean(c > r for c, r in ratios)]
 
 
 def kto(tmp_path, rows=RATINGS, reference=None, **changes):

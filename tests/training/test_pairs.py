@@ -89,3 +89,13 @@ def test_pairs_of_a_file_are_used(tmp_path):
     run = finished(tmp_path / "run", "dpo", preferences=str(file), preference_pairs=None, steps=12)
     assert run.metric("rewards/accuracies")[12] == 1.0
     assert run.metric("rewards/margins")[12] > 0.1
+
+
+@pytest.mark.parametrize("lora_r", [0, 4])
+def test_a_run_of_chi_po_begins_at_its_reference_and_prefers_the_chosen_texts(tmp_path, lora_r):
+    settings = {"loss": "chipo", "steps": 8, "eval_every": 8, "learning_rate": 1e-2}
+    run = finished(tmp_path / "run", "dpo", lora_r=lora_r, **settings)
+    assert run.metric("loss")[1] == pytest.approx(math.log(2), abs=1e-4)
+    margins = run.metric("rewards/margins")
+    assert margins[1] == pytest.approx(0, abs=1e-4) and margins[8] > 0.05
+    assert run.metric("eval/kl")[0] == 0 < run.metric("eval/kl")[8]
