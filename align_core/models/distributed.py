@@ -75,7 +75,7 @@ def any_process(accelerator: Accelerator, flag: bool) -> bool:
     """Whether `flag` is true in any process. A collective: every process must call it."""
     if accelerator.num_processes == 1:
         return flag
-    import torch  # not above: the command line imports this module before anything heavy
+    import torch  # here, since the command line imports this module before anything heavy
 
     flags = torch.tensor(float(flag), device=accelerator.device)
     return bool(accelerator.reduce(flags, "sum") > 0)
@@ -87,7 +87,7 @@ def leave_process_group() -> None:
     The pause avoids a deadlock: gloo's thread needs the GIL to release the tensors of the last
     collective, and torch 2.13 holds the GIL while it joins that thread.
     """
-    import torch  # as above
+    import torch  # here for the same reason
 
     if torch.distributed.is_initialized():
         time.sleep(0.5)

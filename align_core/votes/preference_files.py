@@ -142,8 +142,8 @@ def write_mixed(
     """Write the votes and `simulated` votes of a crowd on the task's stored pairs, shuffled.
 
     Returns the number of `rows`, the numbers of `votes` and of `simulated` ones among them, the
-    `simulated_share` of all rows, and `left_out`, the number of votes without a row: as pairs,
-    those that prefer neither text. Raises ConfigError as `write` does.
+    `simulated_share` of all rows, and `left_out`, the number of votes without a row: if
+    rows are pairs, those that prefer neither text. Raises ConfigError as `write` does.
     """
     votes, rows_of = list(votes), ROWS[learns_from]
     own = rows_of(votes)

@@ -104,7 +104,7 @@ class Session:
             raise _no_session(path, error) from None
         (session,) = map(dict, self._read("SELECT * FROM session"))
         self.task: str = session["task"]
-        self._list = Reader(path, OPEN_TIMEOUT)  # no rater waits for all votes or pairs
+        self._list = Reader(path, OPEN_TIMEOUT)  # so that no rater waits for a list of all votes
         self._write = Writer(path)
         if "scored_by" not in session:  # made by an earlier version
             self._write(lambda db: db.execute("ALTER TABLE session ADD COLUMN scored_by TEXT"))

@@ -127,7 +127,7 @@ def fill(
 
 
 def _choice(rater: Rater, pair: Mapping[str, Any], rng: random.Random) -> tuple[str, str]:
-    """The choice and the text on the left, as "first" or "second" (or "tie" or "bad")."""
+    """The choice ("first", "second", "tie" or "bad"), and which text is on the left."""
     sides = rng.choice((("first", "second"), ("second", "first")))
     left, right = (rater.utility(pair[side], pair[f"{side}_reward"]) for side in sides)
     choice = rater.choose(left, right, rng)

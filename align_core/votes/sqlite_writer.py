@@ -48,7 +48,7 @@ class Reader:
     """Queries on one connection, one after the other. Threads may share a reader.
 
     sqlite3 lets other threads run after each row, so the rows of a long list take seconds on a busy
-    server. Who must not wait for that needs another reader.
+    server. A caller that must not wait for it needs another reader.
     """
 
     def __init__(self, path: Path, timeout: float) -> None:

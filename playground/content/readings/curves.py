@@ -107,8 +107,8 @@ def ranking(run: Run) -> Reading | None:
 
 
 def imitation(run: Run) -> Reading | None:
-    """The loss of SFT: first against the pretrained model's, then the last third against the one
-    before."""
+    """The loss of SFT: the latest losses against the pretrained model's, or the last third of the
+    losses against the third before."""
     losses = run.values("loss")
     recent = losses[-WINDOW:]
     if len(losses) <= WINDOW:
