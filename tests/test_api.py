@@ -150,10 +150,12 @@ def test_queries_of_a_runs_model_pass_their_arguments(tmp_path):
     model = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
     (run.path / "model" / "config.json").write_text(json.dumps(model))
     path = str(run.path)
-    arguments = run.evaluate(prompts=8, coverage="Asia")["arguments"]
-    assert arguments == (path, "capitals", None, 8, 0, "Asia")
-    assert run.generate("Q?", n=2)[0]["arguments"] == (path, "capitals", ["Q?"], 2, 1.0, 0)
-    assert run.generate(["Q?", "P?"], seed=5)[0]["arguments"][2:] == (["Q?", "P?"], 4, 1.0, 5)
+    arguments = run.evaluate(prompts=8, coverage="Asia", realign=2)["arguments"]
+    assert arguments == (path, "capitals", None, 8, 0, "Asia", 2.0)
+    arguments = run.generate("Q?", n=2)[0]["arguments"]
+    assert arguments == (path, "capitals", ["Q?"], 2, 1.0, 0, None, None)
+    arguments = run.generate(["Q?", "P?"], seed=5, realign=0.5)[0]["arguments"]
+    assert arguments[2:] == (["Q?", "P?"], 4, 1.0, 5, None, 0.5)
     assert len(run.generate()[0]["arguments"][2]) == 8, "of the probe prompts"
     assert run.score("Q?", "A.")[0]["arguments"] == (path, "capitals", "Q?", ["A."])
     with pytest.raises(ConfigError) as error:
