@@ -281,11 +281,13 @@ def _connect(
     pace.input(
         by_name("set_pace", handlers.set_pace), subset("pace", "live"), **to_last, js=_WITH_SHOWN
     )
+    # The run may obey before the answer arrives, so the next press is sent, too.
+    each = {**at_once, "trigger_mode": "multiple", "js": _WITH_SHOWN}
     for name in ("pause", "resume", "step", "stop"):
         command = bind(name, partial(handlers.command, name))
-        controls[name].click(command, live, **at_once, js=_WITH_SHOWN)
+        controls[name].click(command, live, **each)
         if name in ("pause", "resume"):  # also triggered by a key
-            getattr(live, name)(command, live, **at_once, js=_WITH_SHOWN)
+            getattr(live, name)(command, live, **each)
     rate = settings["learning_rate"]
     for field, changed in (
         ("beta", settings["beta"].release),

@@ -122,7 +122,27 @@ def it_is_stopped(page, client):
     until(lambda: client.current() is None)
 
 
-def pause_step_and_resume_by_keys_and_by_buttons(page, client):
+def each_press_of_step_is_a_step(page, client, monkeypatch):
+    """The second press comes before the answer to the first."""
+    send, called, may_go = client.send, threading.Semaphore(0), threading.Semaphore(0)
+
+    def hesitate(*command):
+        called.release()
+        may_go.acquire(timeout=30)
+        return send(*command)
+
+    before = page.evaluate("window.playground.run.step")
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "send", hesitate)
+        for _ in range(2):
+            page.click("#step")
+            assert called.acquire(timeout=30)
+        for step in (before + 1, before + 2):
+            may_go.release()
+            page.wait_for_function(f"window.playground.run.step === {step}")
+
+
+def pause_step_and_resume_by_keys_and_by_buttons(page, client, monkeypatch):
     page.focus("#live .timeline input")  # as after viewing an earlier step
     for name in ("paused", "running"):
         page.keyboard.press("Space")
@@ -131,11 +151,10 @@ def pause_step_and_resume_by_keys_and_by_buttons(page, client):
     page.click("#pause")
     status(page, "paused")  # the last event before the step
     before = page.evaluate("window.playground.run.step")
-    page.click("#step")
-    page.wait_for_function(f"window.playground.run.step === {before + 1}")
+    each_press_of_step_is_a_step(page, client, monkeypatch)
     page.click("#resume")
     status(page, "running")
-    page.wait_for_function(f"window.playground.run.step > {before + 2}")
+    page.wait_for_function(f"window.playground.run.step > {before + 3}")
     expect(page.locator("#pause")).to_be_visible()
     expect(page.locator("#resume")).to_be_hidden()
 
@@ -186,5 +205,5 @@ def test_a_run_is_watched_changed_found_again_paused_and_stopped(
     a_second_visitor_finds_it(visit(address), client)
     it_is_stopped(page, client)
     another_run_begins(page)
-    pause_step_and_resume_by_keys_and_by_buttons(page, client)
+    pause_step_and_resume_by_keys_and_by_buttons(page, client, monkeypatch)
     the_evaluation_after_stopping_a_paused_run_is_drawn(page, client)
