@@ -27,6 +27,7 @@ from gradio import http_server, networking
 from playwright.sync_api import expect
 
 from align_core.config.messages import plain
+from align_core.inference import client as inference_client
 from align_core.inference.client import InferenceClient, Unanswered
 from playground import app, text
 from tests.waiting import until
@@ -185,6 +186,8 @@ def serve(visit, port, languages, monkeypatch):
 
     monkeypatch.setattr(app, "InferenceClient", new_helper)
     monkeypatch.setattr(text, "languages", lambda: languages)
+    # On a busy machine the 30 s of a query pass before its 1,024 texts are written.
+    monkeypatch.setattr(inference_client, "ANSWER_TIMEOUT", PATIENCE / 1000)
     # Gradio gives a server five seconds to start, and three to answer: a busy machine needs more.
     monkeypatch.setattr(http_server.Server, "run_in_thread", run_in_thread)
     monkeypatch.setattr(networking, "url_ok", lambda url: True)
