@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import gc
 import json
 import os
@@ -53,6 +54,24 @@ def pytest_collection_finish():
 def registered_tasks(monkeypatch):
     """No test sees a task that another test has registered."""
     monkeypatch.setattr(task_card, "_registered", dict(task_card._registered))
+
+
+@pytest.fixture(autouse=True)
+def closed_clients():
+    """Every client that a test creates is closed after it: runs that wait in its queue would start
+    one after the other, beside all later tests."""
+    created, initialise = [], Client.__init__
+
+    @functools.wraps(initialise)
+    def recorded(client, *arguments, **options):
+        initialise(client, *arguments, **options)
+        created.append(client)
+
+    Client.__init__ = recorded
+    yield
+    Client.__init__ = initialise
+    for client in created:
+        client.close()
 
 
 @pytest.fixture

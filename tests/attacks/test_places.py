@@ -59,7 +59,8 @@ def client(tmp_path, fake_assets, monkeypatch):
     client = Client(tmp_path / "runs")
     monkeypatch.setattr(client, "free", lambda: False)
     monkeypatch.setattr(client, "estimate", lambda **_: 20.0)
-    return client
+    yield client
+    client.close()  # before it can start those that wait
 
 
 def invented(visitors, count):
