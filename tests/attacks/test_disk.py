@@ -20,7 +20,7 @@ from playground.people.own_tasks import PUBLIC, Full, OwnTasks
 from playground.voting import room as voting
 from playground.voting import session_places
 from playground.voting.room import Rater, VotingService
-from tests.playground.voting.test_routes import Stored
+from tests.playground.voting.vote_server import Stored
 
 CARD = TaskCard("own", "Own", "A task.", folder="")
 

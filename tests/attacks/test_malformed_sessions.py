@@ -22,7 +22,7 @@ from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitors
 from playground.voting.room import Rater, VotingService
 from playground.voting.vote_training import VoteTraining
-from tests.playground.voting.test_routes import HOSTILE, PAIRS, Stored
+from tests.playground.voting.vote_server import HOSTILE, PAIRS, Stored
 
 
 def table(statement: str, *values) -> Callable[[Path], None]:

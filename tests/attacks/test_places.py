@@ -35,7 +35,7 @@ from playground.voting import room as voting
 from playground.voting import session_places
 from playground.voting.rater_places import RaterPlaces
 from playground.voting.room import Rater, VotingService
-from tests.playground.voting.test_routes import Stored
+from tests.playground.voting.vote_server import Stored
 
 WORDS = text.load()
 PUBLIC = Settings.read({"PLAYGROUND_PUBLIC": "1"}).limits

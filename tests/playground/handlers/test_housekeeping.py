@@ -17,7 +17,7 @@ from playground.limits import Limits
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitors
 from playground.voting.room import Rater, VotingService
-from tests.playground.voting.test_routes import Stored
+from tests.playground.voting.vote_server import Stored
 
 DAY = 86_400
 
