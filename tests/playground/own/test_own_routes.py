@@ -24,7 +24,6 @@ from align_core.evaluation import prepared
 from align_core.runs.client import Client
 from playground import text
 from playground.limits import Limits
-from playground.own.draft import _as_csv
 from playground.own.models import Models
 from playground.own.routes import OwnRoutes
 from playground.people.own_tasks import EARLIER, OTHERS, OWN, PUBLIC, OwnTasks
@@ -81,11 +80,10 @@ class Browser:
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     monkeypatch.setattr("playground.own.routes.SAVE_LIMIT", (1000.0, 1000))
-    yield (tasks := OwnTasks(tmp_path / "tasks"))
+    yield OwnTasks(tmp_path / "tasks")
     for name in task_card.registered():
         if name.startswith(str(tmp_path)):
             task_card.forget(name)
-    del tasks
 
 
 @pytest.fixture
@@ -295,12 +293,6 @@ def test_a_public_server_limits_tasks_and_deletes_old_ones(server, browser, own,
     os.utime(path.parents[1] / "card.json", (week, week))
     assert Browser(server, THEIRS).save()["errors"] == []  # which sweeps
     assert not path.exists()
-
-
-def test_pairs_that_are_no_table_stay_as_they_are():
-    pasted = "prompt\tchosen\n" + "a" * 200_000 + "\tb"  # beyond the largest cell
-    assert _as_csv(pasted) == pasted
-    assert _as_csv("prompt\tchosen\na, b\tc\n") == 'prompt,chosen\n"a, b",c\n'
 
 
 def test_the_offered_models_depend_on_the_fetched_ones(browser, tmp_path, monkeypatch):
