@@ -21,8 +21,8 @@ def evaluate_reward_model(
 ) -> dict[str, Any]:
     """`accuracy`, `margin` and `scale` of a reward model on pairs of samples of its reference.
 
-    They are on the prompts with stored samples; accuracy and margin are also reported for each
-    subset. Each number has the half-width of its 95% interval under its name + "_ci95".
+    They are measured on the prompts that have stored samples; accuracy and margin are also reported
+    for each subset. Each number has the half-width of its 95% interval under its name + "_ci95".
 
     Raises:
         ConfigError: no samples are stored.

@@ -93,7 +93,10 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
 
 
 def measure(folder: Path, seed: int) -> list[dict[str, Any]]:
-    """For each setting, the `numbers` of each policy; last those with the best response covered."""
+    """A row for each setting: its values, and the `numbers` of each policy.
+
+    The last rows are the reported setting with the best response covered, once per kind of raters.
+    """
     grid: list[dict[str, Any]] = [
         {"responses": responses, "beta": beta, "raters": raters, "best_covered": False}
         for responses, beta, raters in product(RESPONSES, BETAS, RATERS)
@@ -109,9 +112,12 @@ def measure(folder: Path, seed: int) -> list[dict[str, Any]]:
 
 
 def numbers(outcome: tabular.Outcome, policy: tabular.FloatArray) -> dict[str, float | None]:
-    """Means over prompts of gold reward, of the KL to the reference and to the optima of the
-    learned and the gold reward (nats), and of the probability of all uncovered responses; and
-    `rise`, the largest increase of the probability of an uncovered one (None without any)."""
+    """Means over prompts: the gold reward, the KL to the reference and to the optima of the learned
+    and the gold reward (all in nats), and the probability of all uncovered responses together.
+
+    `rise` is the largest increase in the probability of an uncovered response, None if all are
+    covered.
+    """
     uncovered = ~outcome.covered
     rises = (policy - outcome.reference)[uncovered]
     return {

@@ -47,7 +47,7 @@ CUT = """(root) => {
 }"""
 
 
-# What is cut in all views or, if nothing is, at any station of Learn.
+# The texts that are cut in any view. If there are none, those that are cut at a station of Learn.
 CUT_ANYWHERE = f"""() => {{
   const cut = {CUT};
   const found = cut("body");
