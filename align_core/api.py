@@ -126,7 +126,8 @@ class Run:
     def evaluate(self, **options: Any) -> dict[str, Any]:
         """The metrics of `align-core evaluate --json` on held-out prompts.
 
-        `options` are `reference`, `prompts`, `coverage`, `seed` and `realign`.
+        `options` are `reference`, `prompts`, `coverage`, `seed`, `realign`, `best_of` and
+        `reward_model`.
 
         Raises:
             ConfigError: invalid input, or a run without a model.
@@ -139,7 +140,7 @@ class Run:
         """`n` samples for each prompt, as `align-core generate --json` prints them.
 
         Without a prompt it uses the first of the task's probe prompts. `options` are `temperature`,
-        `seed` and `realign`.
+        `seed`, `realign`, `best_of` and `reward_model`.
 
         Raises:
             ConfigError: invalid input, or a run without a model.

@@ -151,11 +151,12 @@ def test_queries_of_a_runs_model_pass_their_arguments(tmp_path):
     (run.path / "model" / "config.json").write_text(json.dumps(model))
     path = str(run.path)
     arguments = run.evaluate(prompts=8, coverage="Asia", realign=2)["arguments"]
-    assert arguments == (path, "capitals", None, 8, 0, "Asia", 2.0)
+    assert arguments == (path, "capitals", None, 8, 0, "Asia", 2.0, None, None)
     arguments = run.generate("Q?", n=2)[0]["arguments"]
-    assert arguments == (path, "capitals", ["Q?"], 2, 1.0, 0, None, None)
+    assert arguments == (path, "capitals", ["Q?"], 2, 1.0, 0, None, None, None, None)
     arguments = run.generate(["Q?", "P?"], seed=5, realign=0.5)[0]["arguments"]
-    assert arguments[2:] == (["Q?", "P?"], 4, 1.0, 5, None, 0.5)
+    assert arguments[2:] == (["Q?", "P?"], 4, 1.0, 5, None, 0.5, None, None)
+    assert run.generate("Q?", best_of=4)[0]["arguments"][-3:] == (None, 4, None)
     assert len(run.generate()[0]["arguments"][2]) == 8, "of the probe prompts"
     assert run.score("Q?", "A.")[0]["arguments"] == (path, "capitals", "Q?", ["A."])
     with pytest.raises(ConfigError) as error:

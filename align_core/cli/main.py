@@ -177,15 +177,16 @@ def _resumable(args: argparse.Namespace, lines: list[Message]) -> RunDirectory:
 
 
 def _evaluate(args: argparse.Namespace, lines: list[Message]) -> int:
-    arguments = options.named(args, "task", "reference", "prompts", "coverage", "seed", "realign")
+    names = ("task", "reference", "prompts", "coverage", "seed", "realign", "best_of")
+    arguments = options.named(args, *names, "reward_model")
     result = in_process.evaluate(args.model, lines, **resolve_task(arguments, lines))
     terminal.print_measurements(result, args.json)
     return 0
 
 
 def _generate(args: argparse.Namespace, lines: list[Message]) -> int:
-    arguments = options.named(args, "task", "n", "temperature", "seed", "realign")
-    arguments = resolve_task(arguments, lines)
+    names = ("task", "n", "temperature", "seed", "realign", "best_of", "reward_model")
+    arguments = resolve_task(options.named(args, *names), lines)
     rows = in_process.generate(args.model, args.prompt, lines, **arguments)
     terminal.print_rows(rows, args.json)
     return 0
@@ -306,6 +307,16 @@ def _parser() -> argparse.ArgumentParser:
             metavar="LAMBDA",
             help="mix the policy with its reference at each token, as if trained with β/λ: "
             f"{in_process.EXPECTED_SHARE}",
+        )
+        sub.add_argument(
+            "--best-of",
+            metavar="N",
+            help=f"of N texts that of the highest reward: {in_process.EXPECTED_COUNT}",
+        )
+        sub.add_argument(
+            "--reward-model",
+            metavar="MODEL",
+            help=f"what --best-of chooses by: {in_process.EXPECTED_REWARD}",
         )
     score.add_argument("--prompt", metavar="TEXT")
     score.add_argument("--completion", action="extend", nargs="+", metavar="TEXT")

@@ -23,17 +23,13 @@ from align_core.evaluation.divergence import same_weights, sequence_divergence
 from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
 from align_core.evaluation.text_pieces import text_pieces
 from align_core.evaluation.win_rate import wins
+from align_core.models.best_of import BestOf
 from align_core.models.frozen_trunk import FrozenTrunk, frozen_trunk
 from align_core.models.loading import eval_mode
 from align_core.models.realigned import Realigned
 from align_core.models.reference import as_reference
 from align_core.models.rewards import Reward
-from align_core.models.sampling import (
-    FixedDraw,
-    Responses,
-    end_ids,
-    sample,
-)
+from align_core.models.sampling import Draw, FixedDraw, Responses, end_ids, sample
 from align_core.optimum import ReferenceSamples
 
 
@@ -57,7 +53,8 @@ class Evaluation:
     """The result of an evaluation: texts of policy and reference, and numbers for the policy's.
 
     `kl` and `entropy` [B] are sums over tokens in nats, `length` [B] counts tokens; `logp` and
-    `ref_logp` hold each token's log-probability under policy and reference.
+    `ref_logp` hold each token's log-probability under policy and reference. For the best of several
+    texts, `kl` and `entropy` are NaN, and the mean of `kl_bound` [B] is an upper bound of the KL.
     """
 
     policy: Texts
@@ -67,6 +64,7 @@ class Evaluation:
     length: Tensor
     logp: list[list[float]]
     ref_logp: list[list[float]]
+    kl_bound: Tensor | None = None
 
 
 class Evaluator:
@@ -81,6 +79,8 @@ class Evaluator:
             are computed over the prompts that have stored samples.
         subsets: name -> prompts; reward and KL are also reported for each of them.
         samples: texts for each prompt.
+        best_of: the policy's texts are the best of several; of the same noise as the reference's
+            otherwise.
         interrupted: checked before every token; when true, the evaluation raises Interrupted.
     """
 
@@ -99,6 +99,7 @@ class Evaluator:
         seed: int,
         subsets: Mapping[str, Sequence[str]] | None = None,
         samples: int = 4,
+        best_of: BestOf | None = None,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self._tokenizer = tokenizer
@@ -108,7 +109,7 @@ class Evaluator:
         self._max_new_tokens = max_new_tokens
         self._interrupted = interrupted
         self._rows = [prompt for prompt in prompts for _ in range(samples)]
-        self._samples = samples
+        self._samples, self._best_of = samples, best_of
         inputs = prompts if inputs is None else inputs
         self._inputs = [prompt for prompt in inputs for _ in range(samples)]
         self._encoded = encode_prompts(tokenizer, inputs).repeat(samples)
@@ -137,8 +138,8 @@ class Evaluator:
             responses, reference = self._sampled_reference(policy, frozen)
             texts = reference
             # Equal weights, as at step 0, give the same texts from the same noise.
-            if not same_weights(policy, reference_model):
-                responses = self._sample(policy, frozen)
+            if self._best_of or not same_weights(policy, reference_model):
+                responses = self._written(policy, frozen)
                 texts = self._texts(responses)
             kl, entropies, logp, ref_logp = sequence_divergence(
                 policy,
@@ -148,6 +149,12 @@ class Evaluator:
                 frozen,
                 self._interrupted,
             )
+        kl_bound = None
+        if self._best_of is not None:
+            # KL of the best to the reference = KL to the policy + E[log π/π_ref] of the best texts.
+            log_ratios = ((logp - ref_logp) * responses.mask).double().sum(1)
+            kl_bound = self._best_of.kl_bound + log_ratios
+            kl, entropies = (torch.full_like(values, math.nan) for values in (kl, entropies))
         return Evaluation(
             policy=texts,
             reference=reference,
@@ -156,6 +163,7 @@ class Evaluator:
             length=responses.mask.sum(1),
             logp=_rows(logp, responses.mask),
             ref_logp=_rows(ref_logp, responses.mask),
+            kl_bound=kl_bound,
         )
 
     def metrics(self, evaluation: Evaluation) -> dict[str, float | None]:
@@ -181,6 +189,8 @@ class Evaluator:
             "eval/samples": self._samples,
             **self._by_subset(evaluation),
         }
+        if evaluation.kl_bound is not None:
+            metrics["eval/kl_bound"] = evaluation.kl_bound.mean().item()
         return {name: _known(value) for name, value in metrics.items()}
 
     def intervals(self, evaluation: Evaluation) -> dict[str, float | None]:
@@ -201,6 +211,8 @@ class Evaluator:
         }
         if policy.proxy is not None:
             means["proxy_reward"] = by_prompt(policy.proxy)
+        if evaluation.kl_bound is not None:
+            means["kl_bound"] = by_prompt(evaluation.kl_bound)
         draws = bootstrap_rows(len(self._prompts))
         widths = {name: ci95_of_mean(draws, values) for name, values in means.items()}
         for subset, mask in self._subsets.items():
@@ -273,11 +285,24 @@ class Evaluator:
             self._reference = sampled, texts
         return self._reference
 
-    def _sample(self, model: PreTrainedModel, frozen: FrozenTrunk | None) -> Responses:
+    def _written(self, policy: PreTrainedModel, frozen: FrozenTrunk | None) -> Responses:
+        """The policy's texts, or the best of several."""
+        if (best_of := self._best_of) is None:
+            return self._sample(policy, frozen)
+
+        def rewards(responses: Responses) -> Tensor | None:
+            texts = self._texts(responses)
+            return texts.proxy if best_of.by_reward_model else texts.gold
+
+        return best_of(len(self._rows), lambda draw: self._sample(policy, frozen, draw), rewards)
+
+    def _sample(
+        self, model: PreTrainedModel, frozen: FrozenTrunk | None, draw: Draw | None = None
+    ) -> Responses:
         return sample(
             model,
             self._encoded,
-            self._draw,
+            draw or self._draw,
             max_new_tokens=self._max_new_tokens,
             end_ids=end_ids(model, self._tokenizer),
             pad_id=self._tokenizer.pad_token_id,

@@ -40,6 +40,9 @@ class _Options(BaseModel):
 
 EXPECTED_SHARE = "a number from 0 (the reference) to 1000; 1 is the policy"
 Share = Annotated[Float | None, Field(ge=0, le=1000, description=EXPECTED_SHARE)]
+EXPECTED_REWARD = f"'gold' (the task's own reward), or {model_index.EXPECTED}"
+EXPECTED_COUNT = "a whole number of texts from 2 to 256"
+Count = Annotated[Int | None, Field(ge=2, le=256, description=EXPECTED_COUNT)]
 
 
 class _Evaluate(_Options):
@@ -50,6 +53,8 @@ class _Evaluate(_Options):
     coverage: Coverage | None = Field(None, description=EXPECTED_COVERAGE)
     seed: Seed = 0
     realign: Share = None
+    best_of: Count = None
+    reward_model: str | None = Field(None, description=EXPECTED_REWARD)
 
 
 class _Generate(_Options):
@@ -57,6 +62,8 @@ class _Generate(_Options):
     temperature: Temperature = 1.0
     seed: Seed = 0
     realign: Share = None
+    best_of: Count = None
+    reward_model: str | None = Field(None, description=EXPECTED_REWARD)
 
 
 def queries() -> ModuleType:
@@ -69,13 +76,13 @@ def queries() -> ModuleType:
 
 
 def evaluate(model: str, lines: list[Message], **arguments: Any) -> dict[str, Any]:
-    """`queries.evaluate` with the task, reference, prompts, coverage, seed and realign in
-    `arguments`.
+    """`queries.evaluate` with the options of the command in `arguments`.
 
     By default 128 prompts, and fewer for a large model.
     """
-    reward_model = None if arguments.get("realign") is None else False
-    options = _checked(_Evaluate, model, arguments, lines, reward_model)
+    is_sampled = any(arguments.get(name) is not None for name in ("realign", "best_of"))
+    options = _checked(_Evaluate, model, arguments, lines, False if is_sampled else None)
+    _check_best_of(arguments, options, lines)
     if isinstance(arguments.get("reference"), str):
         lines += model_index.model_errors("--reference", arguments["reference"], reward_model=False)
     raise_collected(lines)
@@ -88,17 +95,20 @@ def evaluate(model: str, lines: list[Message], **arguments: Any) -> dict[str, An
         options.seed,
         options.coverage,
         options.realign,
+        options.best_of,
+        _named(options.reward_model),
     )
 
 
 def generate(
     model: str, prompts: str | Iterable[str] | None, lines: list[Message], **arguments: Any
 ) -> list[dict[str, Any]]:
-    """`queries.generate` with the task, n, temperature, seed and realign in `arguments`.
+    """`queries.generate` with the options of the command in `arguments`.
 
     `prompts` is one text or several; if None, the first of the task's probe prompts are used.
     """
     options = _checked(_Generate, model, arguments, lines, reward_model=False)
+    _check_best_of(arguments, options, lines)
     texts = None if prompts is None else _texts("--prompt", prompts, lines)
     raise_collected(lines)
     texts = texts or get_task(options.task).prompts("probe")[:_DEFAULT_PROMPTS]
@@ -111,6 +121,8 @@ def generate(
         options.seed,
         None,  # no reference beside the texts
         options.realign,
+        options.best_of,
+        _named(options.reward_model),
     )
 
 
@@ -138,6 +150,29 @@ def score(
     if model is None:
         return _raw_scores(options.task, prompt, texts)
     return queries().score(model, options.task, prompt, texts)
+
+
+def _check_best_of(
+    arguments: dict[str, Any], options: _Evaluate | _Generate | None, lines: list[Message]
+) -> None:
+    """Append the errors of --best-of and --reward-model beside each other and other options."""
+    count, reward_model = arguments.get("best_of"), arguments.get("reward_model")
+    if count is not None and arguments.get("realign") is not None:
+        expected = "none with --realign: give one of the two"
+        lines.append(option_error("--best-of", count, expected))
+    if reward_model is not None and count is None:
+        expected = "none without --best-of, whose texts it chooses"
+        lines.append(option_error("--reward-model", reward_model, expected))
+    if isinstance(reward_model, str) and _named(reward_model):
+        lines += model_index.model_errors("--reward-model", reward_model, reward_model=True)
+    elif count is not None and options and not get_task(options.task).has_gold:
+        expected = "a reward model: the task has no reward of its own"
+        lines.append(option_error("--reward-model", reward_model, expected))
+
+
+def _named(reward_model: str | None) -> str | None:
+    """The reward model; None for the gold reward, which is the default."""
+    return None if reward_model == "gold" else reward_model
 
 
 def _texts(option: str, value: Any, lines: list[Message]) -> list[str]:

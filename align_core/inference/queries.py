@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from align_core.evaluation.reward_models import evaluate_reward_model
 from align_core.evaluation.task_in_nats import task_in_nats
 from align_core.evaluation.win_rate import win_rates
 from align_core.inference.loaded import loaded_models
+from align_core.models.best_of import BestOf
 from align_core.models.checks import check_policy
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.prompts import check_prompts, model_inputs, room_for
@@ -30,7 +32,7 @@ from align_core.models.realigned import Realigned
 from align_core.models.reference import load_reference
 from align_core.models.rewards import ProxyReward, of_samples, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
-from align_core.models.sampling import RandomDraw, end_ids, sample
+from align_core.models.sampling import RandomDraw, Responses, end_ids, sample
 from align_core.tasks import get_task
 from align_core.tasks.task import part_columns
 
@@ -43,12 +45,16 @@ def evaluate(
     seed: int,
     coverage: str | None = None,
     realign: float | None = None,
+    best_of: int | None = None,
+    reward_model: str | None = None,
 ) -> dict[str, Any]:
     """The evaluation metrics of docs/metrics.md on held-out prompts, with 95% intervals.
 
     For a reward model these are `accuracy`, `margin` and `scale` on held-out pairs of reference
     samples. Covered and uncovered prompts are also reported separately; `coverage` defaults to that
-    of the model's run. With `realign`, λ, they are those of the policy mixed with the reference.
+    of the model's run. With `realign`, λ, they are those of the policy mixed with the reference;
+    with `best_of`, those of its texts of the highest gold reward, or by the `reward_model`. The KL
+    of these is not known: `kl_bound` is at least as large.
     """
     the_task = get_task(task)
     heldout = the_task.prompts("heldout")[:prompts]
@@ -73,17 +79,20 @@ def evaluate(
         gold=of_samples(the_task.reward, ends),
         parts=of_samples(the_task.parts, ends),
         inputs=model_inputs(tokenizer, the_task, heldout),
-        proxy=proxy_reward(reward_model_of(model), known_card(task).reward_model, tokenizer, ends),
+        proxy=proxy_reward(
+            reward_model or reward_model_of(model), known_card(task).reward_model, tokenizer, ends
+        ),
         stored=stored_samples(task, reference, "heldout"),
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
         subsets=subsets,
         samples=evaluation_size(model, the_task.max_new_tokens).samples,
+        best_of=None if best_of is None else BestOf(best_of, reward_model is not None, seed),
     )
     evaluation = evaluator(_realigned(policy, the_reference, realign))
     metrics = evaluator.metrics(evaluation) | evaluator.intervals(evaluation)
     numbers = {name.removeprefix("eval/"): value for name, value in metrics.items()}
-    facts = {"realign": realign, "reward_scale": scale}
+    facts = {"realign": realign, "best_of": best_of, "reward_scale": scale}
     facts = {name: value for name, value in facts.items() if value is not None}
     return {"task": task, "prompts": len(heldout), **facts, **numbers}
 
@@ -97,12 +106,15 @@ def generate(
     seed: int,
     reference: str | None = None,
     realign: float | None = None,
+    best_of: int | None = None,
+    reward_model: str | None = None,
 ) -> list[dict[str, Any]]:
     """`n` samples for each prompt, with gold and proxy rewards in nats.
 
     With a `reference`, a sample also has its tokens with both log-probabilities, always at
     temperature 1. With `realign`, λ, the policy is mixed with the reference of its run, or else of
-    the task.
+    the task. With `best_of`, a sample is the one of so many with the highest gold reward, or the
+    highest output of the `reward_model`.
 
     Raises:
         ConfigError: a prompt is empty, or too long for the model; or there is no reference.
@@ -120,20 +132,38 @@ def generate(
     for prompt, length in zip(prompts, encoded.mask.sum(1).int().tolist(), strict=True):
         _check_length("--prompt", prompt, length, room)
     encoded = encoded.repeat(n)
-    drawn = sample(
-        _realigned(loaded.policy, loaded.reference, realign),
-        encoded,
-        RandomDraw(seed, n * len(prompts)),
-        max_new_tokens=the_task.max_new_tokens,
-        end_ids=end_ids(loaded.policy, tokenizer),
-        pad_id=tokenizer.pad_token_id,
-        temperature=temperature,
-    )
-    ids = drawn.ids()
-    texts = drawn.texts(tokenizer, encoded)
     rows = [prompt for prompt in prompts for _ in range(n)]
-    gold = the_task.reward(rows, texts, ended=drawn.ended.tolist())
-    scores = loaded.proxy_rewards([each for each in inputs for _ in range(n)], texts, ids)
+    row_inputs = [each for each in inputs for _ in range(n)]
+    ends = end_ids(loaded.policy, tokenizer)
+    if reward_model is not None:
+        proxy = proxy_reward(reward_model, None, tokenizer, ends)
+        loaded = dataclasses.replace(loaded, proxy=proxy)
+
+    def write(draw: RandomDraw) -> Responses:
+        return sample(
+            _realigned(loaded.policy, loaded.reference, realign),
+            encoded,
+            draw,
+            max_new_tokens=the_task.max_new_tokens,
+            end_ids=ends,
+            pad_id=tokenizer.pad_token_id,
+            temperature=temperature,
+        )
+
+    def gold_of(drawn: Responses) -> list[float]:
+        texts = drawn.texts(tokenizer, encoded)
+        return the_task.reward(rows, texts, ended=drawn.ended.tolist())
+
+    def proxy_of(drawn: Responses) -> Sequence[float | None]:
+        return loaded.proxy_rewards(row_inputs, drawn.texts(tokenizer, encoded), drawn.ids())
+
+    if best_of is None:
+        drawn = write(RandomDraw(seed, len(rows)))
+    else:
+        choose = BestOf(best_of, reward_model is not None, seed)
+        drawn = choose(len(rows), write, proxy_of if choose.by_reward_model else gold_of)
+    ids, texts = drawn.ids(), drawn.texts(tokenizer, encoded)
+    gold, scores = gold_of(drawn), proxy_of(drawn)
     samples = [
         {
             "prompt": prompt,

@@ -58,10 +58,16 @@ def test_libraries_are_quiet_before_a_model_is_loaded(main, reports, monkeypatch
 def test_evaluate(main, reports):
     code, out, _ = main("evaluate", "sft-reviews", "--prompts", 16, "--json")
     assert code == 0
-    assert json.loads(out)["arguments"] == ["sft-reviews", "reviews", None, 16, 0, None, None]
+    assert json.loads(out)["arguments"] == [
+        *("sft-reviews", "reviews", None, 16, 0, None),
+        *(None, None, None),
+    ]
     options = ("--coverage", "sound,film", "--realign", "1.5")
     _, out, _ = main("evaluate", "sft-reviews", *options, "--json")
-    assert json.loads(out)["arguments"][-2:] == ["film,sound", 1.5]
+    assert json.loads(out)["arguments"][-4:] == ["film,sound", 1.5, None, None]
+    options = ("--best-of", "8", "--reward-model", "reward-reviews")
+    _, out, _ = main("evaluate", "sft-reviews", *options, "--json")
+    assert json.loads(out)["arguments"][-2:] == [8, "reward-reviews"]
     _, out, _ = main("evaluate", "pretrained", "--task", "capitals", "--reference", "sft-capitals")
     assert out.splitlines()[1:] == [
         "kl                     1.250 ± 0.100",
@@ -75,10 +81,13 @@ def test_generate(main, reports):
     _, out, _ = main("generate", "sft-reviews", "--prompt", "A", "--temperature", "0.7", "--json")
     assert json.loads(out)[0]["tokens"][0] == [
         *("sft-reviews", "reviews", ["A"], 4, 0.7, 0),
-        *(None, None),
+        *(None, None, None, None),
     ]
     _, out, _ = main("generate", "sft-reviews", "--realign", "0", "--json")
-    assert json.loads(out)[0]["tokens"][0][-2:] == [None, 0.0]
+    assert json.loads(out)[0]["tokens"][0][-4:] == [None, 0.0, None, None]
+    options = ("--best-of", "2", "--reward-model", "gold")
+    _, out, _ = main("generate", "sft-reviews", *options, "--json")
+    assert json.loads(out)[0]["tokens"][0][-2:] == [2, None], "the gold reward is the default"
 
 
 def test_generate_uses_probe_prompts_by_default(main, reports):
@@ -105,6 +114,17 @@ def test_score(main, reports):
             ((command, "sft-reviews", "--realign", value), ["--realign"])
             for command in ("evaluate", "generate")
             for value in ("-0.1", "nan", "inf", "1001", "half")
+        ),
+        (("evaluate", "reward-reviews", "--best-of", "2"), ["MODEL"]),
+        *(
+            ((command, "sft-reviews", *wrong), [wrong[0]])
+            for command in ("evaluate", "generate")
+            for wrong in (
+                *(("--best-of", value) for value in ("1", "257", "2.5", "two")),
+                ("--best-of", "4", "--realign", "0.5"),
+                ("--reward-model", "reward-reviews"),
+                ("--reward-model", "sft-reviews", "--best-of", "4"),
+            )
         ),
         (("generate", "sft-reviews", "-n", "-3", "--temperature", "nan"), ["-n", "--temperature"]),
         (("generate", "sft-reviews", "--prompt", "A", "--prompt", ""), ["--prompt"]),

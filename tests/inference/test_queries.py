@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -89,12 +91,29 @@ def test_realigned_texts_range_from_the_references_to_the_policys(named, monkeyp
         texts(model, 0.5)
 
 
-def test_a_realigned_evaluation_says_so_and_ends_at_the_reference():
+def test_evaluations_say_how_the_policy_is_changed():
     model, *options = "pretrained", "capitals", "sft-capitals", 2, 0, None
     assert "realign" not in queries.evaluate(model, *options)
     report = queries.evaluate(model, *options, 0.0)
     assert (report["realign"], report["kl"], report["win_rate"]) == (0.0, 0.0, 0.5)
     assert report["gold_reward"] == report["gold_reward_reference"]
+    best = queries.evaluate(*("sft-capitals", *options[:1], None, *options[2:]), None, 2)
+    assert (best["best_of"], best["kl"], best["frontier_efficiency"]) == (2, None, None)
+    assert best["kl_bound"] == pytest.approx(math.log(2) - 1 / 2), "the reference writes the texts"
+    assert best["gold_reward"] > best["gold_reward_reference"]
+
+
+def test_best_of_n_is_the_best_by_the_reward_that_is_named(named):
+    def best(n, *by):
+        options = ("reviews", [PROMPT], 8, 1.0, 3, None, None, n)
+        rows = queries.generate(named["policy"], *options, *by)
+        return {name: [row[name] for row in rows] for name in ("gold_reward", "proxy_reward")}
+
+    by_gold = best(2)["gold_reward"], best(4)["gold_reward"]
+    by_model = (best(n, named["reward"])["proxy_reward"] for n in (2, 4))
+    for few, many in (by_gold, by_model):
+        assert few != many, "the first two are among the four"
+        assert all(more >= less for less, more in zip(few, many, strict=True))
 
 
 def test_a_text_too_long_for_the_model_is_refused(named):

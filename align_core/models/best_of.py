@@ -1,0 +1,70 @@
+"""Best-of-n: of n texts that a policy writes for a prompt, that of the highest reward.
+
+It is a policy without training. Its KL to the policy that writes the texts is at most
+log n − (n − 1)/n nats, for any reward (arXiv 2401.01879).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from align_core.models.sampling import RandomDraw, Responses
+
+
+@dataclass(frozen=True)
+class BestOf:
+    """The best of `n` texts, by the reward model or by the gold reward.
+
+    The noise of a text depends on `seed`, and on the number of the text.
+    """
+
+    n: int
+    by_reward_model: bool
+    seed: int
+
+    @property
+    def kl_bound(self) -> float:
+        """The largest possible KL to the policy that writes the texts, nats."""
+        return math.log(self.n) - (self.n - 1) / self.n
+
+    def __call__(
+        self,
+        count: int,
+        write: Callable[[RandomDraw], Responses],
+        score: Callable[[Responses], Sequence[float | None] | Tensor],
+    ) -> Responses:
+        """The best texts, of equal or unknown rewards the first.
+
+        `write` samples `count` texts, one for each row, and `score` returns their rewards.
+        """
+        best = write(RandomDraw(self.seed, count))
+        highest = torch.as_tensor(score(best), dtype=torch.float64)
+        for number in range(1, self.n):
+            texts = write(RandomDraw(self.seed + 1_000_003 * number, count))
+            rewards = torch.as_tensor(score(texts), dtype=torch.float64)
+            best = _either(rewards > highest, texts, best)
+            highest = torch.maximum(rewards, highest)
+        return best
+
+
+def _either(rows: Tensor, ours: Responses, theirs: Responses) -> Responses:
+    """Our responses in these `rows` [B], and theirs in the others."""
+    length = max(ours.tokens.shape[1], theirs.tokens.shape[1])
+    rows = rows.to(ours.tokens.device)
+
+    def chosen(own: Tensor, other: Tensor) -> Tensor:
+        own, other = (pad(values, (0, length - values.shape[1])) for values in (own, other))
+        return torch.where(rows[:, None], own, other)
+
+    return Responses(
+        chosen(ours.tokens, theirs.tokens),
+        chosen(ours.mask, theirs.mask),
+        torch.where(rows, ours.ended, theirs.ended),
+        chosen(ours.logp, theirs.logp),
+    )
