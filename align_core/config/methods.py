@@ -241,6 +241,18 @@ _BUILT_IN = (
         updates_per_step=updates_per_rollout,
     ),
     Method(
+        "online-dpo",
+        learns_from="rollouts",
+        makes="policy",
+        # A batch of 64 pairs has as many texts as those of the others on rollouts.
+        options={**ON_ROLLOUTS, "beta": 0.5, "batch_size": 64},
+        charts=(REWARD, KL, COVERED, IMPLICIT, CORRECT, ENTROPY, LOSS),
+        build="align_core.trainers.online_dpo:build",
+        readings=("leapt",),
+        tuned_as="dpo",
+        updates_per_step=updates_per_rollout,
+    ),
+    Method(
         "rejection",
         learns_from="rollouts",
         makes="policy",

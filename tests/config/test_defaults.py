@@ -53,6 +53,8 @@ DEFAULTS = {  # steps, learning rate, batch size, steps between evaluations, and
     ("rloo", "reviews"): (60, 4e-4, 128, 10, {"beta": 0.7, "group_size": 4}),
     ("rloo", "capitals"): (64, 4e-4, 128, 16, {"beta": 0.5, "group_size": 4}),
     ("grpo", "reviews"): (60, 4e-4, 128, 10, {"beta": 0.3, "group_size": 4}),
+    ("online-dpo", "reviews"): (60, 4e-4, 64, 10, {"beta": 0.5}),
+    ("online-dpo", "capitals"): (96, 4e-4, 32, 16, {"beta": 0.5}),
     ("rejection", "reviews"): (60, 4e-4, 128, 10, {"group_size": 4}),
     ("rejection", "capitals"): (64, 4e-4, 128, 16, {"group_size": 4}),
     ("kto", "reviews"): (125, 4e-4, 64, 25, {"beta": 0.5, "preference_pairs": 4000}),
@@ -97,7 +99,7 @@ def test_the_defaults_of_a_run():
 def test_ppo_makes_two_epochs_of_two_minibatches_or_of_one_if_the_rollout_is_odd():
     assert (PPO_EPOCHS, ppo_minibatches(8), ppo_minibatches(7)) == (2, 2, 1)
     updates = {name: method.updates_per_step(8) for name, method in methods().items()}
-    rollouts = {"ppo", "rloo", "grpo"}
+    rollouts = {"ppo", "rloo", "grpo", "online-dpo"}
     assert updates == {name: 4 if name in rollouts else 1 for name in methods()}
     assert {methods()[name].updates_per_step(7) for name in rollouts} == {2}
 

@@ -1,0 +1,108 @@
+"""Online DPO: DPO on pairs that the policy itself has just written (arXiv 2402.04792).
+
+Each step samples two texts for each prompt and labels them by the reward. The label is drawn as the
+task's raters draw theirs, with probability σ(r(y1) − r(y2)): then the loss has DPO's optimum
+π_ref·exp(r/β), while a label by sign, of raters who are certain, would send the policy to infinity.
+TRL's experimental trainer tokenises texts itself and takes the sign; this one has PPO's rollouts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from align_core.models.loading import lora_config
+from align_core.models.logprobs import length_batches
+from align_core.models.value_model import PolicyWithValue
+from align_core.objectives import dpo_loss
+from align_core.trainers.common import QUIET, Setup
+from align_core.trainers.groups import GroupConfig, GroupTrainer
+from align_core.trainers.ppo.build import reward_of, rollout_settings
+from align_core.trainers.ppo.rollouts import Batch, Episodes
+
+OTHER_NOISE = 2**40  # added to a seed, so that labels do not depend on the noise of the texts
+
+
+class PairBatch(Batch):
+    """A rollout whose rows 2i and 2i + 1 are a pair, which no minibatch separates."""
+
+    def micro_batches(
+        self, minibatches: int, pieces: int, process: int, processes: int, seed: torch.Generator
+    ) -> Iterator[Batch]:
+        """One epoch, as for single episodes; each micro-batch weighs as much as its pairs."""
+        order = torch.randperm(len(self.tokens) // 2, generator=seed)
+        for pairs in order.tensor_split(minibatches):
+            for part in pairs.tensor_split(processes)[process].tensor_split(pieces):
+                rows = torch.stack([2 * part, 2 * part + 1], 1).flatten()
+                weight = len(part) * pieces * processes / len(pairs)
+                yield replace(self[rows], weight=weight)
+
+
+class OnlineDPOTrainer(GroupTrainer):
+    """DPO's loss of the two texts of each group; `batch.advantages` has their labels, ±1."""
+
+    def _advantages(self, episodes: Episodes, estimate: Tensor) -> tuple[Tensor, Tensor]:
+        seed = self._rollout_seed() + OTHER_NOISE
+        labels = drawn_labels(episodes.scores, seed)[:, None] * episodes.mask
+        return labels, labels
+
+    def _rollout(self, rows: list) -> Batch:
+        return PairBatch(**vars(super()._rollout(rows)))
+
+    def compute_loss(self, model: PolicyWithValue, inputs: Batch, *_: Any, **__: Any) -> Tensor:
+        """The mean loss of the pairs of a micro-batch: a scalar."""
+        logps: list[Tensor] = []
+        order = [*length_batches(inputs.prompts, inputs.mask)]
+        for rows in order:
+            part = inputs[rows]
+            texts = part.prompts, part.tokens, part.mask
+            outputs = model(*texts, self.args.temperature, part.trunk_states)
+            logps.append((outputs.logp * part.mask).sum(1))
+        logp = torch.cat(logps)[torch.cat(order).argsort()]
+        ref_logp = (inputs.ref_logp * inputs.mask).sum(1)
+        chosen = inputs.advantages[:, 0] > 0
+        pairs = logp[chosen], logp[~chosen], ref_logp[chosen], ref_logp[~chosen]
+        losses = dpo_loss(*pairs, self.beta)
+        self._record_pairs(*(pair.detach() for pair in pairs))
+        return inputs.weight * losses.mean()
+
+    def _record_pairs(
+        self, chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor
+    ) -> None:
+        """DPO's metrics of log-probabilities [B / 2] of whole texts."""
+        ours, theirs = self.beta * (chosen - ref_chosen), self.beta * (rejected - ref_rejected)
+        self._record(
+            {
+                "rewards/chosen": ours.mean(),
+                "rewards/rejected": theirs.mean(),
+                "rewards/margins": (ours - theirs).mean(),
+                "rewards/accuracies": (ours > theirs).float().mean(),
+            }
+        )
+
+
+def drawn_labels(scores: Tensor, seed: int) -> Tensor:
+    """1 for the chosen and −1 for the rejected text [B] of each pair, from scores [B] in nats."""
+    first, second = scores.view(-1, 2).unbind(1)
+    noise = torch.rand(len(first), generator=torch.Generator().manual_seed(seed))
+    label = torch.where(noise.to(scores.device) < torch.sigmoid(first - second), 1.0, -1.0)
+    return torch.stack([label, -label], 1).flatten()
+
+
+def build(setup: Setup) -> OnlineDPOTrainer:
+    """The online DPO trainer of a run; its batch size counts pairs."""
+    config, settings = setup.config, {**QUIET, **rollout_settings(setup)}
+    settings["per_device_train_batch_size"] *= 2
+    return OnlineDPOTrainer(
+        args=GroupConfig(**settings, num_generations=2),
+        processing_class=setup.tokenizer,
+        model=setup.model,
+        ref_model=setup.reference,
+        reward_model=reward_of(setup),
+        train_dataset=setup.data,
+        peft_config=lora_config(setup.model, config.lora_r, "CAUSAL_LM", config.lora_layers),
+    )
