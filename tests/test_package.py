@@ -175,8 +175,9 @@ def test_training_and_generating_need_no_package_of_the_extra(inside, tmp_path):
         import importlib.util
         from align_core import PPOTrainer, load_run
         from align_core.cli.main import main
-        small = "--steps", "3", "--batch-size", "16", "--eval-every", "3"
-        main(["train", "ppo", "--task", "reviews", *small, "--run-dir", "runs/first"])
+        small = "--steps", "1", "--batch-size", "16", "--eval-every", "1"
+        few = "--eval-prompts", "8", "--eval-samples", "1"
+        main(["train", "ppo", "--task", "reviews", *small, *few, "--run-dir", "runs/first"])
         print(PPOTrainer.__module__)
         try:
             importlib.util.find_spec("gradio")

@@ -11,7 +11,7 @@ import pytest
 from align_core import experiments
 from align_core.cli import main as cli
 from align_core.cli.experiments import NO_EVIDENCE
-from align_core.experiments import runner
+from align_core.experiments import runner, tabular
 from align_core.experiments.claims import conclusions
 
 
@@ -103,6 +103,8 @@ def test_a_wrong_command_is_reported_at_once(calls, capsys):
 
 def test_the_smallest_coverage_has_every_setting_and_its_sentences(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "_Processes", InThisProcess)
+    for length in ("STEPS", "ROLLOUTS"):
+        monkeypatch.setattr(tabular, length, 3)  # test_tabular.py trains to the optimum
     result = run(tmp_path, quick=True, name="coverage")
     assert result["seeds"] == result["runs"] == 2
     assert len(result["settings"]) == 7 * 3 * 2 + 2  # two with the best response always covered
