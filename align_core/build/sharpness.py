@@ -24,7 +24,7 @@ from align_core.models.sampling import end_ids
 from align_core.tasks.grammar_task import GrammarTask
 
 DEMONSTRATIONS = 512  # new ones, which no training has seen
-NEW = 1  # their seed; training has 0
+NEW = 1  # the seed that draws them; training's is 0
 
 
 def sharpen(model: PreTrainedModel, by: float = SHARPNESS) -> PreTrainedModel:

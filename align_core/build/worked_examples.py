@@ -252,7 +252,7 @@ def _arguments(config: Any, updates: int) -> dict[str, Any]:
     transformers.set_seed(SEED)
     return {
         **QUIET,
-        "output_dir": tempfile.gettempdir(),  # nothing is saved there
+        "output_dir": tempfile.gettempdir(),  # required, though nothing is saved
         "max_steps": updates,
         "learning_rate": config.learning_rate,
         "lr_scheduler_type": "constant",

@@ -17,10 +17,10 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_NOWHERE = "page.invalid"  # RFC 2606; stands for the server's name in what is rendered
+_NOWHERE = "page.invalid"  # RFC 2606; a placeholder for the server's name in the rendered page
 _HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?", re.ASCII)
-MOST_NAMES = 16  # of the server, for which compressed answers are kept
-Pieces = tuple[bytes, ...]  # of an answer, between which the server's address stands
+MOST_NAMES = 16  # names of the server; for each, the compressed answers are kept
+Pieces = tuple[bytes, ...]  # an answer, cut wherever the server's address stands in it
 
 
 class Rendered:

@@ -10,7 +10,7 @@ from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from playground.people.visitors import Visitor, Visitors
 
-MOST_MODELS = 4  # of a query; one with more is refused before it reaches the helper
+MOST_MODELS = 4  # in one query; a query with more is refused before it reaches the helper
 
 
 class VisibleRuns:

@@ -18,7 +18,7 @@ const linesOf = (charts) => Object.fromEntries(
 );
 
 export function mount({ element, props }) {
-  const { words, charts, part = null } = props; // the prefix of the metrics of a reward's parts
+  const { words, charts, part = null } = props; // `part`: the prefix of the metrics of a reward's parts
   const host = within(element).find(".charts");
   const hidden = new Set(); // the metrics whose curves the reader has hidden
   const isOther = changeDetector(); // of the method and the parts
@@ -79,7 +79,8 @@ export function mount({ element, props }) {
     return isReward || isPart(metric) ? signed(value, digits) : number(value, digits);
   }
 
-  // Draws the cards that have changed, or `all` of them, because the look has.
+  // Draws the cards whose numbers have changed; with `all`, the others too: after a change of colours,
+  // or of the hidden curves.
   function draw(state, all = false) {
     const run = runOnStage(state);
     const wanted = run?.config.method ?? state.method;

@@ -4,10 +4,10 @@ export const WIDEST = 8; // nats of KL; a note names runs that leave the picture
 export const NARROWEST = 2.6; // nats of KL that every picture of the trade-off shows
 const FLAT = 0.02; // half the least height of an axis, so that rounding noise looks flat
 
-// {steps, x: KL, y: gain} of a run from the reference of this frontier, at every measured step. The
-// gain is the run's share of the optimum's gain for `gain_kl` nats (`eval/gain`), times that gain,
-// `whole`, which is known. The plain difference of rewards would depend on the reference's few
-// samples: their noise would move it three times as much, and would not move the limit.
+// {steps, x: KL, y: gain} at every measured step of a run that started from this frontier's
+// reference. `whole` is the optimum's gain at `gain_kl` nats, in nats; a run's gain is `whole` times
+// its share of it, `eval/gain`. The plain difference of mean rewards would depend on the
+// reference's few samples: it would have three times the noise, which the limit would not share.
 export function trail(run, { whole, reference }) {
   if (!run || !whole || run.config.model !== reference) return { steps: [], x: [], y: [] };
   const { x: steps = [], y: kl = [] } = run.series["eval/kl"] ?? {};

@@ -8,7 +8,7 @@ const OPTIONS = { displayModeBar: false, displaylogo: false, responsive: false }
 export function lookOf(element) {
   const style = getComputedStyle(element);
   const colour = (name) => style.getPropertyValue(name);
-  return { colour, font: style.fontFamily, size: parseFloat(colour("--chart-font")) }; // ?present: larger
+  return { colour, font: style.fontFamily, size: parseFloat(colour("--chart-font")) }; // larger in ?present
 }
 
 // The part of Plotly's layout that all charts share.

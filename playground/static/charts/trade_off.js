@@ -28,7 +28,8 @@ export function limitTraces(frontier, words, { colour }) {
   ];
 }
 
-// The diamond of the optimum at a β, {beta, kl, gain, known}; nowhere if it is null or has no KL.
+// The diamond of `target`, the optimum at a β: {beta, kl, gain, known}. A target that is null or
+// has no KL gets no diamond.
 export function targetTrace(target, words, { colour, size }) {
   const name = fill(words.optimum, { beta: target?.beta });
   const gold = colour("--gold");
@@ -48,7 +49,7 @@ export function targetTrace(target, words, { colour, size }) {
   };
 }
 
-// A run's trail, with its name at the end, `at` a side of it; its colour is a CSS variable.
+// A run's trail. Its name stands at the side `at` of its end; `colour` is the name of a CSS variable.
 export function namedTrail(name, { colour: variable, dash, symbol, at = "top center", steps, x, y }, words, { colour, size }) {
   return [
     {

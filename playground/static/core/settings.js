@@ -8,8 +8,8 @@
       awaited.add(handler);
       return values;
     },
-    // An answer arrived, or none will: a refused choice leaves the controls as they are. The first
-    // is that to the page's address, after which the controls can be used (layout.css).
+    // The handler's answer has arrived, or none will: a refused choice leaves the controls as they
+    // are. The first answer is to the page's address; after it, the controls can be used (layout.css).
     have(handler) {
       awaited.delete(handler);
       document.body.dataset.settled = true;

@@ -10,8 +10,8 @@ export function mount({ element, props, watch, events }) {
   const { words, others, fields } = props;
   const { find, put } = within(element);
   const link = find("input");
-  let linked = null; // [url, a function for its address], called once the settings are known
-  let saying = null; // until what the button says of the last press is taken back
+  let linked = null; // [url, next] of `withSettings`, until the settings are known
+  let saying = null; // the timer after which the button has its own label again
 
   // This page's address, without the query's language, because the path has it.
   function address() {
@@ -28,7 +28,7 @@ export function mount({ element, props, watch, events }) {
     return url;
   }
 
-  // Calls `next` with the address that has the settings in it: the answer to this event has the
+  // Calls `next` with `url`, to which the settings are added. The server answers this event with the
   // controls' values.
   function withSettings(url, next) {
     linked = [url, next];

@@ -18,7 +18,7 @@ const FRAME = /^(present|hide|__.*)$/; // parameters of the address that say how
 export function tell(dialog, told) {
   const words = told.words.story;
   const { find, put } = within(dialog);
-  let place = null; // of the scene, from 1
+  let place = null; // the number of the scene, from 1
   let scene = {};
   let began = 0;
   let noted = new URL(location).searchParams.has("notes");

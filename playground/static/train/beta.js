@@ -31,7 +31,7 @@ export function mount({ element, props, watch, events }) {
     set({ betaHeld: true, watchedBeta: null, ...(isUsable(beta) && { beta }) });
   }
 
-  // Takes the server's β, and its word whether β may be 0.
+  // Takes from the server a β, and whether β may be 0.
   function adopt() {
     draw();
     if (isUsable(props.value)) set({ beta: props.value });

@@ -3,9 +3,9 @@
 
 export function runClock(now = () => performance.now()) {
   let name = null; // the run that is timed
-  let zero = null; // ms: when its time was 0; null if nothing is timed
+  let zero = null; // the time of its start in ms; null if nothing is timed
   let pressed = false; // whether Run was pressed, and its run has not come yet
-  let ended = null; // s, once the run has ended
+  let ended = null; // the whole time in s, once the run has ended
 
   return {
     press() {
@@ -24,7 +24,7 @@ export function runClock(now = () => performance.now()) {
       }
       if (!live) ended ??= (now() - zero) / 1000;
     },
-    // s; null if nothing is timed
+    // The run's time in s; null if nothing is timed.
     seconds: () => ended ?? (zero === null ? null : (now() - zero) / 1000),
   };
 }

@@ -153,8 +153,8 @@ export function mount({ element, props, server, watch, events }) {
   if (document.body.dataset.settled) events.changed(); // they came before this part
   subscribe(element, ["phase", "run", "standing", "task", "viewedStep"], draw);
   subscribe(element, ["wantedRun"], ({ wantedRun }) => wantedRun && poll());
-  // A hidden tab says so once, and counts as watching for some minutes more (attendance.py). A closed
-  // tab is hidden, too, and runs no timer after that.
+  // A hidden tab tells the server once, and counts as watching for some minutes more (attendance.py).
+  // A closed tab is hidden, too, and runs no timer after that.
   document.addEventListener("visibilitychange", () => setTimeout(poll));
   draw(get());
   poll();
