@@ -18,7 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-THREADS = 2  # in every timed run
+THREADS = 2  # of torch, in every timed run
 
 
 def child(module: str, *options: str, **environment: str) -> Any:
@@ -46,7 +46,7 @@ def machine(threads: int = THREADS) -> str:
 
 
 def section(page: Path, name: str) -> str:
-    """The text of a section. Raises ValueError if the page has no section of this name."""
+    """The text of a section. Raises ValueError if the document has none of this name."""
     match = _pattern(name).search(page.read_text())
     if match is None:
         raise ValueError(f"{page} has no section {name!r}")
@@ -54,7 +54,7 @@ def section(page: Path, name: str) -> str:
 
 
 def write_section(page: Path, name: str, text: str) -> None:
-    """Replace the text of a section. Raises ValueError if the page has no section of this name."""
+    """Replace the text of a section. Raises ValueError if the document has none of this name."""
     section(page, name)
     page.write_text(_pattern(name).sub(lambda match: match[1] + text + match[3], page.read_text()))
 

@@ -31,8 +31,8 @@ RESULTS = Path(__file__).with_name("page.json")
 PAGE = DOCS / "benchmarks.md"
 REPEATS = 3
 BETAS = tuple(0.1 * 1.2**i for i in range(20))
-UPDATES = 1000  # the least number, from the second run to the last
-UPDATED_STEPS = 400  # of each run: 20 s, some fifty updates
+UPDATES = 1000  # the least number of updates over all runs but the first
+UPDATED_STEPS = 400  # the steps of each run, which takes 20 s and brings some fifty updates
 WATCHERS, WATCHED_SECONDS = 50, 30
 USABLE = "#run"
 
@@ -148,7 +148,7 @@ def updates() -> dict[str, Any]:
     from playground import app
 
     after_runs: list[dict[str, float]] = []
-    counts: list[int] = []  # updates until the end of each run
+    counts: list[int] = []  # updates so far, at the end of each run
     with tempfile.TemporaryDirectory() as folder, browsing() as page:
         client = Client(folder, training="tests.playground.scripted")
         built = app.build(client)

@@ -117,7 +117,7 @@ def _results(config: RunConfig, points: dict[str, list[tuple[int, float]]]) -> s
     for name, (measured, value) in last.items():
         interval = points.get(f"eval/{name}_ci95", [(0, None)])[-1]
         known = interval == (measured, interval[1]) and interval[1] is not None
-        if measured == step:  # an older value is of another model
+        if measured == step:  # an older value belongs to an earlier state of the model
             rows[_METRICS[name]] = f"{value:.3f}" + (f" ± {interval[1]:.3f}" if known else "")
     return (
         f"## Results\n\nAt step {step} of {config.steps}, on the probe prompts of the run, "
@@ -133,7 +133,7 @@ def _base(model: str) -> tuple[str | None, str, str | None]:
             break
         try:
             model = RunDirectory.open(path).config.model
-        except ConfigError:  # of another version
+        except ConfigError:  # a run of another version
             break
     if model == model_index.SMOLLM2:
         origin = model_index.SMOLLM2_HUB_ID

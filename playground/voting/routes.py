@@ -33,7 +33,7 @@ from playground.voting.room import ACTIVE_SHARE, Rater, VotingService
 from playground.voting.vote_training import PIPELINES, VoteTraining, vote_counts
 
 SIMULATED_VOTES = 200  # cast by one "simulate" request
-MAX_BYTES = 1000  # of a request body; a vote takes 40
+MAX_BYTES = 1000  # the largest request body; that of a vote has 40 bytes
 # Vote threads mostly wait for the disk. One commit writes the votes of all waiting threads.
 VOTE_THREADS = 64
 # A new session may wait for samples of its model; equal sessions share them.
@@ -63,7 +63,7 @@ class _CastBody(_PairBody):
 
 class _RoomBody(Body):
     action: Literal["open", "close", "draw", "look"]
-    share: Annotated[float, Field(ge=0, le=1)] = ACTIVE_SHARE  # of "draw"
+    share: Annotated[float, Field(ge=0, le=1)] = ACTIVE_SHARE  # used by "draw" only
 
 
 class _TrainBody(Body):

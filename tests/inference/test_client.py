@@ -215,7 +215,7 @@ def test_the_reference_of_a_task_answers_questions_only_about_it(helper, monkeyp
         helper.generate(**asked | {"task": "reviews"})
 
 
-def test_a_reward_model_scores_texts_but_has_none(shared):
+def test_a_reward_model_scores_texts_and_writes_none(shared):
     with pytest.raises(ConfigError, match="a model that writes; this one scores"):
         shared.generate(**ASKED | {"models": ["reward-reviews"]})
     (answer,) = shared.score(
@@ -233,7 +233,7 @@ def test_a_prompt_too_long_for_a_model_is_refused_and_the_helper_continues(share
     assert shared.pid() == pid
 
 
-def test_hostile_text_is_text(shared):
+def test_hostile_text_is_scored_as_it_stands(shared):
     answer = shared.score(**SCORED | {"model": "sft-reviews", "prompt": HOSTILE} | {
         "completions": [HOSTILE], "reference": "pretrained"
     })  # fmt: skip

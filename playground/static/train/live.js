@@ -150,7 +150,7 @@ export function mount({ element, props, server, watch, events }) {
     else poll();
   });
   document.addEventListener("settings", () => element.isConnected && events.changed());
-  if (document.body.dataset.settled) events.changed(); // they came before this part
+  if (document.body.dataset.settled) events.changed(); // the settings came before this part was mounted
   subscribe(element, ["phase", "run", "standing", "task", "viewedStep"], draw);
   subscribe(element, ["wantedRun"], ({ wantedRun }) => wantedRun && poll());
   // A hidden tab tells the server once, and counts as watching for some minutes more (attendance.py).
