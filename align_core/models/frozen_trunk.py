@@ -25,7 +25,8 @@ from align_core.models.loading import eval_mode
 from align_core.models.prefill import keeps_all, spread_cache
 
 _LOG = logging.getLogger(__name__)
-_TOLERANCE = 1e-3  # of the largest state; an upper part that is called wrongly differs by far more
+# Times the largest trunk state or logit; an upper part that is called wrongly differs by far more.
+_TOLERANCE = 1e-3
 
 
 class FrozenTrunk:
@@ -88,7 +89,7 @@ class FrozenTrunk:
         ).last_hidden_state
 
     def _cache(self) -> DynamicCache:
-        """A cache for the upper layers, whose numbers are those that they have in the whole model.
+        """A cache for the upper layers, which keep the indices that they have in the whole model.
         The length of a cache is read from layer 0, so the frozen layers have an entry, too."""
         cache = DynamicCache(config=self._upper.config)
         cache.layers = [cache.layers[0]] * self.depth + cache.layers

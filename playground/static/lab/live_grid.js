@@ -6,7 +6,7 @@ import { heatMaps } from "../charts/heatmaps.js";
 
 const MAPS = ["coverage", "reference", "learned", "ppo", "dpo", "optimum"];
 
-// Returns a function that trains it.
+// Draws the example into `host`; returns a function that trains both methods on it.
 export function liveGrid(host, { size, bounds, first, words: { live: words } }, server) {
   const settings = { ...first };
   const dials = make("div", "dials", host);

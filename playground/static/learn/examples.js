@@ -1,5 +1,4 @@
-// The examples of Learn's stations. A lesson is as in
-// align_core/build/worked_examples.py.
+// The examples of Learn's stations; align_core/build/worked_examples.py records the lessons.
 import { make } from "../core/dom.js";
 import { number, probability, signed } from "../core/format.js";
 import { equation, row } from "./equations.js";

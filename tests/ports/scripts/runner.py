@@ -1,4 +1,4 @@
-"""A job of a runner, without a padding token, whose collator pads `input_ids` alone."""
+"""PPO as a job runner starts it: no padding token, and a collator that pads only `input_ids`."""
 
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
