@@ -20,7 +20,7 @@ from align_core.runs.events import replay
 from align_core.training.foreground import Display
 
 PROJECT = "alignment-playground"
-ROWS = 16  # of a table of samples
+ROWS = 16  # the most rows of a table of samples
 NAMES = ("trackio", "wandb", "swanlab", "tensorboard")
 _COLUMNS = ("prompt", "reference", "policy", "reference gold reward", "policy gold reward")
 
@@ -100,7 +100,7 @@ class Reporting:
             return
         try:
             getattr(self._tracker, method)(*arguments)
-        except Exception as error:  # of a library, or of the network: the run goes on
+        except Exception as error:  # whatever the library or the network raises, the run goes on
             self._tracker = None
             line = describe_error(error, Path.cwd())
             print(f"--report-to {self._name} ended, the run goes on: {line}", file=sys.stderr)

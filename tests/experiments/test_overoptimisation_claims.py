@@ -57,7 +57,7 @@ def test_the_fall_is_judged_for_each_number_of_pairs():
     assert "in 0 of 3, 0 of 12 runs." in why  # four models, three seeds
 
 
-def test_without_a_fall_at_less_distance_than_it_takes_nothing_is_said():
+def test_runs_that_end_before_the_usual_distance_of_a_fall_are_unclear():
     """The runs on 1,000 pairs lose a quarter of their peak at √KL = 2 and 4, on average 3."""
     late = [(0, 0, 0), (1, 2.0, 2.0), (4, 1.4, 4.0)]
     far = [(0, 0, 0), (3.5, 2.5, 4.0)]

@@ -70,7 +70,7 @@ def processes_of_their_own_measure_the_same(name, part, measured, monkeypatch):
     assert results[0] == results[1]
 
 
-def test_the_win_rate_at_temperature_1_equals_the_evaluations(tmp_path):
+def test_the_win_rate_at_temperature_1_equals_the_evaluations(few_texts, tmp_path):
     frontier = experiments.load("frontier")
     settings = frontier.stages(quick=True)[1]["unlikelihood-0.05-0"]
     measured = frontier.measure(tmp_path, **settings)
