@@ -25,7 +25,7 @@ FLOORS = {
         {"models", "votes"},
         {"trainers", "evaluation"},
         {"training"},
-        {"inference", "experiments", "build"},
+        {"inference", "experiments", "build", "embed"},
         {"cli", "preload", "plots"},
         {"api"},
     ),

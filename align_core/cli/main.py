@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from align_core.cli import embed, options, preferences, prepare, terminal, track
 from align_core.cli import experiments as experiment_command
 from align_core.cli import models as model_commands
-from align_core.cli import options, preferences, prepare, terminal, track
 from align_core.cli import runs as run_commands
 from align_core.cli import task as task_command
 from align_core.config import model_index
@@ -231,6 +231,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[Message]], int], s
     "fetch": (model_commands.fetch, "fetch a pretrained model: smollm2"),
     "track": (track.execute, "send a recorded run to a tracker: trackio, wandb, …"),
     "export": (model_commands.export, "write the model of a run to a folder, with its card"),
+    "embed": (embed.execute, "write a run as one HTML page, which needs no network"),
     "build-assets": (_build_assets, "rebuild the embedded models and data"),
 }
 
@@ -329,4 +330,5 @@ def _parser() -> argparse.ArgumentParser:
     model_commands.add_fetch_arguments(subs["fetch"])
     model_commands.add_export_arguments(subs["export"])
     track.add_arguments(subs["track"])
+    embed.add_arguments(subs["embed"])
     return parser

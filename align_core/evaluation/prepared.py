@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,10 +67,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Stored:
-    """Samples of a reference on the prompts of one split, and the file of their tokenizer."""
+    """Samples of a reference on the prompts of one split, and the file of their tokenizer.
+
+    `last_tokens` has the last token of each prompt, after which completions are decoded; without
+    them they are decoded alone.
+    """
 
     samples: ReferenceSamples
     tokenizer: Path
+    last_tokens: Sequence[int] | None = None
 
 
 def folder() -> Path:
@@ -113,7 +118,8 @@ def stored(task: str, model: str, split: str) -> Stored | None:
     """
     for candidate in _of_pair(task, model):
         try:
-            return Stored(candidate.load(split), candidate.path / TOKENIZER)
+            before = candidate.facts().get("last_tokens")
+            return Stored(candidate.load(split), candidate.path / TOKENIZER, before)
         except (OSError, ValueError) as error:
             _LOG.warning("%s is skipped: %s", candidate.path, error)
     if task in BUILT_IN and model == known_card(task).reference:

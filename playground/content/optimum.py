@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 from align_core.config import model_index
 from align_core.config.task_card import BUILT_IN, card, is_external, known_reference
 from align_core.evaluation import prepared
+from align_core.evaluation.stored_texts import stored_texts
 from align_core.optimum import (
     MIN_EFFECTIVE_SAMPLES,
     Point,
@@ -194,30 +195,12 @@ class Optimum:
 
     def _texts(self, chosen: NDArray[np.intp]) -> list[dict[str, Any]]:
         """The `chosen` [P] sample of each prompt: its `prompt`, `text` and `gold_reward`."""
-        samples, rows = self._samples, np.arange(len(self._samples.prompts))
-        # The end token counts in `lengths` and is not a part of the text.
-        lengths = samples.lengths[rows, chosen] - samples.ended[rows, chosen].astype(np.uint8)
-        ids = [
-            tokens[:length].tolist()
-            for tokens, length in zip(samples.tokens[rows, chosen], lengths, strict=True)
-        ]
-        rewards = samples.rewards[rows, chosen]
+        texts = stored_texts(self._samples, self._tokenizer, self._last_tokens, chosen)
+        rewards = self._samples.rewards[np.arange(len(self._samples.prompts)), chosen]
         return [
             {"prompt": prompt, "text": text, "gold_reward": _rounded(reward)}
-            for prompt, text, reward in zip(
-                samples.prompts, self._decoded(ids), rewards, strict=True
-            )
+            for prompt, text, reward in zip(self._samples.prompts, texts, rewards, strict=True)
         ]
-
-    def _decoded(self, ids: list[list[int]]) -> list[str]:
-        """The texts of completions, one for each prompt (`data.encoding.decode`)."""
-        if self._last_tokens is None:
-            return self._tokenizer.decode_batch(ids)
-        before = [[token] for token in self._last_tokens]
-        whole = [first + after for first, after in zip(before, ids, strict=True)]
-        contexts = self._tokenizer.decode_batch(before)
-        texts = self._tokenizer.decode_batch(whole)
-        return [text[len(context) :] for text, context in zip(texts, contexts, strict=True)]
 
 
 def _rounded(value: float) -> float:

@@ -181,7 +181,7 @@ def test_without_a_command_all_are_listed(refused):
     assert first == "COMMAND got nothing, expected one of these:"
     assert [line.split()[0] for line in others] == [
         *("tasks", "train", "evaluate", "generate", "score", "prepare", "cache", "runs"),
-        *("preferences", "experiment", "task", "fetch", "track", "export"),
+        *("preferences", "experiment", "task", "fetch", "track", "export", "embed"),
         "build-assets",
     ]
 

@@ -1,0 +1,122 @@
+"""The data of an embedded page: the charts of a run, its texts, and the optimum of its task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from align_core.config.methods import methods
+from align_core.config.task_card import card
+from align_core.evaluation import prepared
+from align_core.evaluation.stored_texts import stored_texts
+from align_core.optimum import Trade, at_quantile
+from align_core.runs import events as log
+
+BETAS = (0.05, 20.0, 61)  # the least and the greatest β of the slider, and how many there are
+QUANTILE = 0.25  # of the texts shown: a quarter of what the optimum writes is no better
+MOST_PROMPTS = 64  # whose texts are shown
+_GAIN = "eval/gain"
+_REFERENCE = "eval/gold_reward_reference"
+_PART = "reward/"  # the terms of a gold reward that is a sum, by name
+
+
+def page_data(name: str, config: Mapping[str, Any], events: list[log.Event]) -> dict[str, Any]:
+    """All that the page shows of a run, as JSON.
+
+    charts:   the charts of its method; `parts` are the metrics of a reward's terms
+    points:   metric -> [[step, value], …]
+    samples:  [{"step", "rows": [{"prompt", "reference", "policy"}, …]}, …]
+    changes:  [{"step", "settings"}, …]
+    optimum:  as `_optimum`, or None
+    """
+    method = methods()[config["method"]]
+    series = log.series(events)
+    drawn = {curve.metric for chart in method.charts for curve in chart.curves}
+    parts = sorted(metric for metric in series if metric.startswith(_PART))
+    shown = ("method", "task", "model", "beta", "steps", "learning_rate", "seed")
+    return {
+        "name": name,
+        "config": {setting: config.get(setting) for setting in shown},
+        "charts": [asdict(chart) for chart in method.charts],
+        "parts": parts,
+        "points": {
+            metric: series[metric]
+            for metric in (*sorted(drawn), _GAIN, _REFERENCE, *parts)
+            if metric in series
+        },
+        "samples": [
+            {"step": event["step"], "rows": [_row(row) for row in event["samples"][:MOST_PROMPTS]]}
+            for event in log.of_kind(events, "samples")
+        ],
+        "changes": [
+            {"step": event["step"], "settings": event["settings"]}
+            for event in log.of_kind(events, "change")
+        ],
+        "optimum": _optimum(config) if "beta" in method.options else None,
+    }
+
+
+def _row(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """A probe prompt with its two texts, without their tokens."""
+    return {
+        "prompt": sample["prompt"],
+        **{
+            side: {key: value for key, value in sample[side].items() if key != "tokens"}
+            for side in ("reference", "policy")
+        },
+    }
+
+
+def _optimum(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The stored samples of the reference, from which the page computes π* at every β.
+
+    betas:    those of the slider, the run's own β among them
+    rewards:  for each prompt, its different rewards in ascending order, in nats, and their counts
+    texts:    prompt -> [[reward, text], …]: those that any of the betas shows
+    curve, best_of, full_gain: as `Trade`
+    reference: the model; a run from another one has no trail
+
+    None if no samples are stored, or too few for any KL.
+    """
+    known = card(config["task"])
+    models = [config["model"], *([known.reference] if known and known.reference else [])]
+    found = ((model, prepared.stored(config["task"], model, "probe")) for model in models)
+    model, stored = next((pair for pair in found if pair[1] is not None), (None, None))
+    if stored is None:
+        return None
+    rewards = stored.samples.rewards.round(3)
+    trade = Trade.of(rewards)
+    if trade.full_gain is None:
+        return None
+    betas = sorted({*np.geomspace(*BETAS).round(3).tolist(), *filter(None, [config["beta"]])})
+    chosen = np.array([at_quantile(rewards, beta, QUANTILE) for beta in betas])  # [β, P]
+    distinct = [np.unique(row, return_counts=True) for row in rewards]
+    return {
+        "betas": betas,
+        "quantile": QUANTILE,
+        "rewards": [[values.tolist(), counts.tolist()] for values, counts in distinct],
+        "texts": _texts(stored, rewards, chosen),
+        "curve": np.array(trade.curve).round(4).tolist(),
+        "best_of": np.array(trade.best_of).round(4).tolist(),
+        "full_gain": trade.full_gain,
+        "reference": model,
+    }
+
+
+def _texts(
+    stored: prepared.Stored, rewards: NDArray[np.float64], chosen: NDArray[np.intp]
+) -> dict[str, list[tuple[float, str]]]:
+    """The texts of the samples `chosen` [B, P] of each prompt, one for each reward."""
+    samples, rows = stored.samples, np.arange(len(rewards))
+    tokenizer = Tokenizer.from_file(str(stored.tokenizer))
+    texts: dict[str, dict[float, str]] = {prompt: {} for prompt in samples.prompts}
+    for indices in np.unique(chosen, axis=0):
+        decoded = stored_texts(samples, tokenizer, stored.last_tokens, indices)
+        for prompt, reward, text in zip(texts, rewards[rows, indices], decoded, strict=True):
+            texts[prompt].setdefault(float(reward), text)
+    return {prompt: sorted(by_reward.items()) for prompt, by_reward in texts.items()}

@@ -1,0 +1,69 @@
+"""The embedded page: its script, styles, words and data in one file that loads nothing else.
+
+What comes from a run is in a JSON block, which the page's script writes as text, never as markup;
+its content security policy lets it load nothing. Plotly's script is the one of its Python package.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+from align_core.config.errors import ConfigError
+from align_core.config.messages import plain
+from align_core.embed.data import page_data
+from align_core.runs.directory import RunDirectory
+from align_core.runs.events import Event
+
+LANGUAGES = ("en", "zh")
+_FOLDER = Path(__file__).parent
+
+
+def embedded_run(directory: RunDirectory, language: str) -> str:
+    """The page of a run on disk. Raises ConfigError as `embedded_page`."""
+    config = directory.config.model_dump()
+    return embedded_page(directory.path.name, config, directory.events()[0], language)
+
+
+def embedded_page(name: str, config: Mapping[str, Any], events: list[Event], language: str) -> str:
+    """The page of a run in one of the LANGUAGES.
+
+    Raises:
+        ConfigError: plotly is not installed.
+    """
+    words = json.loads((_FOLDER / "words.json").read_text(encoding="utf-8"))[language]
+    parts = {
+        "LANGUAGE": words["tag"],
+        "TITLE": words["title"],
+        "STYLE": _read("page.css"),
+        "PLOTLY": _plotly(),
+        "WORDS": in_script(words),
+        "DATA": in_script(page_data(name, config, events)),
+        "SCRIPT": _read("page.js"),
+    }
+    # Split only once, so that no part is taken for a placeholder of another.
+    first, *rest = _read("page.html").split("{{")
+    pieces = [piece.partition("}}") for piece in rest]
+    return first + "".join(parts[key] + after for key, _, after in pieces)
+
+
+def in_script(value: Any) -> str:
+    """The value as JSON that cannot end a <script>."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _plotly() -> str:
+    try:
+        package = distribution("plotly")
+    except PackageNotFoundError:
+        line = "the page of a run needs plotly: pip install alignment-playground[app]"
+        raise ConfigError(plain(line)) from None
+    file = Path(str(package.locate_file("plotly/package_data/plotly.min.js")))
+    return file.read_text(encoding="utf-8")
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
