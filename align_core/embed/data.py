@@ -13,12 +13,11 @@ from tokenizers import Tokenizer
 from align_core.config.methods import methods
 from align_core.config.task_card import card
 from align_core.evaluation import prepared
-from align_core.evaluation.stored_texts import stored_texts
+from align_core.evaluation.stored_texts import BETAS, QUANTILE, stored_texts
 from align_core.optimum import Trade, at_quantile
 from align_core.runs import events as log
 
-BETAS = (0.05, 20.0, 61)  # the least and the greatest β of the slider, and how many there are
-QUANTILE = 0.25  # of the texts shown: a quarter of what the optimum writes is no better
+STOPS = 61  # of the slider of β
 MOST_PROMPTS = 64  # whose texts are shown
 _GAIN = "eval/gain"
 _REFERENCE = "eval/gold_reward_reference"
@@ -93,7 +92,9 @@ def _optimum(config: Mapping[str, Any]) -> dict[str, Any] | None:
     trade = Trade.of(rewards)
     if trade.full_gain is None:
         return None
-    betas = sorted({*np.geomspace(*BETAS).round(3).tolist(), *filter(None, [config["beta"]])})
+    betas = sorted(
+        {*np.geomspace(*BETAS, STOPS).round(3).tolist(), *filter(None, [config["beta"]])}
+    )
     chosen = np.array([at_quantile(rewards, beta, QUANTILE) for beta in betas])  # [β, P]
     distinct = [np.unique(row, return_counts=True) for row in rewards]
     return {

@@ -1,4 +1,4 @@
-"""The texts of stored samples, decoded without the model."""
+"""The texts of stored samples, decoded without the model, and which of them are shown."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from align_core.optimum import ReferenceSamples
+
+BETAS = (0.05, 20.0)  # the range of the sliders of β
+QUANTILE = 0.25  # of the texts shown: a quarter of the optimum's texts are no better
 
 
 def stored_texts(

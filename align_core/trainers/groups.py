@@ -106,14 +106,16 @@ class GroupTrainer(PPOTrainer):
 
 
 def make_trainer(kind: type[GroupTrainer], setup: Setup, **settings: Any) -> GroupTrainer:
-    """A trainer of this kind for a run."""
+    """A trainer of this kind for a run; `settings` differ from those that all on rollouts share."""
     config = setup.config
-    assert config.group_size is not None  # an option of methods on groups
     return kind(
         args=kind.config(
-            **{**QUIET, **rollout_settings(setup)},
-            num_generations=config.group_size,
-            **settings,
+            **{
+                **QUIET,
+                **rollout_settings(setup),
+                "num_generations": config.group_size,
+                **settings,
+            }
         ),
         processing_class=setup.tokenizer,
         model=setup.model,

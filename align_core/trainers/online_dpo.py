@@ -15,13 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from align_core.models.loading import lora_config
 from align_core.models.logprobs import length_batches
 from align_core.models.value_model import PolicyWithValue
 from align_core.objectives import dpo_loss
-from align_core.trainers.common import QUIET, Setup
-from align_core.trainers.groups import GroupConfig, GroupTrainer
-from align_core.trainers.ppo.build import reward_of, rollout_settings
+from align_core.trainers.common import Setup
+from align_core.trainers.groups import GroupTrainer, make_trainer
 from align_core.trainers.ppo.rollouts import Batch, Episodes
 
 OTHER_NOISE = 2**40  # added to a seed, so that labels do not depend on the noise of the texts
@@ -93,16 +91,9 @@ def drawn_labels(scores: Tensor, seed: int) -> Tensor:
     return torch.stack([label, -label], 1).flatten()
 
 
-def build(setup: Setup) -> OnlineDPOTrainer:
+def build(setup: Setup) -> GroupTrainer:
     """The online DPO trainer of a run; its batch size counts pairs."""
-    config, settings = setup.config, {**QUIET, **rollout_settings(setup)}
-    settings["per_device_train_batch_size"] *= 2
-    return OnlineDPOTrainer(
-        args=GroupConfig(**settings, num_generations=2),
-        processing_class=setup.tokenizer,
-        model=setup.model,
-        ref_model=setup.reference,
-        reward_model=reward_of(setup),
-        train_dataset=setup.data,
-        peft_config=lora_config(setup.model, config.lora_r, "CAUSAL_LM", config.lora_layers),
+    texts = 2 * setup.arguments["per_device_train_batch_size"]
+    return make_trainer(
+        OnlineDPOTrainer, setup, num_generations=2, per_device_train_batch_size=texts
     )

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from align_core.config import model_index
 from align_core.config.task_card import BUILT_IN, card, is_external, known_reference
 from align_core.evaluation import prepared
-from align_core.evaluation.stored_texts import stored_texts
+from align_core.evaluation.stored_texts import BETAS, QUANTILE, stored_texts
 from align_core.optimum import (
     MIN_EFFECTIVE_SAMPLES,
     Point,
@@ -31,9 +31,7 @@ from align_core.optimum import (
 )
 from playground.content.tasks import EARLIER, OTHERS, OWN
 
-BETAS = (0.05, 20.0)  # the range of the slider; any other β may be typed
 _LOG = logging.getLogger(__name__)
-QUANTILE = 0.25  # of the texts shown: a quarter of the optimum's texts are no better
 
 
 @cache
