@@ -114,7 +114,7 @@ def render(results: dict) -> str:
         accuracy = f"{result['accuracy']:.2f}"
         rows.append([pairs, accuracy, *values, *ends, f"{kept} of {len(runs)}"])
     promise, least = PRESET.promise, fewest(results)
-    summary = f"{least} pairs are the fewest" if least else "No number of pairs is one"
+    summary = f"{least} pairs are the fewest" if least else "There is no number of pairs"
     intro = [
         "Written by `python -m benchmarks.few_pairs` from `benchmarks/few_pairs.json`. PPO on",
         f"`{BASE.task}` (β = {BASE.beta:g}, {BASE.steps} rollouts) on reward models that",
@@ -125,7 +125,7 @@ def render(results: dict) -> str:
         f"The embedded `reward-{BASE.task}-few` is of this kind. Accuracy: on held-out pairs.\n\n",
     ]
     names = [check.name for check in runs[0]]
-    head = ["pairs", "accuracy", *names, "gain at the end", "KL there", "kept"]
+    head = ["pairs", "accuracy", *names, "final gain", "final KL", "kept"]
     return "\n".join(intro) + table(head, rows)
 
 

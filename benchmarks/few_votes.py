@@ -31,7 +31,7 @@ LEAST = 0.5  # the required share of the gain with MANY votes
 CURVE = (25, 50, 100, 200, 400, 800, MANY)  # numbers of votes for reward models
 VOTES = {"dpo": (FEW, MANY), "reward": CURVE}
 MEASURED = {"dpo": ("gold_reward", "gold_reward_reference", "kl", "gain"), "reward": ("accuracy",)}
-MOST = 0.75  # enough votes have this share of the lead of MANY votes over a coin
+SUFFICIENT = 0.75  # the required share of the lead over chance with MANY votes
 
 
 def main() -> None:
@@ -113,9 +113,9 @@ def accuracy(results: dict[str, Any], task: str, votes: int) -> float:
 
 
 def enough(results: dict[str, Any], task: str) -> int:
-    """The smallest number in CURVE whose lead over a coin is at least MOST of the lead of MANY."""
+    """The smallest number in CURVE with SUFFICIENT times the lead over chance of MANY votes."""
     gains = {votes: accuracy(results, task, votes) - 0.5 for votes in CURVE}
-    return next(votes for votes, gain in gains.items() if gain >= MOST * gains[MANY])
+    return next(votes for votes, gain in gains.items() if gain >= SUFFICIENT * gains[MANY])
 
 
 def render(results: dict[str, Any]) -> str:
@@ -162,10 +162,10 @@ def _render_curve(results: dict[str, Any]) -> str:
         rows.append([task, str(enough(results, task)), *(spread(values, 2) for values in columns)])
     intro = [
         "The accuracy of reward models by their number of votes: how often they order two",
-        "held-out texts as the gold reward does. A coin has 0.5. Enough: the smallest number whose",
-        f"lead over a coin is at least {MOST:g} of the lead with {MANY:,} votes. As on the page,",
-        "only votes that prefer a text and are trained on count, without ties, both-bad votes and",
-        "held-out ones.\n\n",
+        "held-out texts as the gold reward does; 0.5 by chance. Enough: the smallest number whose",
+        f"lead over chance is at least {SUFFICIENT:g} of the lead with {MANY:,} votes. As on the",
+        "page, only votes that prefer a text and are trained on count, without ties, both-bad",
+        "votes and held-out ones.\n\n",
     ]
     return "\n".join(intro) + table(["task", "enough", *(f"{votes:,}" for votes in CURVE)], rows)
 

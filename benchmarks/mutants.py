@@ -10,7 +10,7 @@ the project. A process forked after the slow imports runs the tests there, up to
 first the tests that execute the line, then the other tests in their files, which may share a cache
 or a fixture with them. If the line runs at import, or in no test, those of its package and of the
 configuration, which has the tests of constants.
-Tests beyond the first 10 seconds are not asked. A mutant that hangs counts as caught.
+Tests beyond the first 10 seconds are not run. A mutant that hangs counts as caught.
 
 `mutants_unchanged.json` lists equivalent mutants, whose behaviour no test can distinguish from the
 original's, each with the reason. They are not counted.
@@ -58,7 +58,7 @@ LABELS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, action="append", default=[], help="may be repeated")
-    parser.add_argument("--places", type=int, default=PLACES, help="how many places for each seed")
+    parser.add_argument("--places", type=int, default=PLACES, help="mutants for each seed")
     parser.add_argument("--file", action="append", help="break only this file; may be repeated")
     parser.add_argument(
         "--store", choices=sorted(LABELS), help="the group of results to add these to"
@@ -157,8 +157,8 @@ def tests_of(mutant: Mutant, source: str, trace: dict[str, Any]) -> list[str]:
 
     First those that execute the line, then the others in their files. If the line runs at import
     or in no test, those of the package, and of the configuration, which has the tests of constants.
-    Of each group the files named after the module or its folder come first, then the fastest; of a
-    file the fastest test.
+    In each group, files named after the module or its folder come before others, fast files before
+    slow ones, and in each file fast tests before slow ones.
     """
     seconds = trace["seconds"]
     reaching = set()

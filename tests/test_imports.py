@@ -154,7 +154,7 @@ def test_a_module_has_at_most_350_lines():
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 350, path
 
 
-def asked_by_name(tree: ast.AST) -> set[str]:
+def compared_names(tree: ast.AST) -> set[str]:
     """The names of methods that a syntax tree compares, matches, or uses as keys."""
     names, compared = set(methods()), set()
 
@@ -180,7 +180,7 @@ def asked_by_name(tree: ast.AST) -> set[str]:
 def test_nothing_compares_a_methods_name():
     for path in files("align_core/**/*.py", "playground/**/*.py"):
         if room(path)[1] not in ("experiments", "trainers"):
-            assert not asked_by_name(ast.parse(path.read_text(encoding="utf-8"))), path
+            assert not compared_names(ast.parse(path.read_text(encoding="utf-8"))), path
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_nothing_compares_a_methods_name():
     ],
 )
 def test_a_comparison_of_a_methods_name_is_found(code):
-    assert asked_by_name(ast.parse(code))
+    assert compared_names(ast.parse(code))
 
 
 def test_the_checks_find_every_kind_of_import(tmp_path, monkeypatch):

@@ -36,7 +36,7 @@ LATER = {
     "scale",
     "margin",
     "odds_weight",
-}  # settings that this version had not
+}  # settings that version 0.1 did not have
 NATS = 5e-4  # the largest difference between processors on one text
 
 

@@ -134,7 +134,7 @@ def _simulate(args: argparse.Namespace, lines: list[Message], sessions: Sessions
     if args.session is not None:
         session = _session_for(args, lines, sessions)
     if session and session.tally()["pairs"] and (args.pairs or args.model):
-        line = f"--pairs, --model: the session {session.name} has its pairs already"
+        line = f"--pairs, --model: expected neither, as the session {session.name} has pairs"
         lines.append(plain(line))
     if args.output is not None:
         lines += preference_files.errors(args.output, "--output")

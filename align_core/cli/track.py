@@ -100,7 +100,7 @@ class Reporting:
             return
         try:
             getattr(self._tracker, method)(*arguments)
-        except Exception as error:  # whatever the library or the network raises, the run goes on
+        except Exception as error:  # no error of the library or the network may end the run
             self._tracker = None
             line = describe_error(error, Path.cwd())
             print(f"--report-to {self._name} ended, the run goes on: {line}", file=sys.stderr)

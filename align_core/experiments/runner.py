@@ -85,7 +85,7 @@ def _measure(
     experiment: str, folder: str, part: str, settings: Settings
 ) -> tuple[str, dict[str, Any]]:
     """Execute a run, in a process of the pool."""
-    began = time.process_time()  # of one core, whatever else the machine does
+    began = time.process_time()  # not wall-clock time, which other processes lengthen
     measurements = experiments.load(experiment).measure(Path(folder), **settings)
     seconds = time.process_time() - began
     return part, {"settings": settings, "found": measurements, "seconds": round(seconds, 2)}

@@ -113,8 +113,8 @@ def generate(
 
     With a `reference`, a sample also has its tokens with both log-probabilities, always at
     temperature 1. With `realign`, λ, the policy is mixed with the reference of its run, or else of
-    the task. With `best_of`, a sample is the one of so many with the highest gold reward, or the
-    highest output of the `reward_model`.
+    the task. With `best_of`, a sample is the best of that many by gold reward, or by the
+    output of the `reward_model`.
 
     Raises:
         ConfigError: a prompt is empty, or too long for the model; or there is no reference.

@@ -2,7 +2,7 @@
 
 A policy that is optimal at β and its reference are the two ends of a line on which the optima of
 all other β lie: π_ref^(1−λ)·π^λ, normalised over whole texts, is the optimum at β/λ. Normalised at
-each token, as here, it comes near it, without training (arXiv 2402.02992).
+each token, as here, it approximates that optimum without training (arXiv 2402.02992).
 """
 
 from __future__ import annotations

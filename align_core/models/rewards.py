@@ -113,7 +113,7 @@ class ProxyReward:
             texts = prompts
         ended = [len(ids) > 0 and ids[-1] in self._ends for ids in completion_ids]
         before, after = self._encoded(texts, completions, ended)
-        # Samples may have more tokens here than the policy's limit: a text is cut at the positions.
+        # With this tokenizer a sample may exceed the model's positions, at which it is then cut.
         most = positions(self.model)
         if most < math.inf:
             after = [

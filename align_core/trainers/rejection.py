@@ -1,7 +1,7 @@
 """Rejection sampling: imitate the best of several texts of the reference for each prompt.
 
-The texts are sampled and scored once, before the first step, so the policy comes near the policy
-best-of-n (arXiv 2112.09332), whose reward and KL follow from n alone. There is no β.
+The texts are sampled and scored once, before the first step, so the policy approaches best-of-n
+sampling from the reference (arXiv 2112.09332), whose KL depends on n alone. There is no β.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from align_core.trainers.common import WARMUP, Setup
 from align_core.trainers.ppo.build import reward_of
 from align_core.trainers.ppo.scores import score_function
 
-AT_ONCE = 128  # texts
+AT_ONCE = 128  # texts sampled at a time
 
 
 def build(setup: Setup) -> sft.SupervisedTrainer:
@@ -57,9 +57,9 @@ def prompts_of(prompts: Sequence, config: RunConfig) -> list:
 
 @torch.no_grad()
 def best_texts(setup: Setup, prompts: Sequence, size: int) -> Dataset:
-    """The text of highest reward of `size` for each prompt, encoded as demonstrations.
+    """For each prompt, the one of `size` texts with the highest reward, encoded as a demonstration.
 
-    A stop ends the sampling after the current batch of texts, so that there are fewer.
+    After a stop of the run, only those of the batches sampled until then.
     """
     policy, tokenizer = setup.model, setup.tokenizer
     ends = end_ids(policy, tokenizer)

@@ -26,7 +26,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class BadFiles(ConfigError):
-    """The files cannot be taken."""
+    """Files that cannot be the files of a task."""
 
     def __init__(self, *lines: Message) -> None:
         more = len(lines) - MOST_LINES
@@ -85,7 +85,7 @@ def name_problem(name: str) -> Message | None:
         text = "expected a name of printable characters without \\ and :"
         return problem("name_characters", text)
     if name.startswith("/") or not {"..", ".", ""}.isdisjoint(parts):
-        return problem("outside", "it leads outside of the folder")
+        return problem("outside", "expected a path inside the folder")
     if len(parts) > MOST_DEPTH or len(name) > MOST_NAME:
         text = "expected a path of at most {names} names and {characters} characters"
         return problem("long_path", text, names=MOST_DEPTH, characters=MOST_NAME)

@@ -1,8 +1,8 @@
 """Gradio's state of each open page: the components that its events have changed.
 
 Gradio also copies the configuration of all components, for deep links, which this page does not
-offer: 230 kB and 15 ms for each newcomer. And it forgets the oldest state when there are many, so
-that whoever invents sessions would take their states away from the pages of others.
+offer: 230 kB and 15 ms for each new page. And it discards the oldest state when there are too many,
+so a client that invents sessions could evict the states of other visitors' pages.
 """
 
 from __future__ import annotations

@@ -18,7 +18,9 @@ from playground.views.parts import PLOTLY_HEAD, part
 
 def build(words: dict[str, Any]) -> None:
     """Lay out the dialog that the story is told in."""
-    rewards = {name: words["story"][name] for name in ("gold", "proxy")}  # plainer words for them
+    rewards = {
+        name: words["story"][name] for name in ("gold", "proxy")
+    }  # the story's plainer words for rewards
     texts = {
         "story": words["story"],
         "frontier": words["frontier"],

@@ -122,8 +122,8 @@ def test_unreadable_runs_are_skipped_with_one_line(root, reader, caplog):
         assert [run["run"] for run in answers["compared"]["runs"]] == [HEALTHY], kind
         is_json(answers)
     lines = [record.getMessage() for record in caplog.records]
-    told = {kind for kind, name in names.items() if sum(name in line for line in lines) == 1}
-    assert told == {*names} and len(lines) == len(names)
+    logged = {kind for kind, name in names.items() if sum(name in line for line in lines) == 1}
+    assert logged == {*names} and len(lines) == len(names)
     assert not any("\n" in line for line in lines)
 
 

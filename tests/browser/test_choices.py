@@ -27,7 +27,8 @@ def preset(fake_assets):
 
 @pytest.fixture
 def second(monkeypatch):
-    """Set by the second of two choices, capitals and DPO; the answer to the first waits for it."""
+    """An event, set by the second of two choices, capitals and DPO, for which the answer to the
+    first waits."""
     answer, second = TrainHandlers.choose, threading.Event()
 
     def late(self, values, **named):
@@ -133,7 +134,9 @@ def run_works_after_a_choice_that_the_server_refused(page, client):
     refused = []
 
     def refuse(route):
-        if refused or "reviews" not in route.request.post_data:  # the label of Run asks, too
+        if (
+            refused or "reviews" not in route.request.post_data
+        ):  # the label of Run is also requested
             return route.fallback()
         refused.append(route)
         return route.fulfill(status=429, json={})

@@ -28,7 +28,7 @@ def changes_are_marked_in_the_curves(page):
     assert changes == [{"beta": 0.1}, {"learning_rate": 0.0001}]
 
 
-def those_made_while_a_request_is_pending_are_not_lost(page, client, monkeypatch):
+def changes_during_a_pending_request_are_not_lost(page, client, monkeypatch):
     send, called, may_go = client.send, threading.Event(), threading.Event()
 
     def hesitate(*command, **settings):
@@ -97,7 +97,7 @@ def curves_and_texts_move(page):
     expect(page.locator("#readings .summary")).to_contain_text("gold reward")
 
 
-def it_says_how_long_it_takes_what_it_does_and_what_it_wrote(page):
+def the_clock_the_current_activity_and_a_text_are_shown(page):
     assert page.inner_text("#live .doing") == "scoring 8 reviews"
     written = f"{WORDS['status']['written']} {PROMPTS[0]}{HOSTILE}"
     assert page.inner_text("#readings .written") == written
@@ -180,7 +180,7 @@ def the_evaluation_after_stopping_a_paused_run_is_drawn(page, client):
 
 
 def another_run_begins(page):
-    """With few evaluations: a curve of more than sixty has no marks."""
+    """It has few evaluations, because a curve of more than sixty points has no markers."""
     before = page.evaluate("window.playground.run.name")
     page.click("#advanced button")
     fill(page, eval_every=100)
@@ -196,11 +196,11 @@ def test_a_run_is_watched_changed_found_again_paused_and_stopped(
     page.click("#advanced button")
     run(page, steps=LONG, seed=5, eval_every=10)
     curves_and_texts_move(page)
-    it_says_how_long_it_takes_what_it_does_and_what_it_wrote(page)
+    the_clock_the_current_activity_and_a_text_are_shown(page)
     every_step_can_be_shown_again(page)
     texts_are_shown_as_texts(page)
     changes_are_marked_in_the_curves(page)
-    those_made_while_a_request_is_pending_are_not_lost(page, client, monkeypatch)
+    changes_during_a_pending_request_are_not_lost(page, client, monkeypatch)
     a_reload_finds_the_run_its_changes_and_the_initial_values(page, client)
     a_second_visitor_finds_it(visit(address), client)
     it_is_stopped(page, client)

@@ -1,4 +1,4 @@
-"""The story, told through on one page in each language."""
+"""The whole story, on one page in each language."""
 
 from __future__ import annotations
 
@@ -152,8 +152,8 @@ def ppo_climbs_while_its_text_changes(page):
     assert page.evaluate(f"{TRACES}[1].x") == [
         kl for _, kl in data("ppo")["run"]["points"]["eval/kl"]
     ]
-    said = page.locator(".story .policy .completion").text_content()
-    assert said == rows[-1]["text"]
+    written = page.locator(".story .policy .completion").text_content()
+    assert written == rows[-1]["text"]
 
 
 def beta_moves_the_optimum(page):
@@ -169,9 +169,9 @@ def beta_moves_the_optimum(page):
 
 def without_beta_the_text_collapses(page):
     go_to(page, "no_leash")
-    said = page.locator(".story .policy .completion").text_content()
-    assert said == data("no_leash")["run"]["samples"][-1]["rows"][0]["policy"]["text"]
-    assert "Buy after after after" in said
+    written = page.locator(".story .policy .completion").text_content()
+    assert written == data("no_leash")["run"]["samples"][-1]["rows"][0]["policy"]["text"]
+    assert "Buy after after after" in written
     points = data("no_leash")["run"]["points"]
     ends = [points[f"eval/{name}_reward"][-1][1] for name in ("proxy", "gold")]
     assert shown(page, ".value strong") == [f"{end:+.1f}".replace("-", "−") for end in ends]

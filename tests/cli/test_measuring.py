@@ -67,7 +67,9 @@ def test_a_run_of_an_older_version_keeps_64_prompts(tmp_path, monkeypatch):
     (tmp_path / "run" / "config.json").write_text(json.dumps(content))
     monkeypatch.setattr(model_size, "parameters", lambda model: 135_000_000)
     stored = RunDirectory(tmp_path / "run").config
-    assert (stored.eval_prompts, stored.eval_samples) == (64, 4), "whatever its model's size"
+    assert (stored.eval_prompts, stored.eval_samples) == (64, 4), (
+        "the defaults of the old version, for models of every size"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

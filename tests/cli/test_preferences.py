@@ -176,6 +176,6 @@ def test_a_session_keeps_its_task_and_its_pairs(run):
     simulate = "simulate", "--votes", 5, "--session", "talk"
     assert refused(run, *simulate, "--task", "capitals", "--pairs", 9) == [
         "--task got 'capitals', expected reviews, the task of the session talk",
-        "--pairs, --model: the session talk has its pairs already",
+        "--pairs, --model: expected neither, as the session talk has pairs",
     ]
     assert run(*simulate)[0] == 0

@@ -60,15 +60,15 @@ def prepare(capsys, folder, *more) -> dict:
 
 def refused(capsys, *argv) -> list[str]:
     assert main(["prepare", *map(str, argv)]) == 2
-    told = capsys.readouterr()
-    assert not told.out
-    return [line for line in told.err.splitlines() if "\r" not in line and line]
+    output = capsys.readouterr()
+    assert not output.out
+    return [line for line in output.err.splitlines() if "\r" not in line and line]
 
 
-def test_it_stores_scored_texts_of_the_present_model(capsys, folder, cache):
-    told = prepare(capsys, folder)
+def test_prepare_stores_scored_texts_of_the_present_model(capsys, folder, cache):
+    report = prepare(capsys, folder)
     (entry,) = prepared.entries()
-    assert entry.complete and entry.facts() == told
+    assert entry.complete and entry.facts() == report
     assert sorted(path.name for path in entry.path.iterdir()) == [
         "facts.json",
         "heldout.npz",
@@ -81,16 +81,16 @@ def test_it_stores_scored_texts_of_the_present_model(capsys, folder, cache):
     assert heldout.prompts == task.prompts("heldout")[:2]
     policy, tokenizer = load_policy("sft-reviews"), load_tokenizer("sft-reviews")
     scale = reward_scale(task, policy, tokenizer)
-    assert told["reward_scale"] == scale == stored_scale(str(folder), "sft-reviews")
+    assert report["reward_scale"] == scale == stored_scale(str(folder), "sft-reviews")
     every = np.concatenate([probe.rewards, heldout.rewards])
     assert every.shape == (len(probe.prompts) + len(heldout.prompts), 120)
-    assert told["gold_reward"] == pytest.approx(every.mean(), abs=1e-5)
-    parts = told["reward/length"] + told["reward/ends"]
-    assert parts == pytest.approx(told["gold_reward"], abs=1e-5)
-    assert told["ended"] == np.concatenate([probe.ended, heldout.ended]).mean()
+    assert report["gold_reward"] == pytest.approx(every.mean(), abs=1e-5)
+    parts = report["reward/length"] + report["reward/ends"]
+    assert parts == pytest.approx(report["gold_reward"], abs=1e-5)
+    assert report["ended"] == np.concatenate([probe.ended, heldout.ended]).mean()
     frontier = Frontier.of(probe.rewards)
-    assert told["effective_samples"]["1"] == pytest.approx(frontier.at(1.0)[1], rel=1e-5)
-    assert len(told["texts"]) == 5
+    assert report["effective_samples"]["1"] == pytest.approx(frontier.at(1.0)[1], rel=1e-5)
+    assert len(report["texts"]) == 5
     for row, samples in enumerate((probe, heldout)):
         ids = [samples.tokens[0, n, : samples.lengths[0, n]].tolist() for n in range(120)]
         texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
@@ -98,7 +98,7 @@ def test_it_stores_scored_texts_of_the_present_model(capsys, folder, cache):
         again = task.scaled(scale).reward([samples.prompts[0]] * 120, texts, ended=ended)
         assert samples.rewards[0] == pytest.approx(again, abs=1e-5)
         if row == 0:
-            assert told["texts"][0]["completion"] == texts[0]
+            assert report["texts"][0]["completion"] == texts[0]
 
 
 def test_a_killed_preparation_continues_and_ends_like_an_unbroken_one(
@@ -205,9 +205,9 @@ def test_unreadable_entries_are_skipped(capsys, folder, cache, caplog):
 def test_the_cache_reports_its_size_and_can_be_cleared(capsys, folder, cache):
     prepare(capsys, folder)
     assert main(["cache"]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     (entry,) = prepared.entries()
-    assert entry.path.name in told and str(cache) in told
+    assert entry.path.name in printed and str(cache) in printed
     assert entry.size == sum(path.stat().st_size for path in entry.path.iterdir())
     assert main(["cache", "--clear"]) == 0
     assert not prepared.entries() and get_task(str(folder))
@@ -221,7 +221,7 @@ def test_a_prepared_pair_has_gain_efficiency_and_scale(
     before, after = tmp_path / "before", tmp_path / "after"
     argv = ["train", "ppo", "--task", str(folder), *few, "--run-dir"]
     assert main([*argv, str(before)]) == 0
-    told = prepare(capsys, folder, "--samples", "800")
+    report = prepare(capsys, folder, "--samples", "800")
 
     def not_measured(*_):
         raise AssertionError("the scale is known")
@@ -230,13 +230,13 @@ def test_a_prepared_pair_has_gain_efficiency_and_scale(
     monkeypatch.setattr("align_core.evaluation.task_in_nats.reward_scale", not_measured)
     assert main([*argv, str(after)]) == 0
     configs = [json.loads((run / "config.json").read_text()) for run in (before, after)]
-    assert configs[0]["reward_scale"] == configs[1]["reward_scale"] == told["reward_scale"]
+    assert configs[0]["reward_scale"] == configs[1]["reward_scale"] == report["reward_scale"]
     for run in (before, after):
         metrics = [event.get("metrics", {}) for event in events(run)]
         gains = [row["eval/gain"] for row in metrics if "eval/gain" in row]
         kls = [row["eval/gain_kl"] for row in metrics if "eval/gain" in row]
         assert len(gains) == 2
-        assert kls == ([None] * 2 if run == before else [told["gain_kl"]] * 2)
+        assert kls == ([None] * 2 if run == before else [report["gain_kl"]] * 2)
         assert gains[0] == (None if run == before else 0)
     capsys.readouterr()
     assert main(["evaluate", str(after), "--json", "--prompts", "2"]) == 0

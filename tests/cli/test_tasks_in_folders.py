@@ -43,7 +43,7 @@ def made(tmp_path_factory):
     return folder, run
 
 
-def said(capsys, *argv) -> list:
+def answer(capsys, *argv) -> list:
     assert main([*map(str, argv), "--json"]) == 0
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
@@ -77,26 +77,26 @@ def test_texts_are_scored_on_the_scale_of_the_run(made, forget, capsys):
     folder, run = made
     scale = json.loads((run / "config.json").read_text())["reward_scale"]
     arguments = ("--prompt", "The plot of this film", "--completion", *TEXTS)
-    raw = said(capsys, "score", "--task", folder, *arguments)
+    raw = answer(capsys, "score", "--task", folder, *arguments)
     assert [set(row) for row in raw] == [
         {"prompt", "completion", *(f"reward/{p}" for p in PARTS)}
     ] * 2
     assert [row["reward/length"] for row in raw] == [-8 / 12, -8 / 12]
     assert [row["reward/ends"] for row in raw] == [1, 0]
     forget()
-    scored = said(capsys, "score", run, *arguments)
+    scored = answer(capsys, "score", run, *arguments)
     weights = dict.fromkeys(PARTS, 1.0) | {"warmth": 2.0}
     for one, row in zip(raw, scored, strict=True):
         nats = {name: scale * weights[name] * one[f"reward/{name}"] for name in PARTS}
         assert {name: row[f"reward/{name}"] for name in PARTS} == pytest.approx(nats, abs=1e-9)
         assert row["gold_reward"] == pytest.approx(sum(nats.values()), abs=1e-9)
     forget()
-    metrics = said(capsys, "evaluate", run, "--prompts", 4)
+    metrics = answer(capsys, "evaluate", run, "--prompts", 4)
     assert (metrics["task"], metrics["reward_scale"]) == (str(folder), scale)
     parts = sum(metrics[f"reward/{name}"] for name in PARTS)
     assert parts == pytest.approx(metrics["gold_reward"], abs=1e-9)
     assert all(metrics[f"reward/{name}_ci95"] >= 0 for name in PARTS)
-    texts = said(capsys, "generate", run, "-n", 1)
+    texts = answer(capsys, "generate", run, "-n", 1)
     assert len(texts) == 6 and all(isinstance(text["gold_reward"], float) for text in texts)
 
 
@@ -105,13 +105,13 @@ def test_a_scale_is_read_from_the_disk_or_measured_again(made, tmp_path, capsys)
     shutil.copytree(run, copy := tmp_path / "copy")
     config = json.loads((copy / "config.json").read_text())
     arguments = ("--prompt", "The plot of this film", "--completion", TEXTS[0])
-    (one,) = said(capsys, "score", run, *arguments)
+    (one,) = answer(capsys, "score", run, *arguments)
     (copy / "config.json").write_text(json.dumps(config | {"reward_scale": 10.0}))
-    (ten,) = said(capsys, "score", copy, *arguments)
+    (ten,) = answer(capsys, "score", copy, *arguments)
     ratio = 10.0 / config["reward_scale"]
     assert ten["gold_reward"] == pytest.approx(one["gold_reward"] * ratio, abs=1e-9)
     (copy / "config.json").write_text(json.dumps(config | {"reward_scale": "x"}))
-    (again,) = said(capsys, "score", copy, *arguments)
+    (again,) = answer(capsys, "score", copy, *arguments)
     assert again["gold_reward"] == pytest.approx(one["gold_reward"], abs=1e-9)
 
 
@@ -133,7 +133,7 @@ def test_prompts_go_through_the_chat_template_of_a_model(made, tmp_path, capsys)
     }
 
     arguments = ("--task", folder, "--prompt", "The plot", "--completion", " was warm.")
-    (row,) = said(capsys, "score", model, *arguments)
+    (row,) = answer(capsys, "score", model, *arguments)
     tokenizer = load_tokenizer(str(model))
     prompt = "system: You write short film reviews. user: The plot "
     before, ids = encode(tokenizer, prompt, "was warm.")
@@ -184,7 +184,7 @@ def test_preferences_alone_train_without_a_gold_reward(tmp_path, capsys):
     measured = [event["metrics"] for event in events(run) if "eval/kl" in event.get("metrics", {})]
     assert measured[-1]["eval/gold_reward"] is None and measured[-1]["eval/win_rate"] is None
     assert measured[-1]["eval/kl"] >= 0
-    (row,) = said(capsys, "score", run, "--prompt", "The film was", "--completion", " warm.")
+    (row,) = answer(capsys, "score", run, "--prompt", "The film was", "--completion", " warm.")
     assert row["gold_reward"] is None and row["logp"] < 0
     line = refused(capsys, "score", "--task", folder, "--prompt", "a", "--completion", "b")[0]
     assert line.startswith("MODEL got nothing")

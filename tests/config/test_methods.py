@@ -143,7 +143,7 @@ def test_a_record_is_copied_with_plain_values():
     assert checked(free, ()).options["beta"] == 0
 
 
-def test_a_package_may_import_this_one_above_its_record(tmp_path):
+def test_a_package_may_import_align_core_before_it_defines_its_record(tmp_path):
     (tmp_path / "mine-1.0.dist-info").mkdir()
     (tmp_path / "mine-1.0.dist-info" / "METADATA").write_text("Name: mine\nVersion: 1.0\n")
     (tmp_path / "mine-1.0.dist-info" / "entry_points.txt").write_text(

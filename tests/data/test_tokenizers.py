@@ -143,9 +143,11 @@ def test_a_template_that_writes_an_answer_elsewhere_is_named():
         "{% for m in messages %}({{ m.role }}){{ m.content }}{% endfor %}"
         "{% if add_generation_prompt %}<reply>{% endif %}"
     )
-    with pytest.raises(ConfigError, match="hub/odd: expected a chat template that begins") as told:
+    with pytest.raises(
+        ConfigError, match="hub/odd: expected a chat template that begins"
+    ) as refused:
         encode(tokenizer, question(), answer())
-    assert len(told.value.lines) == 1
+    assert len(refused.value.lines) == 1
 
 
 @pytest.mark.parametrize(
@@ -159,10 +161,10 @@ def test_a_template_that_writes_an_answer_elsewhere_is_named():
 def test_a_conversation_that_the_template_refuses_is_one_line(template, problem):
     tokenizer = families.gpt()
     tokenizer.chat_template = template
-    for told in (
+    for read in (
         lambda: encode_prompts(tokenizer, [question()]),
         lambda: encode(tokenizer, question(), answer()),
     ):
         with pytest.raises(ConfigError, match=problem) as refused:
-            told()
+            read()
         assert len(refused.value.lines) == 1

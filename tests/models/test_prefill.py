@@ -42,7 +42,7 @@ RANDOM = {
 
 
 @pytest.mark.parametrize("family", RANDOM)
-def test_samples_equal_those_of_whole_passes(family):
+def test_samples_equal_those_of_full_passes(family):
     """Logits and states at each token equal those of one pass without a cache."""
     torch.manual_seed(0)
     policy = RANDOM[family]().eval()
@@ -66,7 +66,7 @@ def test_samples_equal_those_of_whole_passes(family):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_upper_layers_give_the_states_and_gradients_of_whole_passes(family):
+def test_upper_layers_give_the_states_and_gradients_of_full_passes(family):
     """From trunk states, with the start of all prompts computed once, and never twice."""
     torch.manual_seed(0)
     policy = adapted(FAMILIES[family]()).eval()

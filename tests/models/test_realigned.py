@@ -33,7 +33,7 @@ def plain_logp(share: float, prompt: list[int], ids: list[int]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("share", [0.5, 3.0])
-def test_sampling_with_both_caches_equals_whole_passes(share):
+def test_sampling_with_both_caches_equals_full_passes(share):
     """Prompts are repeated and share their start, and texts end at different times."""
     encoded = encode_prompts(toy.tokenizer(), PROMPTS).repeat(8)
     drawn = sample(

@@ -18,7 +18,7 @@ PAIRS = {  # token ids of the toy language; the second rejected text is truncate
 
 
 def logged(trainer, name: str) -> float:
-    """The trainer's logs of its first update."""
+    """The value of a metric that the trainer logs for its first update."""
     trainer.train()
     return next(entry[name] for entry in trainer.state.log_history if name in entry)
 

@@ -40,7 +40,7 @@ def test_dpo_by_hand():
     assert loss.item() != pytest.approx(math.log(1 + math.exp(-without_reference)), abs=1e-2)
 
 
-def test_dpo_starts_at_log_two_whatever_beta():
+def test_dpo_starts_at_log_two_for_every_beta():
     logps = noise(2, 8)
     for beta in (0.05, 0.5, 5.0):
         loss = dpo_loss(*logps, *logps, beta)

@@ -20,14 +20,14 @@ from tests.ports.ported import PROMPTS, history, made, rows, trained
 def test_each_rollout_is_logged_before_the_callbacks_at_its_end(tmp_path):
     seen = []
 
-    class Reads(TrainerCallback):
+    class Recorder(TrainerCallback):
         def on_step_end(self, args, state, control, **_):
             seen.append((state.global_step, len(state.log_history), state.episode))
 
-    trainer = trained(tmp_path, callbacks=[Reads()], num_ppo_epochs=2)
+    trainer = trained(tmp_path, callbacks=[Recorder()], num_ppo_epochs=2)
     assert seen == [(1, 0, 4), (2, 1, 4), (3, 1, 8), (4, 2, 8)]
     assert history(trainer, "episode") == [4, 8]
-    assert history(trainer, "learning_rate") == [7.5e-4, 2.5e-4], "of the step that is logged"
+    assert history(trainer, "learning_rate") == [7.5e-4, 2.5e-4], "at the logged step"
     assert history(trainer, "grad_norm")[0] > 0
 
 
@@ -124,7 +124,7 @@ def test_samples_of_the_evaluation_data_are_printed_during_and_after_a_run(tmp_p
     table = trainer.generate_completions()
     assert [row["query"].split() for row in table] == [["the", "film"], ["a", "plot"]]
     assert set(table[0]) == {"query", "model response", "score"}
-    sampled = trainer._samples(list(data))  # always with the same noise
+    sampled = trainer._samples(list(data))  # the noise is fixed: these are the texts of the table
     ids = [row[real].tolist() for row, real in zip(sampled.tokens, sampled.mask, strict=True)]
     texts = trainer.processing_class.batch_decode(ids, skip_special_tokens=True)
     assert [row["model response"] for row in table] == texts != ["", ""]

@@ -21,7 +21,7 @@ IDS = [[2, 4], [3, 5], [2, 5, 6, 13], [13, 3, 4]]  # of PROMPTS
 def with_pad():
     tokenizer = toy.tokenizer()
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})
-    assert tokenizer.pad_token_id == 14, "one more than the models have rows"
+    assert tokenizer.pad_token_id == 14, "the embeddings of the toy models end at row 13"
     return tokenizer
 
 
@@ -46,7 +46,7 @@ def test_the_forward_pass_of_a_padded_text_never_reads_padding():
     torch.testing.assert_close(logits[0, 0], alone, atol=1e-5, rtol=0)
 
 
-def test_plain_prompts_begin_with_the_token_that_begins_a_text(tmp_path):
+def test_plain_prompts_begin_with_the_bos_token(tmp_path):
     tokenizer = families.llama3()
     tokenizer.pad_token = "</s>"
     (ids,) = encode_prompts(tokenizer, ["the film"]).ids.tolist()
@@ -62,7 +62,7 @@ def test_padding_without_a_mask_does_not_belong_to_the_prompt():
         assert prompts_of(padded, list, tokenizer) == IDS
 
 
-def test_the_output_of_a_collator_is_read_whatever_the_columns(tmp_path):
+def test_the_output_of_a_collator_is_read_in_place_of_the_columns(tmp_path):
     """Its padded `input_ids` are read; the column `prompt` is only for a reward function."""
     tokenizer = toy.tokenizer()
 
@@ -115,7 +115,7 @@ def test_tools_and_arguments_reach_the_chat_template():
     assert columns_of([given]) == {
         "tools": [[tool]],
         "chat_template_kwargs": [{"enable_thinking": True}],
-    }, "reward functions get them, too"
+    }, "reward functions receive them, too"
 
 
 def test_an_answer_may_begin_in_the_prompt():

@@ -1,4 +1,4 @@
-"""core/run_picker.js: lists of runs whose answers come in another order."""
+"""core/run_picker.js: lists of runs whose answers arrive out of order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DPO from stored trunk states has the metrics, gradients and weights of whole passes."""
+"""DPO from stored trunk states has the metrics, gradients and weights of full forward passes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def made(tmp_path, rows=PAIRS, **changes):
 
 
 @pytest.mark.parametrize("stored", [False, True])
-def test_metrics_and_weights_are_those_of_whole_passes(tmp_path, monkeypatch, stored):
+def test_metrics_and_weights_are_those_of_full_passes(tmp_path, monkeypatch, stored):
     logps = {"ref_chosen_logps": -9.0, "ref_rejected_logps": -8.0} if stored else {}
     rows = [pair | logps for pair in PAIRS]
     kept = made(tmp_path / "kept", rows)

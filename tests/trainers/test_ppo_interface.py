@@ -68,7 +68,7 @@ def test_all_foreign_settings_are_reported_together(tmp_path):
         ({"stop_token": "dot"}, "'eos' or None"),
         ({"temperature": 0.0}, "above 0"),
         ({"ref_adapter_name": "sft"}, "expected None; use ref_model=None"),
-        ({"neftune_noise_alpha": 5.0}, "expected None; use nothing: noise"),
+        ({"neftune_noise_alpha": 5.0}, "expected None; use no noise, which"),
         ({"load_best_model_at_end": True, "save_strategy": "no"}, "expected False"),
         ({"missing_eos_penalty": -1.0}, "above 0"),
         ({"per_device_train_batch_size": 8, "num_mini_batches": 3}, "a divisor of the 8"),

@@ -1,4 +1,4 @@
-"""PPO on a frozen trunk has the metrics and weights of whole passes."""
+"""PPO on a frozen trunk has the metrics and weights of full forward passes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def trained(tmp_path, **changes):
 
 @pytest.mark.parametrize("changes", [{}, {"temperature": 0.7, "per_device_train_batch_size": 8,
                                           "gradient_accumulation_steps": 4}])  # fmt: skip
-def test_metrics_and_weights_are_those_of_whole_passes(tmp_path, monkeypatch, changes):
+def test_metrics_and_weights_are_those_of_full_passes(tmp_path, monkeypatch, changes):
     upper = trained(tmp_path / "upper", **changes)
     monkeypatch.setattr(value_model, "frozen_trunk", lambda policy: None)
     whole = trained(tmp_path / "whole", **changes)

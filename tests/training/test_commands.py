@@ -91,11 +91,11 @@ def test_a_paused_run_resumes_to_its_end(tmp_path):
 def test_a_new_beta_reaches_ppo(tmp_path):
     run = Run(tmp_path / "run", configured("ppo", beta=0.5))
 
-    def turn(event: dict) -> None:
+    def react(event: dict) -> None:
         if event["kind"] == "metrics" and event["step"] == 2 and "loss" not in event["metrics"]:
             run.control.put({"command": "set", "beta": 2.0})
 
-    run.execute(on_event=turn)
+    run.execute(on_event=react)
     (changed,) = run.of("change")
     assert (changed["step"], changed["settings"]) == (2, {"beta": 2.0})
     estimate, paid = run.metric("objective/kl_estimate"), run.metric("objective/non_score_reward")
@@ -107,11 +107,11 @@ def test_a_new_beta_reaches_ppo(tmp_path):
 def test_a_new_setting_reaches_dpo(tmp_path, plain, settings):
     run = Run(tmp_path / "run", configured("dpo"))
 
-    def turn(event: dict) -> None:
+    def react(event: dict) -> None:
         if event["kind"] == "samples" and event["step"] == 2:
             run.control.put({"command": "set", **settings})
 
-    run.execute(on_event=turn)
+    run.execute(on_event=react)
     (changed,) = run.of("change")
     assert (changed["step"], changed["settings"]) == (2, settings)
     before, after = plain("dpo").metric("rewards/margins"), run.metric("rewards/margins")
@@ -130,11 +130,11 @@ def test_a_new_learning_rate_keeps_the_shape_of_the_schedule(tmp_path, method):
     config = configured(method, steps=8, learning_rate=1e-3)
     run = Run(tmp_path / "run", config)
 
-    def turn(event: dict) -> None:
+    def react(event: dict) -> None:
         if event["step"] == 2 and "loss" in event.get("metrics", {}):
             run.control.put({"command": "set", "learning_rate": 4e-3})
 
-    run.execute(on_event=turn)
+    run.execute(on_event=react)
     updates = 4 if method == "ppo" else 1  # per step; the rate of the last one is logged
     warmup = 0 if method in ("sft", "reward") else updates
     for step, rate in run.metric("learning_rate").items():

@@ -36,14 +36,14 @@ def chat_model(tmp_path):
 
 
 def pairs(questions) -> list[dict]:
-    def said(role: str, content: str) -> list[dict[str, str]]:
+    def message(role: str, content: str) -> list[dict[str, str]]:
         return [{"role": role, "content": content}]
 
     return [
         {
-            "prompt": said("user", question),
-            "chosen": said("assistant", f"Paris {number}."),
-            "rejected": said("assistant", "Rome."),
+            "prompt": message("user", question),
+            "chosen": message("assistant", f"Paris {number}."),
+            "rejected": message("assistant", "Rome."),
         }
         for number, question in enumerate(questions)
     ]

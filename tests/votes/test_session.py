@@ -103,7 +103,7 @@ def test_tokens_are_128_random_bits(session):
     assert all(len(token) == 22 for token in tokens)  # ceil(128 / 6)
 
 
-def test_raters_without_votes_are_removed_but_the_first_and_those_who_are_named(session):
+def test_raters_without_votes_are_removed_except_the_first_and_named_ones(session):
     _first, voter, named, idle = (session.join() for _ in range(4))
     session.vote(voter, 1, "left")
     assert session.rater_count() == 4
@@ -141,7 +141,7 @@ def test_a_session_of_an_earlier_version_is_read_and_scored(sessions, session):
     sessions.close()
     with closing(connect(sessions.root / "talk.db")) as database:
         database.execute("ALTER TABLE session DROP COLUMN scored_by")
-    for _ in range(2):  # a vote taken back can be cast again
+    for _ in range(2):  # the first opening adds the column
         old = sessions.open("talk")
         assert (old.task, old.tally()["votes"]) == ("reviews", 1)
         sessions.close()
@@ -277,7 +277,7 @@ def test_an_acknowledged_vote_survives_kill_9(sessions, session):
 
 @pytest.mark.parametrize("kept", [0.0, 0.01, 0.5, 0.99])
 def test_a_torn_last_frame_loses_no_answered_vote(session, sessions, tmp_path, kept):
-    """The power fails while a frame is written: the votes before it are kept, it is lost."""
+    """The power fails while a vote's frame is written: only this vote is lost."""
     rater = session.join()
     for pair in (1, 2, 3):
         session.vote(rater, pair, "left")
@@ -303,7 +303,7 @@ def test_a_torn_last_frame_loses_no_answered_vote(session, sessions, tmp_path, k
 
 
 def test_no_rater_waits_for_a_list_of_all_votes(session):
-    """A query takes until another thread has voted, as if its rows were many."""
+    """The query ends only after another thread's vote, like one over many rows."""
     rater = session.join()
     voted = threading.Event()
 

@@ -187,7 +187,7 @@ def _check_size(path: Path, most: int) -> None:
 
 
 def _outside() -> Message:
-    return problem("outside", "it leads outside of the folder")
+    return problem("outside", "expected a path inside the folder")
 
 
 def _why(error: Exception) -> Message:

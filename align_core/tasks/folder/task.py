@@ -42,7 +42,7 @@ class FolderTask(Task):
         self.max_new_tokens = file.max_new_tokens
         self.reward_std = file.reward_std if file.reward else None
         self.has_gold = bool(file.reward)
-        self._scale = 1.0  # nats a point
+        self._scale = 1.0  # nats per point
         self._prompts: dict[str, Prompt] = {
             text: prompt
             for split in SPLITS

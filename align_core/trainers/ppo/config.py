@@ -36,7 +36,7 @@ ELSEWHERE = {
 _ONLY_NONE = {
     "model_adapter_name": "peft_config, or a PeftModel whose active adapter is trained",
     "ref_adapter_name": "ref_model=None: the reference is the policy as it is given",
-    "neftune_noise_alpha": "nothing: noise in the update would make a new policy of the old one",
+    "neftune_noise_alpha": "no noise, which would change the probabilities that the loss compares",
 }
 
 
@@ -107,7 +107,8 @@ class RolloutConfig(TrainingArguments):
     )
     kl_estimator: Literal["k1", "k3"] = _setting(
         "k1",
-        "'k1' is log π − log π_ref; 'k3' is never negative, but cannot hold the policy.",
+        "'k1' is log π − log π_ref; 'k3' is never negative, but does not keep the policy near the "
+        "reference.",
     )
     sync_ref_model: bool = _setting(
         False,

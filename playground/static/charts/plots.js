@@ -28,8 +28,8 @@ export function baseLayout({ colour, font, size }) {
   };
 }
 
-// The margins have room for the numbers beside an axis, so Plotly need not check it, which would take
-// a sixth of the drawing time.
+// The margins have room for the tick labels, so Plotly need not measure them, which would take a sixth
+// of the drawing time.
 export const FIXED_MARGINS = { ticklabeloverflow: "allow" };
 
 // The axes of a curve: the measured values, and the `steps` of a run.
@@ -43,10 +43,10 @@ export function stepAxis(look, steps, name) {
   return { ...valueAxis(look), title, range: stepRange(steps), nticks: 5, hoverformat: "d" };
 }
 
-// A title in the size of the axis's numbers. Plotly's own is larger, and would cover them.
+// A title in the size of the tick labels. Plotly's default is larger, and would cover them.
 export const axisTitle = ({ size }, text, standoff) => ({ text, standoff, font: { size } });
 
-// Room for the numbers of both axes and the name of the lower.
+// Room for the tick labels of both axes and the title of the x-axis.
 export const curveMargin = ({ size }) => ({ l: 3.1 * size, r: 14, t: 8, b: 2.7 * size });
 
 const sizes = new ResizeObserver((entries) => {

@@ -11,7 +11,7 @@ let state = Object.freeze({
   preset: null, // the preset whose settings the run on the stage has
   watchedBeta: null, // β of another visitor's run, which the target follows until the visitor moves β
   viewedStep: null, // the step shown; null for the newest
-  story: null, // the scene of the story that is told, from 1; null while it is closed
+  story: null, // the number of the shown scene of the story, from 1; null while the story is closed
   own: null, // the visitor's own task (own/routes.py)
   target: null, // {pair, task, beta, …}: the optimum at a β, and its texts
   frontiers: Object.freeze({}), // pair (view.js) -> the frontier of its optimum; null if the server has none

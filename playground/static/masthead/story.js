@@ -1,12 +1,12 @@
-// Opens the story (story/story.js) at an address with ?story=3, or at a press of the masthead's button.
+// Opens the story (story/story.js) for an address with ?story=3, or when the masthead's button is pressed.
 import { get, set, subscribe } from "../core/store.js";
 
 export function mount({ element, server }) {
   let story = null; // the loaded story, as a promise
 
   async function load() {
-    const [{ tell }, told] = await Promise.all([import("../story/story.js"), server.story(null)]);
-    return tell(element.querySelector("dialog"), told);
+    const [{ tell }, data] = await Promise.all([import("../story/story.js"), server.story(null)]);
+    return tell(element.querySelector("dialog"), data);
   }
 
   async function show({ story: scene }) {
@@ -15,7 +15,7 @@ export function mount({ element, server }) {
     try {
       (await story).show(get().story); // the newest scene, if it has changed meanwhile
     } catch (error) {
-      story = null; // a later press tries again
+      story = null; // so that the next press tries again
       set({ story: null });
       throw error;
     }

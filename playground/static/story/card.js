@@ -1,4 +1,4 @@
-// The scene of DPO: its trail beside PPO's, and a card that compares both by their measurements.
+// The scene of DPO: its trail beside PPO's, and a table that compares the two.
 import { make } from "../core/dom.js";
 import { fill, number, percent, signed } from "../core/format.js";
 import { valueAt } from "../core/run_log.js";
@@ -8,9 +8,9 @@ import { runOf, standing, tradeOff } from "./pictures.js";
 
 const LOOKS = { PPO: { colour: "--policy", at: "top left" }, DPO: { colour: "--run-b", at: "middle right" } };
 
-export function dpo(host, told, words, all) {
+export function dpo(host, data, words, all) {
   const { frontier, words: { frontier: pictured } } = all;
-  const runs = { PPO: runOf(all.ppo), DPO: runOf(told) };
+  const runs = { PPO: runOf(all.ppo), DPO: runOf(data) };
   const trails = Object.entries(runs).map(([name, run]) => ({ name, ...trail(run, frontier), ...LOOKS[name] }));
   const chart = tradeOff(host, all);
   function show() {
@@ -18,7 +18,7 @@ export function dpo(host, told, words, all) {
     chart.show(trails, traces, trails.map((drawn) => `${drawn.name}: ${standing(drawn, pictured)}`).join(" "));
   }
   show();
-  drawCard(make("section", "samples", host), runs, trails, told.lab, words);
+  drawCard(make("section", "samples", host), runs, trails, data.lab, words);
   return { redraw: show, stop: chart.stop };
 }
 
@@ -48,7 +48,7 @@ function fasterSentence(runs, words) {
   return fill(words.faster, { fast, times: number(most / least, 1) });
 }
 
-// Whether one of them is ahead over the seeds: the interval of their difference is on one side of 0.
+// Which method is ahead: neither if the 95% interval of their difference over seeds contains 0.
 function aheadSentence({ difference: { mean, ci95 }, kl }, words) {
   if (Math.abs(mean) <= ci95) return fill(words.even, { kl });
   return fill(words.ahead, { ahead: mean > 0 ? "DPO" : "PPO", kl });

@@ -7,10 +7,10 @@ import { tradeOff } from "./pictures.js";
 
 const FIRST = 1; // the β shown first
 
-export function beta(host, optima, words, told) {
-  const { frontier: pictured, shading } = told.words;
+export function beta(host, optima, words, all) {
+  const { frontier: pictured, shading } = all.words;
   const { writeText } = shadedText(shading);
-  const chart = tradeOff(host, told);
+  const chart = tradeOff(host, all);
   const box = make("section", "samples", host);
   const label = make("label", "beta", host);
   make("span", "", label, words.act);

@@ -7,12 +7,12 @@ import {
 } from "../charts/plots.js";
 import { limitTraces, tradeOffLayout } from "../charts/trade_off.js";
 
-const PACE_MS = 400; // a measured step of a recording
+const PACE_MS = 400; // between two evaluations of a recording
 
-// A recorded run as the page keeps runs.
+// A recorded run in the form of the page's runs.
 export const runOf = ({ run }) => fold(startRun(run), run);
 
-// Shows the steps one after the other, the first at once; then the last one stays.
+// Draws the steps one after the other, the first at once, and ends with the last.
 export function play(steps, draw) {
   const last = steps.length - 1;
   let timer = null;
@@ -27,10 +27,10 @@ export function play(steps, draw) {
   return { start, redraw: () => draw(steps[place]), stop: () => clearInterval(timer) };
 }
 
-// The picture of the trade-off. `show` draws `traces(look)` over the limit, in axes around `trails`.
+// The chart of reward and KL. `show` draws `traces(look)` over the frontier, in axes around `trails`.
 export function tradeOff(host, { frontier, words: { frontier: words } }) {
   const { plot } = newCard(host, words.title, "", words.help);
-  const pictured = { ...words, crosses: "" }; // the limit alone, without the best of n
+  const pictured = { ...words, crosses: "" }; // only the frontier, without best-of-n
   return {
     show(trails, traces, alternative) {
       const look = lookOf(plot);
@@ -96,6 +96,6 @@ export function curves(host, title, run, lines, { axis, share = false, level = n
   };
 }
 
-// The place of a run in words, for screen readers.
+// A run's last reward and KL as a sentence, for screen readers.
 export const standing = ({ x, y }, { alternative }) =>
   fill(alternative.policy, { gain: signed(y.at(-1)), kl: number(x.at(-1)) });

@@ -9,11 +9,11 @@ import { sidesWith } from "../train/sides.js";
 import { curves, play, runOf, standing, tradeOff, trailUpTo } from "./pictures.js";
 import { addAct } from "./texts.js";
 
-const CHANCE = 0.5; // the accuracy of a guess between two
+const CHANCE = 0.5; // the accuracy of guessing
 
-// The accuracy of a reward model on new pairs, and its scores for a pair.
-export function reward(host, told, words, { words: { shading, story, axis } }) {
-  const run = runOf(told);
+// The accuracy of a reward model on held-out pairs, and its scores for one pair.
+export function reward(host, data, words, { words: { shading, story, axis } }) {
+  const run = runOf(data);
   const line = { metric: "eval/accuracy", name: "", colour: "--proxy", dash: "solid" };
   const level = { y: CHANCE, name: words.chance };
   const chart = curves(host, words.chart, run, [line], { axis, share: true, level });
@@ -21,15 +21,15 @@ export function reward(host, told, words, { words: { shading, story, axis } }) {
   make("h3", "", box, words.scores);
   const { writeText } = shadedText(shading);
   for (const side of ["chosen", "rejected"]) {
-    const { text, proxy_reward } = told.pair[side];
-    writeText(make("div", "side", box), told.pair.prompt, { text, proxy_reward });
+    const { text, proxy_reward } = data.pair[side];
+    writeText(make("div", "side", box), data.pair.prompt, { text, proxy_reward });
   }
   return playing(host, run.series["eval/accuracy"].x, story, chart.show, chart.stop);
 }
 
-// The trail of PPO below the limit, and one prompt's text before and at each step.
-export function ppo(host, told, words, { frontier, words: { samples, shading, story, frontier: pictured }, ...rest }) {
-  const run = runOf(told);
+// PPO's trail below the frontier, and its text for one prompt before training and at each step.
+export function ppo(host, data, words, { frontier, words: { samples, shading, story, frontier: pictured }, ...rest }) {
+  const run = runOf(data);
   const whole = trail(run, frontier);
   const chart = tradeOff(host, { frontier, words: { frontier: pictured }, ...rest });
   const texts = twoTexts(host, run, ["gold_reward"], samples, shading, story);
@@ -42,9 +42,9 @@ export function ppo(host, told, words, { frontier, words: { samples, shading, st
   return playing(host, whole.steps, story, show, chart.stop);
 }
 
-// Gold and proxy reward without the KL term, and what the text comes to.
-export function noLeash(host, told, words, { words: { samples, shading, story, axis } }) {
-  const run = runOf(told);
+// Gold and proxy reward without the KL term, and the text that results.
+export function noLeash(host, data, words, { words: { samples, shading, story, axis } }) {
+  const run = runOf(data);
   const lines = [
     { metric: "eval/proxy_reward", name: samples.proxy, colour: "--proxy", dash: "dash" },
     { metric: "eval/gold_reward", name: samples.gold, colour: "--gold", dash: "solid" },
@@ -70,7 +70,8 @@ function playing(host, steps, story, show, stop) {
   };
 }
 
-// One prompt's text before training, and a function that shows the one at a step, with these rewards.
+// Shows a prompt's text before training; returns a function that shows its text at a step beside it.
+// Both have these rewards.
 function twoTexts(host, run, rewards, words, shading, story) {
   const { buildSide, fillSide } = sidesWith(words, shading);
   const box = make("section", "samples", host);

@@ -1,7 +1,7 @@
 // The story of alignment: scenes in a dialog over the page, with a link for each, keys, notes and a
 // timer. A scene is a function of (host, its data, its words, all data of the server); it draws into
-// `host` and returns {values, redraw, stop}, all optional: the numbers of its sentence, and what to
-// call when the colours change and when it ends.
+// `host` and returns {values, redraw, stop}, all optional: the numbers in its sentence, and functions
+// to call when the colours change and when the scene ends.
 import { make, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { set } from "../core/store.js";
@@ -13,26 +13,26 @@ import { question, sft, votes } from "./texts.js";
 
 const SCENES = { question, sft, votes, reward, ppo, beta, no_leash: noLeash, dpo };
 const NAMES = Object.keys(SCENES);
-const FRAME = /^(present|hide|__.*)$/; // parameters of the address that say how a page looks
+const FRAME = /^(present|hide|__.*)$/; // URL parameters of the page's appearance
 
-export function tell(dialog, told) {
-  const words = told.words.story;
+export function tell(dialog, data) {
+  const words = data.words.story;
   const { find, put } = within(dialog);
   let place = null; // the number of the scene, from 1
   let scene = {};
   let began = 0;
-  let noted = new URL(location).searchParams.has("notes");
+  let withNotes = new URL(location).searchParams.has("notes");
 
   function addressOf(newPlace) {
     const url = new URL(location);
     if (newPlace === null) for (const name of ["story", "notes"]) url.searchParams.delete(name);
     else url.searchParams.set("story", newPlace);
-    if (newPlace !== null && noted) url.searchParams.set("notes", "");
+    if (newPlace !== null && withNotes) url.searchParams.set("notes", "");
     else url.searchParams.delete("notes");
     return url;
   }
 
-  // The page with these settings in its controls; Run is pressed there.
+  // The address of the page with these settings in its controls, where the presenter can press Run.
   function liveAddress(settings) {
     const url = new URL(location);
     const kept = [...url.searchParams].filter(([name]) => FRAME.test(name));
@@ -66,7 +66,7 @@ export function tell(dialog, told) {
     const host = find(".scene");
     host.replaceChildren();
     host.dataset.name = name;
-    scene = SCENES[name](host, told[name], own, told) ?? {};
+    scene = SCENES[name](host, data[name], own, data) ?? {};
     put("h2", fill(own.line, scene.values ?? {}));
     put(".title", own.title);
     put(".place", fill(words.place, { place, n: NAMES.length }));
@@ -74,7 +74,7 @@ export function tell(dialog, told) {
     find("nav [aria-current]")?.removeAttribute("aria-current");
     find(`nav :nth-child(${place})`).setAttribute("aria-current", "step");
     [find(".back").disabled, find(".onward").disabled] = [place === 1, place === NAMES.length];
-    const settings = told[name].settings;
+    const settings = data[name].settings;
     find(".live").hidden = !settings;
     if (settings) find(".live").href = liveAddress(settings);
     dialog.dataset.scene = place;
@@ -91,11 +91,11 @@ export function tell(dialog, told) {
   }
 
   function showNotes() {
-    find(".notes").hidden = !noted;
-    find(".note").setAttribute("aria-pressed", noted);
+    find(".notes").hidden = !withNotes;
+    find(".note").setAttribute("aria-pressed", withNotes);
   }
 
-  // A remote control sends the page keys. A slider and a button keep the keys that move or press them.
+  // Presenter remotes send PageUp and PageDown. Sliders, buttons and links keep the keys that they use.
   function onKey(event) {
     if (!dialog.open || event.ctrlKey || event.metaKey || event.altKey) return;
     const by = (kinds) => event.target.closest?.(kinds);
@@ -125,7 +125,7 @@ export function tell(dialog, told) {
       go(1);
     });
     button("note", head, words.notes, () => {
-      noted = !noted;
+      withNotes = !withNotes;
       showNotes();
       visit(addressOf(place));
     });
@@ -157,7 +157,7 @@ export function tell(dialog, told) {
   window.addEventListener("keydown", onKey, true);
   dialog.addEventListener("keydown", (event) => event.stopPropagation()); // keys act on the story only
   whenRecoloured(() => dialog.open && scene.redraw?.());
-  // Escape closes a dialog by itself.
+  // The browser closes a dialog at Escape.
   dialog.addEventListener("close", () => {
     scene.stop?.();
     [scene, place] = [{}, null];

@@ -1,4 +1,4 @@
-// Scenes of texts: the question, what SFT writes, and what people choose.
+// Scenes of texts: the question, samples of the SFT model, and simulated votes.
 import { make } from "../core/dom.js";
 import { fill, percent } from "../core/format.js";
 import { shadedText } from "../core/shaded_text.js";
@@ -7,9 +7,9 @@ import { pair } from "../learn/arithmetic.js";
 const VOTE_MS = 12; // from one vote to the next
 const SHOWN = 4; // texts that SFT writes at a time
 
-// Two texts, of which the visitor chooses one; then their rewards show.
-export function question(host, { prompt, texts }, words, told) {
-  const { writeText, addRewards } = shadedText(told.words.shading);
+// Two texts, whose rewards are shown after the visitor has chosen one.
+export function question(host, { prompt, texts }, words, all) {
+  const { writeText, addRewards } = shadedText(all.words.shading);
   const both = make("div", "pair", host);
   const verdict = make("p", "verdict", host);
   verdict.setAttribute("role", "status");
@@ -32,8 +32,8 @@ export function question(host, { prompt, texts }, words, told) {
 }
 
 // Stored samples of the SFT model for one prompt, a few at a time.
-export function sft(host, { prompt, texts }, words, told) {
-  const { writeText } = shadedText(told.words.shading);
+export function sft(host, { prompt, texts }, words, all) {
+  const { writeText } = shadedText(all.words.shading);
   const list = make("div", "drawn", host);
   let first = -SHOWN;
   function write() {
@@ -47,9 +47,9 @@ export function sft(host, { prompt, texts }, words, told) {
   write();
 }
 
-// A pair of texts, and the simulated votes for each: a dot for every vote.
-export function votes(host, pairs, words, told) {
-  const { writeText } = shadedText(told.words.shading);
+// A pair of texts, with a dot for every simulated vote.
+export function votes(host, pairs, words, all) {
+  const { writeText } = shadedText(all.words.shading);
   const both = make("div", "pair", host);
   let shown = -1;
   function next() {
@@ -72,7 +72,7 @@ export function votes(host, pairs, words, told) {
   next();
 }
 
-// The one thing to do in a scene.
+// The button of a scene.
 export function addAct(host, label, press) {
   const act = make("button", "act", host, label);
   act.type = "button";

@@ -50,7 +50,7 @@ def test_a_prepared_pair_has_frontier_and_target(pair):
     best = (w * samples.rewards).sum(-1).mean() - samples.rewards.mean()
     assert target["gain"] == pytest.approx(best, abs=1e-4) and target["known"]
     assert target["samples"] == round((1 / (w**2).sum(-1)).mean())
-    assert [said["prompt"] for said in target["texts"]] == samples.prompts
+    assert [shown["prompt"] for shown in target["texts"]] == samples.prompts
     assert optimum.full_gain({**pair, "beta": 1.0}) == frontier["whole"]
     assert _frontier(pair).full_gain == frontier["whole"]
     assert _target({**pair, "beta": 3.0}).gain == target["gain"]
@@ -64,17 +64,17 @@ def test_a_prepared_pair_has_frontier_and_target(pair):
 def test_the_texts_of_a_prepared_pair_are_the_scored_ones(pair):
     samples = prepared.stored_samples(**pair, split="probe")
     tokenizer = load_tokenizer("sft-reviews")
-    for said, prompt, rewards in zip(
+    for shown, prompt, rewards in zip(
         optimum.frontier(pair)["texts"], samples.prompts, samples.rewards, strict=True
     ):
-        assert said["prompt"] == prompt
+        assert shown["prompt"] == prompt
         row = samples.prompts.index(prompt)
-        same = np.flatnonzero(np.isclose(rewards, said["gold_reward"], atol=1e-4))
+        same = np.flatnonzero(np.isclose(rewards, shown["gold_reward"], atol=1e-4))
         texts = tokenizer.batch_decode(
             [samples.tokens[row, n, : samples.lengths[row, n]].tolist() for n in same],
             skip_special_tokens=True,
         )
-        assert said["text"] in texts
+        assert shown["text"] in texts
 
 
 def test_only_prepared_pairs_are_searched(pair, monkeypatch, tmp_path):

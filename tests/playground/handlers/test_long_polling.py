@@ -13,13 +13,13 @@ from playground.handlers.long_polling import LongPoll
 
 
 class Log:
-    """A log with a length, which counts how often it is checked."""
+    """A log with a length, which counts its checks."""
 
     def __init__(self) -> None:
-        self.length = self.glances = 0
+        self.length = self.checks = 0
 
     def newest(self, run: str) -> int:
-        self.glances += 1
+        self.checks += 1
         return self.length
 
 
@@ -39,13 +39,13 @@ class Loop(asyncio.SelectorEventLoop):
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    """The loop's clock replaces all others."""
+    """The module reads the clock of the loop."""
     clock = SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time())
     monkeypatch.setattr(long_polling, "time", clock)
 
 
-class Here:
-    """Replaces `Threads`, and reads a log in the loop's thread."""
+class SameThread:
+    """Takes the place of `Threads`, and calls functions in the thread of the loop."""
 
     async def run(self, function, *arguments):
         return function(*arguments)
@@ -53,7 +53,7 @@ class Here:
 
 async def waits(log: Log, known: list[int], grows_after: float | None = None) -> list[float]:
     """The seconds that simultaneous waits for these lengths take."""
-    waiting, loop = LongPoll(log.newest, Here()), asyncio.get_running_loop()
+    waiting, loop = LongPoll(log.newest, SameThread()), asyncio.get_running_loop()
 
     async def one(length: int) -> float:
         await waiting.wait("run", length)
@@ -89,13 +89,13 @@ def test_many_waits_share_one_poll():
     log = Log()
     seconds = played(waits, log, [0] * 50, 0.25)
     assert seconds == [pytest.approx(0.3)] * 50
-    assert log.glances == 4, "at 0, 0.1, 0.2 and 0.3 s"
+    assert log.checks == 4, "at 0, 0.1, 0.2 and 0.3 s"
 
 
-def test_what_strangers_wait_for_costs_one_glance_at_each_run():
+def test_waits_for_lengths_beyond_the_log_share_one_poll():
     log = Log()
     seconds = played(waits, log, [*range(5, 2005)], 0.25)
-    assert min(seconds) == pytest.approx(2.0) and log.glances == 21
+    assert min(seconds) == pytest.approx(2.0) and log.checks == 21
 
 
 def test_every_wait_times_out(monkeypatch):
@@ -109,7 +109,7 @@ def test_an_error_reaches_only_the_current_waits():
         raise OSError("the disk is gone")
 
     async def twice():
-        waiting = LongPoll(fail, Here())
+        waiting = LongPoll(fail, SameThread())
         for _ in range(2):
             with pytest.raises(OSError, match="disk"):
                 await waiting.wait("run", 0)

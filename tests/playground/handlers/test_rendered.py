@@ -1,4 +1,4 @@
-"""The page is rendered once, for all visitors and by whatever name they know the server."""
+"""The page is rendered once, for all visitors and for every host name of the server."""
 
 from __future__ import annotations
 

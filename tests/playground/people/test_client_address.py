@@ -16,7 +16,10 @@ from tests import loops
         ("81.2.69.142, 10.108.3.7", "81.2.69.142"),
         ("1.1.1.1, 81.2.69.142, 10.108.3.7, 192.168.0.2", "81.2.69.142"),
         ("2a00:1450:4001:82a::200e, fd00::7", "2a00:1450:4001:82a::"),
-        ("2a00:1450:4001:82a:9:8:7:6", "2a00:1450:4001:82a::"),  # another one of that client
+        (
+            "2a00:1450:4001:82a:9:8:7:6",
+            "2a00:1450:4001:82a::",
+        ),  # another address of that client's network
         ("::ffff:81.2.69.142", "81.2.69.142"),
         ("10.108.3.7", "10.108.3.7"),
         ("nonsense", "nonsense"),
@@ -31,8 +34,8 @@ def test_the_visitors_address_is_the_last_outside_of_the_inner_proxies(forwarded
 @pytest.mark.parametrize(
     "proxies, lines, expected",
     [
-        (1, ["10.0.0.9"], "10.0.0.9"),  # a visitor in the network of the proxy
-        (1, ["8.8.8.8, 10.0.0.9"], "10.0.0.9"),  # one who invents an address
+        (1, ["10.0.0.9"], "10.0.0.9"),  # a visitor in the proxy's network
+        (1, ["8.8.8.8, 10.0.0.9"], "10.0.0.9"),  # a visitor who invents an address
         (1, ["8.8.8.8", "10.0.0.9"], "10.0.0.9"),  # the proxy adds a line
         (2, ["8.8.8.8, 81.2.69.142, 10.0.0.1"], "81.2.69.142"),
         (2, ["10.0.0.1"], "10.0.0.1"),  # from the inner proxy itself
@@ -45,12 +48,12 @@ def test_the_visitors_address_is_the_one_that_the_outermost_proxy_saw(proxies, l
 
 def sender(lines, proxies):
     """The address of a request with these lines of X-Forwarded-For."""
-    heard = []
+    addresses = []
 
     async def app(scope, receive, send):
-        heard.append(client_address())
+        addresses.append(client_address())
 
     headers = [(b"x-forwarded-for", line.encode()) for line in lines]
     scope = {"type": "http", "headers": headers, "client": ("127.0.0.1", 5)}
     loops.run(ClientAddress(app, proxies)(scope, None, None))
-    return heard[0]
+    return addresses[0]

@@ -18,7 +18,7 @@ from align_core import PPOConfig, PPOTrainer
 @dataclass
 class Script:
     dataset_name: str = field(metadata={"help": "A folder of datasets."})
-    dataset_test_split: str = field(default="test", metadata={"help": "Of the evaluation."})
+    dataset_test_split: str = field(default="test", metadata={"help": "The split for evaluation."})
 
 
 def main(argv):

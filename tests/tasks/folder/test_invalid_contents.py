@@ -145,10 +145,10 @@ def test_too_few_prompts_and_no_rows(folder):
 def test_no_path_leads_outside(folder, tmp_path, name):
     (tmp_path / "outside.txt").write_text("secret\n" * 3)
     (line,) = wrong(folder(HEAD + f'[prompts]\nfile = "{name}"\n' + ENDS))
-    assert line == f"task.toml, line 5: file = {name!r}: it leads outside of the folder"
+    assert line == f"task.toml, line 5: file = {name!r}: expected a path inside the folder"
     reward = f'[[reward]]\nkind = "reward_model"\nmodel = "{name}"\n'
     (line,) = wrong(folder(HEAD + PROMPTS + reward))
-    assert line.endswith("expected a reward model: it leads outside of the folder")
+    assert line.endswith("expected a reward model: expected a path inside the folder")
 
 
 def test_no_symlink_leads_outside(folder, tmp_path, monkeypatch):
@@ -156,7 +156,7 @@ def test_no_symlink_leads_outside(folder, tmp_path, monkeypatch):
     there = folder(HEAD + '[prompts]\nfile = "link.txt"\n' + ENDS)
     (there / "link.txt").symlink_to(tmp_path / "outside.txt")
     (line,) = wrong(there)
-    assert line == "task.toml, line 5: file = 'link.txt': it leads outside of the folder"
+    assert line == "task.toml, line 5: file = 'link.txt': expected a path inside the folder"
     (there / "link.txt").unlink()
     (there / "link.txt").symlink_to("link.txt")
     assert "line 5: file = 'link.txt': " in wrong(there)[0]
@@ -165,7 +165,7 @@ def test_no_symlink_leads_outside(folder, tmp_path, monkeypatch):
     assert texts(read(there))["train"]
     (there / "task.toml").rename(tmp_path / "elsewhere.toml")
     (there / "task.toml").symlink_to(tmp_path / "elsewhere.toml")
-    assert wrong(there) == ["task.toml: it leads outside of the folder"]
+    assert wrong(there) == ["task.toml: expected a path inside the folder"]
     (there / "task.toml").unlink()
     assert wrong(there) == ["task.toml: there is no such file"]
 
@@ -175,7 +175,7 @@ def test_a_model_in_the_working_directory_is_outside_of_the_folder(folder, tmp_p
     (tmp_path / "mine").mkdir()
     toml = HEAD + PROMPTS + '[[reward]]\nkind = "reward_model"\nmodel = "mine"\n'
     (line,) = wrong(folder(toml))
-    assert line.endswith("it leads outside of the folder")
+    assert line.endswith("expected a path inside the folder")
 
 
 def test_too_large_files_are_not_read(folder, monkeypatch):

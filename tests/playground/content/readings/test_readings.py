@@ -98,14 +98,14 @@ def test_no_praise_beside_a_warning():
 
 def test_only_an_ended_run_is_compared_with_the_target():
     series = evaluated(**WELL, gain=[0.0, 1.0])
-    told_at = {
+    keys_at = {
         status: [
             reading.key for reading in readings(PPO, series, {"name": status}, TARGET, 0, FRONTIER)
         ]
         for status in ("running", "paused", "finished", "stopped")
     }
-    assert told_at["running"] == told_at["paused"] == ["rising"]
-    assert told_at["finished"] == told_at["stopped"] == ["rising", "short_of_target"]
+    assert keys_at["running"] == keys_at["paused"] == ["rising"]
+    assert keys_at["finished"] == keys_at["stopped"] == ["rising", "short_of_target"]
     assert keys(PPO, series, FINISHED) == ["rising"], "the target is not known"
     del series["eval/gain"]
     assert [r.key for r in readings(PPO, series, FINISHED, TARGET, 0, FRONTIER)] == ["rising"]
