@@ -98,9 +98,14 @@ class Frontier:
         betas = [*np.geomspace(HIGHEST_BETA, LOWEST_BETA, GRID), _NEAR_ZERO]
         return cls(np.array([start, *(by_prompt(rewards, beta) for beta in betas)]))
 
-    def select(self, prompts: NDArray[np.intp]) -> Frontier:
-        """The frontier of the prompts with these indices; an index may occur repeatedly."""
-        return Frontier(self.grid[:, :, prompts])
+    def resampled(self, draws: NDArray[np.intp]) -> list[Frontier]:
+        """The frontier of each row of `draws` [R, n], indices of prompts that may occur repeatedly.
+
+        The grid of each is that of the row's means, as if it were of a single prompt.
+        """
+        counts = np.array([np.bincount(row, minlength=self.grid.shape[-1]) for row in draws])
+        means = self.grid @ counts.T / draws.shape[1]
+        return [Frontier(row[..., None]) for row in np.moveaxis(means, -1, 0)]
 
     @cached_property
     def curve(self) -> FloatArray:

@@ -45,11 +45,9 @@ class AgainstOptimum:
         prompts. `gain_kl` is computed once, from all prompts."""
         if (frontier := self._frontier) is None:
             return {"gain": None, "frontier_efficiency": None}
-        gold, ref_gold, kl = (values[self._rows] for values in (gold, ref_gold, kl))
-        redrawn = [
-            (frontier.select(rows), gold[rows].mean(), ref_gold[rows].mean(), kl[rows].mean())
-            for rows in bootstrap_rows(len(self._rows))
-        ]
+        draws = bootstrap_rows(len(self._rows))
+        means = (values[self._rows][draws].mean(1) for values in (gold, ref_gold, kl))
+        redrawn = list(zip(frontier.resampled(draws), *means, strict=True))
         gains = [known.gain(g, r, frontier.gain_kl) for known, g, r, _ in redrawn]
         efficiencies = [known.efficiency(g, r, k) for known, g, r, k in redrawn]
         return {"gain": ci95(gains), "frontier_efficiency": ci95(efficiencies)}

@@ -217,7 +217,7 @@ class Evaluator:
         widths = {name: ci95_of_mean(draws, values) for name, values in means.items()}
         for subset, mask in self._subsets.items():
             rows = mask.view(len(self._prompts), -1)[:, 0].nonzero().squeeze(1).numpy()
-            subset_draws = rows[bootstrap_rows(len(rows))] if len(rows) else []
+            subset_draws = rows[bootstrap_rows(len(rows))] if len(rows) else rows
             for name in ("gold_reward", "gold_reward_reference", "kl"):
                 widths[f"{name}_{subset}"] = ci95_of_mean(subset_draws, means[name])
         widths |= self._optimum.half_widths(gold, ref_gold, kl)

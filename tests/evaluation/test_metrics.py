@@ -107,7 +107,10 @@ def test_intervals_are_of_means_over_resampled_prompts():
         return pytest.approx((high - low) / 2, abs=1e-6)
 
     draws = np.random.default_rng(0).integers(3, size=(1000, 3))
-    gains = [known.select(d).gain(mean(gold, d), mean(ref_gold, d), known.gain_kl) for d in draws]
+    gains = [
+        Frontier(known.grid[:, :, d]).gain(mean(gold, d), mean(ref_gold, d), known.gain_kl)
+        for d in draws
+    ]
     of_two = np.random.default_rng(0).integers(2, size=(1000, 2))
     intervals = evaluate.intervals(evaluation)
     exact = {"eval/gain_kl", "eval/prompts", "eval/samples"}

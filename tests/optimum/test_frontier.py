@@ -50,10 +50,10 @@ def test_the_frontier_is_straight_between_the_points_of_its_grid():
     assert reward == pytest.approx(sum(rewards) / 2, abs=1e-12)
 
 
-def test_the_frontier_of_some_prompts_is_that_of_their_rewards():
-    rows = np.array([3, 0, 3])
-    some, anew = Frontier.of(bell()).select(rows), Frontier.of(bell()[rows])
-    assert some.curve == pytest.approx(anew.curve, abs=1e-12)
+def test_the_frontier_of_resampled_prompts_is_that_of_their_rewards():
+    draws = np.array([[3, 0, 3], [1, 1, 1]])
+    for rows, resampled in zip(draws, Frontier.of(bell()).resampled(draws), strict=True):
+        assert resampled.curve == pytest.approx(Frontier.of(bell()[rows]).curve, abs=1e-9)
 
 
 def test_gain_is_one_at_two_nats_and_nothing_at_the_reference():

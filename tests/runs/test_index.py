@@ -18,7 +18,7 @@ from playground.handlers.train import TrainHandlers
 from tests.own_thread import only_here
 from tests.waiting import until
 
-COUNT = 300
+COUNT = 60
 
 
 @pytest.fixture
