@@ -1,3 +1,5 @@
+"""Fixtures of all tests: embedded assets, clients, sessions and Chromium."""
+
 from __future__ import annotations
 
 import functools

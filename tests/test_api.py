@@ -1,3 +1,5 @@
+"""Runs from scripts and notebooks: `train`, `load_run` and the methods of a run."""
+
 from __future__ import annotations
 
 import json

@@ -150,7 +150,7 @@ def test_the_page_answers(environment, tmp_path):
 
 def answer(address, process):
     def read():
-        assert process.poll() is None, "it has ended"
+        assert process.poll() is None, "the server has ended"
         with contextlib.suppress(OSError):
             return urllib.request.urlopen(address, timeout=60).read().decode()
 

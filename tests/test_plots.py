@@ -1,3 +1,5 @@
+"""The figures of runs."""
+
 from __future__ import annotations
 
 import re

@@ -103,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pairs of a chosen and a rejected text, or single texts with a label, for KTO",
     )
     subs["import"].add_argument("file", metavar="FILE", nargs="?", help="JSONL or Parquet")
-    subs["import"].add_argument("--task", help="of a new session")
+    subs["import"].add_argument("--task", help="the task of a new session")
     subs["stats"].add_argument(
         "--reward-model", metavar="MODEL", help="a reward model to evaluate on the votes"
     )

@@ -53,8 +53,8 @@ def evaluate(
     For a reward model these are `accuracy`, `margin` and `scale` on held-out pairs of reference
     samples. Covered and uncovered prompts are also reported separately; `coverage` defaults to that
     of the model's run. With `realign`, λ, they are those of the policy mixed with the reference;
-    with `best_of`, those of its texts of the highest gold reward, or by the `reward_model`. The KL
-    of these is not known: `kl_bound` is at least as large.
+    with `best_of`, those of the best of that many texts by gold reward, or by the `reward_model`.
+    The KL of these is unknown, and at most `kl_bound`.
     """
     the_task = get_task(task)
     heldout = the_task.prompts("heldout")[:prompts]
@@ -247,6 +247,9 @@ def head_to_head(task: str, models: list[str], n: int, seed: int) -> dict[str, A
 
     All models are sampled `n` times at temperature 1 on the task's probe prompts, with the same
     noise.
+
+    Raises:
+        ConfigError: the task has no gold reward.
     """
     prompts = get_task(task).prompts("probe")
     if not get_task(task).has_gold:

@@ -137,7 +137,7 @@ def _advice(error: NonFinite, step: int, config: RunConfig) -> Message:
     if config.beta is not None:
         tries.append(f"a beta above {config.beta:g}")
     line = (
-        f"Stopped in step {step}, before the weights were spoilt: {error}. The model of the last "
+        f"Stopped in step {step}, before the update: {error}. The model of the last "
         f"good step is kept. Try {' or '.join(tries)}."
     )
     settings = {"learning_rate": config.learning_rate, "beta": config.beta}

@@ -139,7 +139,7 @@ def test_one_address_does_not_take_all_places_of_questions(client, come_from):
         pass
 
 
-def test_small_requests_of_many_names_cost_few_looks(client, monkeypatch):
+def test_a_request_with_many_names_costs_few_lookups(client, monkeypatch):
     asked = []
     monkeypatch.setattr(client, "has", lambda run: asked.append(run) or False)
     visitors = Visitors(client)
@@ -156,7 +156,7 @@ def test_small_requests_of_many_names_cost_few_looks(client, monkeypatch):
     assert len(asked) <= 20
 
 
-def test_a_full_room_makes_place_for_a_new_rater(sessions, come_from, monkeypatch):
+def test_a_full_room_removes_idle_raters_for_a_new_one(sessions, come_from, monkeypatch):
     room = VotingService(sessions, Stored(), seed=0, limits=Limits(raters=6, raters_by_address=4))
     owner = room.join(Rater("", ""), "reviews")
     host = Rater(owner["session"], owner["token"])
@@ -237,10 +237,10 @@ def test_handlers_get_the_address_of_a_request():
         for n in range(3)
     }
     assert answers == {"9.9.9.0", "9.9.9.1", "9.9.9.2"}
-    heard = []
-    thread = threading.Thread(target=lambda: heard.append(client_address()))
+    addresses = []
+    thread = threading.Thread(target=lambda: addresses.append(client_address()))
     thread.start(), thread.join()
-    assert heard == [""]
+    assert addresses == [""]
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+"""docs/python.ipynb runs, and its stored outputs are those of its cells."""
+
 from __future__ import annotations
 
 import json

@@ -73,7 +73,7 @@ def test_the_space_runs_as_user_1000(request):
 
 @pytest.fixture
 def browser(browse, proxy, folder):
-    """browser(…) is a browser with the cookies of `simulated_space.preferences`."""
+    """browser(…) opens a browser with the cookie settings of `simulated_space.preferences`."""
     contexts = []
 
     def open_browser(all_cookies_blocked):

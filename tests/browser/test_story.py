@@ -16,7 +16,7 @@ from tests.browser.conftest import listen, wait_until_said
 WORDS = text.load("en")["story"]
 NAMES = list(WORDS["scenes"])
 SCREENS = ((1280, 720), (390, 844))
-# Presses Next; returns the scene that the next frame shows, and how much of a trail.
+# Presses Next; returns the scene that the next frame shows, and the length of its trail.
 DRAWN = """() => new Promise((shown) => {
   document.querySelector(".story .onward").click();
   requestAnimationFrame(() => shown([
@@ -24,7 +24,7 @@ DRAWN = """() => new Promise((shown) => {
     document.querySelector(".story .plot")?.data?.[1]?.x.length,
   ]));
 })"""
-# What sticks out of the window, of the dialog, or of its card.
+# The elements that overflow the window, the dialog or their card.
 OUTSIDE = """() => {
   const dialog = document.querySelector(".story");
   const within = (one, other) => {
@@ -46,7 +46,7 @@ TRACES = "document.querySelector('.story .plot').data"
 
 @pytest.fixture(scope="module", autouse=True)
 def data_in_memory():
-    """As a server has them before its first visitor; read before a test sees other assets."""
+    """The scenes are read before a fixture replaces the assets."""
     story.scenes()
 
 
@@ -90,7 +90,7 @@ def busy(page):
 
 def go_to(page, name):
     """Press Next; the next frame shows the scene, for less than a second of the browser's work.
-    Returns how many points of a trail it shows."""
+    Returns the number of points of its trail."""
     place = NAMES.index(name) + 1
     before = busy(page)
     scene, drawn = page.evaluate(DRAWN)
@@ -142,7 +142,7 @@ def the_reward_models_accuracy_is_drawn(page):
 
 
 def ppo_climbs_while_its_text_changes(page):
-    """This run is played; the others end at once, as for a visitor who wants no motion."""
+    """Only this run is played step by step; with reduced motion a recording shows its end."""
     page.emulate_media(reduced_motion="no-preference")
     rows = [samples["rows"][0]["policy"] for samples in data("ppo")["run"]["samples"]]
     assert go_to(page, "ppo") < len(rows)

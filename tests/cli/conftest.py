@@ -1,3 +1,5 @@
+"""Commands in this process, whose runs are not trained."""
+
 from __future__ import annotations
 
 import sys

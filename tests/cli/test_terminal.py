@@ -1,3 +1,5 @@
+"""The progress of a run in a terminal."""
+
 from __future__ import annotations
 
 from align_core.cli.terminal import Progress

@@ -1,3 +1,5 @@
+"""Names and folders of models."""
+
 from __future__ import annotations
 
 import json

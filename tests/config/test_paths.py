@@ -1,3 +1,5 @@
+"""The folder of the cache."""
+
 from pathlib import Path
 
 import pytest

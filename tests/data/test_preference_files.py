@@ -1,3 +1,5 @@
+"""Files of preference pairs in every format, and their errors."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,4 @@
-"""The scripts of `examples/` run, on local models of random weights; and so does docs/ppo.md's."""
+"""The scripts of `examples/` and of docs/ppo.md run, on local models of random weights."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_an_example_trains_and_saves(name, more, folders, monkeypatch):
 
 
 def test_the_game_is_played_in_turns(folders, monkeypatch):
-    """A policy that says one word wins when it is the secret; a hint names the side."""
+    """A policy writes a word each turn, and wins with the secret one; a hint gives a direction."""
     module = loaded("own_loop")
     monkeypatch.setattr(module, "GAMES", 8)
     monkeypatch.setattr(module, "WORDS", ["bad", "fine", "good"])
@@ -85,11 +85,11 @@ def test_the_game_is_played_in_turns(folders, monkeypatch):
     learned = []
     learn = PPOTrainer.learn
 
-    def noting(trainer, rollouts, scores):
+    def recorded(trainer, rollouts, scores):
         learned.append((rollouts, scores))
         learn(trainer, rollouts, scores)
 
-    monkeypatch.setattr(PPOTrainer, "learn", noting)
+    monkeypatch.setattr(PPOTrainer, "learn", recorded)
     monkeypatch.chdir(folders)
     won = module.main(["--model", "./policy", "--rollouts", "2"])
     assert len(won) == 2 and all(0 <= share <= 1 for share in won)
@@ -115,7 +115,7 @@ def blocks(heading: str) -> list[str]:
 
 
 def test_the_first_script_of_the_document_runs_as_it_stands(tmp_path, monkeypatch, capsys):
-    """But for a number, 1024 episodes, which are here 16."""
+    """With 16 episodes in place of 1024."""
     (script, *_) = blocks("# PPO")
     assert len(script.strip().splitlines()) == 15
     monkeypatch.chdir(tmp_path)
@@ -126,7 +126,7 @@ def test_the_first_script_of_the_document_runs_as_it_stands(tmp_path, monkeypatc
 
 
 def named(**changes) -> dict:
-    """What the snippets take for granted."""
+    """The names that the snippets use without defining them."""
     data = align_core.trainers.ppo.trainer.Dataset.from_dict({"prompt": ["the film", "a plot"]})
     return {
         "tokenizer": toy.tokenizer(),

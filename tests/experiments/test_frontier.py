@@ -1,3 +1,5 @@
+"""The experiment on reward and KL: its runs and its verdicts."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""The experiment on over-optimisation: its fits and its summary."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""The sentences of verdicts and findings."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""The experiment on shifted pairs: its losses, its verdicts and its pairs."""
+
 from __future__ import annotations
 
 from pathlib import Path

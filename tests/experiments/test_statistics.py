@@ -1,3 +1,5 @@
+"""Means over seeds and their intervals."""
+
 from __future__ import annotations
 
 import pytest

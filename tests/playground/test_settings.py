@@ -1,3 +1,5 @@
+"""The settings of the page from environment variables and arguments."""
+
 from __future__ import annotations
 
 import re

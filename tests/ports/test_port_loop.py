@@ -1,4 +1,4 @@
-"""Your own loop has the numbers of `train`, also after a resume; rewards per token."""
+"""A loop of `rollout` and `learn` has the numbers of `train`, also after a resume."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_log_probabilities_and_kl_are_those_of_all_tokens(tmp_path):
         ({"stop_strings": [""]}, "stop_strings got .*, expected texts"),
     ],
 )
-def test_settings_of_sampling_that_cannot_be_are_refused(tmp_path, settings, message):
+def test_invalid_settings_of_sampling_are_refused(tmp_path, settings, message):
     with pytest.raises(ValueError, match=message):
         made(tmp_path, **settings)
     assert made(tmp_path, stop_strings=PROMPTS, top_k=1, top_p=1.0).args.top_k == 1

@@ -1,3 +1,5 @@
+"""The queue of commands to a run."""
+
 from __future__ import annotations
 
 import signal

@@ -1,3 +1,5 @@
+"""The files of a run: its configuration, its log and its model."""
+
 from __future__ import annotations
 
 import errno

@@ -1,3 +1,5 @@
+"""The duration of a run, and the time it has left."""
+
 from __future__ import annotations
 
 import pytest

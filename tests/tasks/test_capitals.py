@@ -1,3 +1,5 @@
+"""The task capitals: its facts, prompts and gold reward."""
+
 from collections import Counter, defaultdict
 
 import pytest

@@ -1,3 +1,5 @@
+"""Grammars: the texts that they write and recognise."""
+
 import random
 
 import pytest

@@ -1,3 +1,5 @@
+"""The task reviews: its prompts and gold reward."""
+
 import collections
 import statistics
 

@@ -98,7 +98,7 @@ def test_rewards_of_demonstrations_have_the_designed_spread(task):
     assert len({round(r, 2) for r in values}) > 20
 
 
-def test_ids_tell_first_whether_a_text_ended_then_the_column_then_the_default(task):
+def test_whether_a_text_ended_is_read_from_its_ids_then_the_column_then_the_default(task):
     d = task.demonstrations(1, seed=0)
     done = rewards(task, d)[0]
     assert rewards(task, d, ended=[True]) == [done]

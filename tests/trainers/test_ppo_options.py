@@ -1,4 +1,4 @@
-"""What the options of PPO's configuration do."""
+"""The effects of the options of PPO's configuration."""
 
 from __future__ import annotations
 
@@ -208,11 +208,11 @@ def test_a_resumed_run_keeps_an_adaptive_beta_and_a_moving_reference(tmp_path):
 def test_texts_are_sampled_in_parts_of_the_device_batch(tmp_path, monkeypatch):
     sizes, sample = [], generation.sample
 
-    def noting(policy, prompts, *args, **kwargs):
+    def recorded(policy, prompts, *args, **kwargs):
         sizes.append(len(prompts.ids))
         return sample(policy, prompts, *args, **kwargs)
 
-    monkeypatch.setattr(generation, "sample", noting)
+    monkeypatch.setattr(generation, "sample", recorded)
     settings = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
     made(tmp_path, **settings, num_mini_batches=1, total_episodes=8).train()
     assert sizes == [2, 2, 2, 2]

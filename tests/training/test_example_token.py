@@ -91,8 +91,8 @@ def test_the_log_probabilities_are_from_the_three_models(tmp_path):
     assert moved[token["place"]] == max(moved) > 0
 
 
-class Looking(TrainerCallback):
-    """A trainer that records the example token after every update."""
+class Recorder(TrainerCallback):
+    """Records the example token of its trainer after every update."""
 
     def on_step_end(self, args, state, control, **_):
         assert example_token(self.trainer)["updates"] == (state.global_step - 1) % 4 + 1
@@ -103,6 +103,6 @@ def test_recording_the_example_token_changes_nothing(tmp_path):
         trainer = trained(tmp_path, *callbacks)
         return [p.detach() for p in trainer.policy.parameters()], torch.get_rng_state()
 
-    (seen, state), (unseen, other_state) = end(Looking()), end()
+    (seen, state), (unseen, other_state) = end(Recorder()), end()
     assert torch.equal(state, other_state)
     assert all(torch.equal(a, b) for a, b in zip(seen, unseen, strict=True))

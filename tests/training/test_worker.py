@@ -1,3 +1,5 @@
+"""The outcome of a run in its process: success, failures and their messages."""
+
 from __future__ import annotations
 
 import fake_training

@@ -1,3 +1,5 @@
+"""What the page draws of a log: points, samples, changes and status."""
+
 from __future__ import annotations
 
 import pytest

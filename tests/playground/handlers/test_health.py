@@ -1,3 +1,5 @@
+"""The health of the server, for probes."""
+
 from types import SimpleNamespace
 
 from starlette.applications import Starlette

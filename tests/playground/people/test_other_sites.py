@@ -1,4 +1,4 @@
-"""The requests that other sites may send, by browsers' headers, and the sites that may frame it."""
+"""The requests that other sites may send, by their headers, and who may frame the page."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""No message to a visitor has a path of the server."""
+
 import pytest
 
 from align_core.config.messages import Message, plain, to_event

@@ -1,3 +1,5 @@
+"""The catalogues of all languages."""
+
 from __future__ import annotations
 
 import json
