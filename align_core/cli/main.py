@@ -31,6 +31,7 @@ from align_core.config.errors import (
     raise_collected,
     shown,
 )
+from align_core.config.fields import EXPECTED_SHARE
 from align_core.config.messages import Message, plain
 from align_core.config.methods import methods
 from align_core.config.task_card import (
@@ -307,7 +308,7 @@ def _parser() -> argparse.ArgumentParser:
             "--realign",
             metavar="LAMBDA",
             help="mix the policy with its reference at each token, as if trained with β/λ: "
-            f"{in_process.EXPECTED_SHARE}",
+            f"{EXPECTED_SHARE}",
         )
         sub.add_argument(
             "--best-of",

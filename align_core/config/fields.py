@@ -194,3 +194,5 @@ def _needs_adapter(layers: int | None, info: ValidationInfo) -> int | None:
 
 LoraLayers = Annotated[Int | None, AfterValidator(_needs_adapter)]
 Temperature = Annotated[Float, Field(gt=0, le=10, description="a number above 0, at most 10")]
+EXPECTED_SHARE = "a number from 0 (the reference) to 1000; 1 is the policy"
+Share = Annotated[Float | None, Field(ge=0, le=1000, description=EXPECTED_SHARE)]

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error
-from align_core.config.fields import Int, Seed, Temperature
+from align_core.config.fields import Int, Seed, Share, Temperature
 from align_core.config.messages import Message
 from align_core.config.run_config import TaskName, validated
 from align_core.config.task_card import card, registered
@@ -68,6 +68,7 @@ class _Generate(BaseModel):
     n: Samples
     temperature: Temperature
     seed: Seed
+    realign: Share = None
 
 
 class _Score(BaseModel):
@@ -110,7 +111,8 @@ class InferenceClient:
     def generate(self, **arguments: Any) -> list[dict[str, Any]]:
         """`n` samples of each of `models` for `prompt`, with the same noise for all models.
 
-        Takes task, models, prompt, n, temperature and seed. Returns {"model", "samples"} for each
+        Takes task, models, prompt, n, temperature, seed and realign, the λ of `queries.generate`,
+        which no model that is its own reference needs. Returns {"model", "samples"} for each
         model. A sample has completion, ended, gold_reward and proxy_reward (nats; None without a
         reward model) and, unless the model is its own reference, tokens: {"text", "logp",
         "ref_logp"}, with log-probabilities at temperature 1 in nats.

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error, raise_collected
-from align_core.config.fields import Float, Int, Seed, Temperature
+from align_core.config.fields import Int, Seed, Share, Temperature
 from align_core.config.messages import Message, is_text
 from align_core.config.model_size import evaluation_size
 from align_core.config.run_config import (
@@ -38,8 +38,6 @@ class _Options(BaseModel):
     task: TaskName
 
 
-EXPECTED_SHARE = "a number from 0 (the reference) to 1000; 1 is the policy"
-Share = Annotated[Float | None, Field(ge=0, le=1000, description=EXPECTED_SHARE)]
 EXPECTED_REWARD = f"'gold' (the task's own reward), or {model_index.EXPECTED}"
 EXPECTED_COUNT = "a whole number of texts from 2 to 256"
 Count = Annotated[Int | None, Field(ge=2, le=256, description=EXPECTED_COUNT)]

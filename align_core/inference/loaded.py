@@ -19,6 +19,7 @@ from align_core.evaluation.text_pieces import text_pieces
 from align_core.models.checks import check_policy
 from align_core.models.loading import load_policy, load_tokenizer, positions
 from align_core.models.logprobs import logprobs
+from align_core.models.realigned import Realigned
 from align_core.models.reference import OtherTokens, load_reference
 from align_core.models.rewards import ProxyReward, proxy_reward
 from align_core.models.sampling import end_ids
@@ -28,10 +29,11 @@ CACHE_SIZE = 4  # models that stay loaded, each with its reference and reward mo
 
 @dataclass(frozen=True)
 class LoadedModels:
-    """A policy with its tokenizer, reference and reward model; or a reward model alone."""
+    """A policy, mixed or not, with its tokenizer, reference and reward model; or a reward model
+    alone."""
 
     tokenizer: PreTrainedTokenizerBase
-    policy: PreTrainedModel | None
+    policy: PreTrainedModel | Realigned | None
     reference: PreTrainedModel | None
     proxy: ProxyReward | None
 
@@ -52,18 +54,26 @@ class LoadedModels:
         return self.proxy(prompts, completions, completion_ids=ids)
 
     @torch.no_grad()
-    def tokens(self, prompts: Prompts, ids: list[list[int]]) -> list[list[dict]]:
-        """`text_pieces` of each text; "ref_logp" is None without a reference."""
-        logps = [logp.tolist() for logp in logprobs(self.policy, prompts, ids)]
+    def tokens(
+        self, prompts: Prompts, ids: list[list[int]], logps: list[list[float]] | None = None
+    ) -> list[list[dict]]:
+        """`text_pieces` of each text; "ref_logp" is None without a reference.
+
+        `logps` are the policy's log-probabilities, if they are known.
+        """
+        logps = logps or [logp.tolist() for logp in logprobs(self.policy, prompts, ids)]
         ref_logps = logps
         if self.reference is not None:
             ref_logps = [logp.tolist() for logp in logprobs(self.reference, prompts, ids)]
         ends, before = end_ids(self.policy, self.tokenizer), prompts.ids.tolist()
         without_end = [row[:-1] if row[-1] in ends else row for row in ids]
         texts = [
-            text_pieces(self.tokenizer, *columns, prompt=prompt, text=text)
-            for *columns, prompt, text in zip(
-                *(ids, logps, ref_logps, before),
+            text_pieces(self.tokenizer, row, own, theirs, prompt=prompt, text=text)
+            for row, own, theirs, prompt, text in zip(
+                ids,
+                logps,
+                ref_logps,
+                before,
                 decode(self.tokenizer, before, without_end),
                 strict=True,
             )

@@ -112,9 +112,9 @@ def generate(
     """`n` samples for each prompt, with gold and proxy rewards in nats.
 
     With a `reference`, a sample also has its tokens with both log-probabilities, always at
-    temperature 1. With `realign`, λ, the policy is mixed with the reference of its run, or else of
-    the task. With `best_of`, a sample is the best of that many by gold reward, or by the
-    output of the `reward_model`.
+    temperature 1. With `realign`, λ, the policy is mixed with this reference, by default that of
+    its run, or else of the task. With `best_of`, a sample is the best of that many by gold reward,
+    or by the output of the `reward_model`.
 
     Raises:
         ConfigError: a prompt is empty, or too long for the model; or there is no reference.
@@ -125,7 +125,8 @@ def generate(
         expected = "a model with a reference: neither its run nor the task has one"
         raise ConfigError(option_error("--realign", realign, expected))
     loaded = loaded_models(model, task, reference or mixed_with)
-    tokenizer = loaded.tokenizer
+    policy = _realigned(loaded.policy, loaded.reference, realign)
+    loaded, tokenizer = dataclasses.replace(loaded, policy=policy), loaded.tokenizer
     inputs = model_inputs(tokenizer, the_task, prompts)
     encoded = encode_prompts(tokenizer, inputs)
     room = room_for(the_task.max_new_tokens, loaded.policy)
@@ -141,7 +142,7 @@ def generate(
 
     def write(draw: RandomDraw) -> Responses:
         return sample(
-            _realigned(loaded.policy, loaded.reference, realign),
+            policy,
             encoded,
             draw,
             max_new_tokens=the_task.max_new_tokens,
@@ -177,7 +178,8 @@ def generate(
         )
     ]
     if reference is not None:
-        for row, tokens in zip(samples, loaded.tokens(encoded, ids), strict=True):
+        logps = drawn.logps() if temperature == 1 else None
+        for row, tokens in zip(samples, loaded.tokens(encoded, ids, logps), strict=True):
             row["tokens"] = tokens
     return samples
 
@@ -231,8 +233,8 @@ def score(
 def _realigned(
     policy: PreTrainedModel, reference: PreTrainedModel, share: float | None
 ) -> PreTrainedModel | Realigned:
-    """The policy, mixed with the reference unless `share` is None."""
-    return policy if share is None else Realigned(policy, reference, share)
+    """The policy, mixed with the reference unless `share` is None or 1, the policy itself."""
+    return policy if share in (None, 1.0) else Realigned(policy, reference, share)
 
 
 def _gold(reward: float, judged: bool) -> dict[str, Any]:

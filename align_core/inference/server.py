@@ -54,14 +54,15 @@ def _answer(query: str, arguments: dict[str, Any], allowed: tuple[str, ...]) -> 
 
 
 def _generate(
-    task: str, models: list[str], prompt: str, **options: Any
+    task: str, models: list[str], prompt: str, realign: float | None, **options: Any
 ) -> list[list[dict[str, Any]]]:
     samples = []
     for model in models:
-        reference = reference_of(model, task)
-        if reference == model:
-            reference = None
-        samples.append(queries.generate(model, task, [prompt], reference=reference, **options))
+        reference, share = reference_of(model, task), realign
+        if reference == model:  # mixed with itself, it would be the same
+            reference = share = None
+        options |= {"reference": reference, "realign": share}
+        samples.append(queries.generate(model, task, [prompt], **options))
     return samples
 
 

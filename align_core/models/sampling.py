@@ -71,6 +71,10 @@ class Responses:
         """Token ids of each response, without padding, with the end token."""
         return [row[keep].tolist() for row, keep in zip(self.tokens, self.mask, strict=True)]
 
+    def logps(self) -> list[list[float]]:
+        """The log-probabilities of each response's tokens."""
+        return [row[keep].tolist() for row, keep in zip(self.logp, self.mask, strict=True)]
+
     def texts(self, tokenizer: PreTrainedTokenizerBase, prompts: Prompts) -> list[str]:
         """The text of each response to these `prompts`, without its end token."""
         pairs = zip(self.ids(), self.ended.tolist(), strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -10,12 +11,14 @@ from align_core.config.errors import ConfigError
 from align_core.config.methods import method_named
 from align_core.inference.client import Unanswered
 from align_core.runs.events import of_kind
+from playground.content import histories
+from playground.content.realigned import optimum_at
 from playground.content.run_list import MAX_LISTED, list_runs
 from playground.people import log
 from playground.people.access import VisibleModels, VisibleRuns
 from playground.text import error_messages
 
-_GENERATE = ("task", "models", "prompt", "n", "temperature", "seed")
+_GENERATE = ("task", "models", "prompt", "n", "temperature", "seed", "realign")
 _SCORE = ("task", "model", "reference", "prompt", "completions")
 
 
@@ -58,8 +61,23 @@ class AskHandlers:
         return tokens[-1]["token"] if tokens else None
 
     def generate(self, query: Any) -> dict[str, Any]:
-        """Completions of a prompt by the chosen models: `InferenceClient.generate`."""
-        return answer(self._helper.generate, query, _GENERATE, self._words)
+        """Completions of a prompt by the chosen models: `InferenceClient.generate`.
+
+        The answer of a run has an `optimum`, too: `optimum_at`, with the λ of the query.
+        """
+        reply = answer(self._helper.generate, query, _GENERATE, self._words)
+        for of_model in reply["answers"]:
+            if self._client.has(of_model["model"]):
+                of_model["optimum"] = self._optimum(of_model["model"], query.get("realign"))
+        return reply
+
+    def _optimum(self, run: str, share: float | None) -> dict[str, Any] | None:
+        with contextlib.suppress(ConfigError):  # deleted since
+            betas = histories.of_run(self._client, run)["beta"]
+            return optimum_at(
+                self._client.stored_config(run), betas, 1.0 if share is None else share
+            )
+        return None
 
     def score(self, query: Any) -> dict[str, Any]:
         """Rewards and log-probabilities of completions: `InferenceClient.score`."""

@@ -44,13 +44,17 @@ _ANSWER = """
 <label class="line"><span class="own"></span><input name="own" maxlength="2000"></label>
 """
 _BUTTON = '<button type="submit"></button>'
+_MIX = """
+<label class="mix" hidden><small></small>
+  <input name="share" type="range" min="0" max="2" step="0.05" value="1"><output></output></label>
+"""
 
 
 def build_try(handlers_of: HandlersOf, words: dict[str, Any], questions: Threads) -> None:
     """Lay out the view that samples several models' completions of a prompt, in `questions`."""
     functions = server_functions(handlers_of, AskHandlers.runs)
     functions += server_functions(handlers_of, AskHandlers.generate, threads=questions)
-    lines = f'<div class="lines">{_PROMPT}{_BUTTON}</div>'
+    lines = f'<div class="lines">{_PROMPT}{_BUTTON}</div>{_MIX}'
     _view("try", _ASK.format(numbers=_NUMBERS, lines=lines), functions, words)
 
 

@@ -139,9 +139,25 @@ def try_it_shows_texts_side_by_side_and_train_continues(page):
     step = page.evaluate("window.playground.run.step")
     page.wait_for_function(f"window.playground.run.step > {step}")
 
+    the_slider_mixes_a_run_with_its_reference(page)
+
     page.fill("#try [name=prompt]", " ")
     page.click("#try button")
     page.wait_for_selector("#try .errors:has-text('Your prompt must be a text')")
+
+
+def the_slider_mixes_a_run_with_its_reference(page):
+    """The seed stays: at λ = 0 the run writes the reference's texts, and at 1 its own again."""
+    written = page.locator("#try .answers .policy .completion")
+    own = written.all_text_contents()
+    reference = page.locator("#try .answers .one:not(.policy) .completion").all_text_contents()
+    assert own != reference
+    page.fill("#try [name=share]", "0")
+    expect(page.locator("#try .policy .aside")).to_have_text(WORDS["try"]["mix_reference"])
+    assert written.all_text_contents() == reference
+    page.fill("#try [name=share]", "1")
+    expect(page.locator("#try .policy .aside")).to_have_text("")
+    assert written.all_text_contents() == own
 
 
 def a_view_takes_the_task_of_train_when_that_changes_and_else_keeps_its_own(page):

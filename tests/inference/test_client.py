@@ -97,6 +97,22 @@ def test_generate_returns_texts_rewards_and_tokens(shared):
     assert shared.generate(**ASKED | {"seed": 1}) != [answer]
 
 
+def test_runs_are_mixed_with_the_model_that_they_started_from(shared, client):
+    reference = str(client.root.parent / "reference")
+
+    def answers(share):
+        names = [RUN, "sft-reviews"]
+        rows = shared.generate(**ASKED | {"models": names, "realign": share})
+        return [[sample["completion"] for sample in row["samples"]] for row in rows]
+
+    from align_core.inference import queries
+
+    own, embedded = answers(None)
+    written = queries.generate(reference, "reviews", [ASKED["prompt"]], 3, 1.0, 0)
+    assert answers(0.0) == [[text["completion"] for text in written], embedded]
+    assert answers(1.0) == [own, embedded] != answers(2.0)
+
+
 def test_score_compares_a_run_with_its_initial_model(shared, client):
     from align_core.inference import queries
 
@@ -184,7 +200,9 @@ def test_every_bad_option_gets_its_line(helper):
     options = ["--task", "--models", "--prompt", "-n", "--temperature", "--seed"]
     assert [line.text.split(" ")[0] for line in lines] == options
     assert lines[3].text == "-n got 17, expected a whole number of samples from 1 to 16"
-    for wrong in ({"prompt": None}, {"prompt": "\ud800"}, {"prompt": "x" * 2001}, {"n": True}):
+    shares = [{"realign": share} for share in (-0.1, 1001, True, "x", float("nan"))]
+    texts = [{"prompt": None}, {"prompt": "\ud800"}, {"prompt": "x" * 2001}]
+    for wrong in (*shares, *texts, {"n": True}):
         with pytest.raises(ConfigError):
             helper.generate(**ASKED | wrong)
     with pytest.raises(ConfigError, match="--completions got"):

@@ -88,6 +88,10 @@ def test_realigned_texts_range_from_the_references_to_the_policys(named, monkeyp
 
     assert texts(model, 0.0) == texts(reference) != texts(model, 0.5)
     assert texts(model, 1.0) == texts(model) != texts(model, 3.0)
+    for share in (0.0, 0.5):  # the log-probabilities are the mixture's: at 0 those of the reference
+        (row,) = queries.generate(model, "reviews", [PROMPT], 1, 1.0, 3, reference, share)
+        away = [abs(token["logp"] - token["ref_logp"]) for token in row["tokens"]]
+        assert (max(away) < 1e-5) is (share == 0)
     monkeypatch.setattr(queries, "reference_of", lambda *_: None)
     with pytest.raises(ConfigError, match="--realign got 0.5, expected a model with a reference"):
         texts(model, 0.5)

@@ -2,16 +2,20 @@
 import { within } from "../core/dom.js";
 import { runPicker } from "../core/run_picker.js";
 
+const SLOW_MS = 400;
+
 export function questionForm({ element, props, server }) {
   const { words } = props;
   const { find, put } = within(element);
   const picker = runPicker({ element, props, server });
   let latest = 0;
+  let slow = null; // the timer of the pending question
 
   // Sends a question; resolves to its answers, or to null after errors or a later question.
   async function send(request, question) {
     const turn = ++latest;
-    setBusy(true);
+    clearTimeout(slow);
+    slow = setTimeout(setBusy, SLOW_MS, true); // a slider's answers come sooner, and nothing flickers
     const lost = { answers: [], errors: [words.lost] };
     const reply = await request(question).catch(() => lost);
     if (turn !== latest) return null;
@@ -28,6 +32,7 @@ export function questionForm({ element, props, server }) {
   }
 
   function setBusy(busy) {
+    clearTimeout(slow);
     picker.form.dataset.busy = busy;
     put("button", busy ? words.asking : words.ask);
     if (busy && !find(".answers").dataset.full) put(".answers", words.asking_help);

@@ -1,6 +1,8 @@
-// Try it: one prompt to the reference and to some runs; their texts side by side.
+// Try it: one prompt to the reference and to some runs; their texts side by side. A slider mixes the
+// runs with their reference.
 import { make, within } from "../core/dom.js";
-import { fill } from "../core/format.js";
+import { fill, number, signed } from "../core/format.js";
+import { latestOnly } from "../core/latest_only.js";
 import { makesPolicy } from "../core/records.js";
 import { shadedText } from "../core/shaded_text.js";
 import { questionForm } from "./question_form.js";
@@ -13,8 +15,11 @@ export function mount({ element, props, server }) {
   const question = questionForm({ element, props, server });
   const { form, chosenTask, reference, runName, runDetails, checkedRuns } = question;
   const { addRewards, writeText } = shadedText(props.shading);
+  const share = form.elements.share;
   let runs = [];
   let seed = 0;
+  let asked = null; // the question whose answers are shown, {…, offered}
+  let ofReference = []; // the reference's answer to it, which no share changes
 
   async function offerRuns() {
     const listed = await question.listRuns();
@@ -23,8 +28,8 @@ export function mount({ element, props, server }) {
     question.offerSeveral(runs, MOST, 1);
   }
 
-  async function ask() {
-    const query = {
+  function ask() {
+    asked = {
       task: chosenTask(),
       models: [reference(), ...checkedRuns()].filter(Boolean),
       prompt: form.elements.prompt.value,
@@ -32,12 +37,25 @@ export function mount({ element, props, server }) {
       temperature: form.elements.temperature.valueAsNumber,
       seed: seed++,
     };
-    const offered = new Map(runs.map((run) => [run.run, run]));
-    const answers = await question.send(server.generate, query);
-    if (answers) draw(query.prompt, answers, offered);
+    ofReference = [];
+    write();
   }
 
-  function draw(prompt, answers, offered) {
+  // The texts at the slider's share, of the same seed. Only the newest of its places is asked for.
+  const write = latestOnly(async () => {
+    if (!asked) return;
+    const [query, realign] = [asked, share.valueAsNumber];
+    const offered = new Map(runs.map((run) => [run.run, run]));
+    const models = query.models.slice(ofReference.length);
+    const answers = await question.send(server.generate, { ...query, models, realign });
+    if (!answers || query !== asked) return;
+    const all = [...ofReference, ...answers];
+    ofReference = all.slice(0, 1);
+    find(".mix").hidden = all.length === 1;
+    draw(query.prompt, all, offered, realign);
+  });
+
+  function draw(prompt, answers, offered, realign) {
     const host = question.clearAnswers();
     host.style.setProperty("--columns", answers.length);
     const names = answers.map(({ model }) => {
@@ -45,7 +63,7 @@ export function mount({ element, props, server }) {
       return run ? [runName(run), runDetails(run)] : [words.reference, ""];
     });
     const heads = make("div", "row heads", host);
-    answers.forEach(({ samples }, i) => {
+    answers.forEach(({ samples, optimum }, i) => {
       const head = make("div", i ? "one policy" : "one", heads);
       make("h2", "", head, names[i][0]);
       make("small", "", head, names[i][1] || "\u00a0");
@@ -53,6 +71,7 @@ export function mount({ element, props, server }) {
       const [gold_reward, proxy_reward] = ["gold_reward", "proxy_reward"].map((name) => mean(samples, name));
       addRewards(chips, { gold_reward, proxy_reward, judged: samples[0].judged });
       make("small", "", chips, fill(words.mean, { n: samples.length }));
+      if (i) make("small", "aside", head, mixtureText(realign, optimum));
     });
     answers[0].samples.forEach((_, place) => {
       const row = make("div", "row", host);
@@ -66,7 +85,24 @@ export function mount({ element, props, server }) {
     });
   }
 
+  // The β that a share stands for, and what the optimum says there.
+  function mixtureText(share, optimum) {
+    if (share === 0) return words.mix_reference;
+    if (!optimum) return share === 1 ? "" : fill(words.mix_without_beta, { share });
+    const { gain, kl, known } = optimum;
+    const values = { ...optimum, share, gain: signed(gain), kl: number(kl) };
+    const sentences = [share === 1 ? words.mix_trained : words.mix_at, known ? words.mix_optimum : words.mix_unsure];
+    return sentences.map((sentence) => fill(sentence, values)).join(" ");
+  }
+
+  function showShare() {
+    put(".mix output", number(share.valueAsNumber));
+    share.setAttribute("aria-valuetext", fill(words.mix_value, { share: number(share.valueAsNumber) }));
+  }
+
   async function openTask() {
+    asked = null;
+    find(".mix").hidden = true;
     question.cancel();
     form.elements.prompt.value = question.firstPrompt(words.prompts[chosenTask()]);
     delete find(".answers").dataset.full;
@@ -76,6 +112,13 @@ export function mount({ element, props, server }) {
 
   put(".numbers .n", words.n);
   put(".numbers .temperature", words.temperature);
+  put(".mix small", words.mix);
+  find(".mix small").dataset.tip = words.mix_help;
+  share.oninput = () => {
+    showShare();
+    write();
+  };
+  showShare();
   form.onsubmit = (event) => {
     event.preventDefault();
     ask();

@@ -12,21 +12,25 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
 from playground.handlers.ask import AskHandlers
+from playground.people.access import VisibleRuns
+from playground.people.visitors import Visitors
 
 WORDS = text.load("en")
 
 
 class Helper:
-    """A helper that returns its arguments, or raises its `error`."""
+    """A helper that returns its arguments and the `model` asked, or raises its `error`."""
 
     error: Exception | None = None
+    model = "sft-reviews"
 
-    def generate(self, **arguments):
+    def score(self, **arguments):
         if self.error:
             raise self.error
         return [arguments]
 
-    score = generate
+    def generate(self, **arguments):
+        return [{**answer, "model": self.model} for answer in self.score(**arguments)]
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ def helper():
 
 @pytest.fixture
 def questions(client, helper):
-    return AskHandlers(client, helper, WORDS)
+    return AskHandlers(VisibleRuns(client, Visitors(client), None), helper, WORDS)
 
 
 def recorded(client, name, status="finished", model=True):
@@ -169,6 +173,17 @@ def test_only_known_arguments_reach_the_helper(questions):
         "completions": None,
     }
     assert questions.generate("nonsense")["answers"][0]["prompt"] is None
+
+
+def test_the_answer_of_a_run_has_the_optimum_that_it_comes_near(questions, client, helper):
+    helper.model = "2026-01-02-030405-ppo-reviews"
+    recorded(client, helper.model)
+    optimum = questions.generate({"realign": 2.0})["answers"][0]["optimum"]
+    assert (optimum["trained"], optimum["beta"]) == (0.7, 0.35)
+    at_its_own = questions.generate({})["answers"][0]["optimum"]
+    assert at_its_own["beta"] == 0.7 and at_its_own["kl"] < optimum["kl"]
+    helper.model = "sft-reviews"
+    assert "optimum" not in questions.generate({"realign": 2.0})["answers"][0]
 
 
 def test_bad_input_is_reported_with_the_pages_names(questions, helper):
