@@ -27,9 +27,8 @@ from playground.handlers.chosen_language import ChosenLanguage
 from playground.handlers.compare import CompareHandlers
 from playground.handlers.health import health_route
 from playground.handlers.housekeeping import Housekeeping
-from playground.handlers.links import FIELDS
 from playground.handlers.rendered import Rendered
-from playground.handlers.run_files import run_files_route
+from playground.handlers.run_files import RunFiles
 from playground.own.models import Models
 from playground.own.routes import OwnRoutes
 from playground.people import log, page_states
@@ -45,9 +44,9 @@ from playground.people.run_queue import RunQueue
 from playground.people.threads import Threads
 from playground.people.visitors import Visitors
 from playground.settings import Settings
-from playground.views import ask, compare, lab, learn, rate, train
+from playground.views import ask, compare, lab, learn, masthead, rate, train
 from playground.views import story as story_view
-from playground.views.parts import STATIC, part, preloads, static_routes
+from playground.views.parts import STATIC, preloads, static_routes
 from playground.views.theme import Theme
 from playground.voting.pairs import Pairs
 from playground.voting.room import VotingService
@@ -143,6 +142,7 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
     visitors = Visitors(client, settings.presenter_key, settings.public, own, settings.limits)
     queue = RunQueue(client, visitors, settings.time_limit, limits=settings.limits)
     sessions = settings.sessions or client.root.with_name("sessions")
+    recorded = recordings.recorded()
     page = Page(title=catalogues[""]["title"], fill_width=True)
     pairs = Pairs(helper)
     page.voting = VotingService(
@@ -158,9 +158,8 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
         *page.votes.routes(),
         *OwnRoutes(visitors, offered, [*catalogues.values()]).routes(),
         health_route(client, queue),
-        run_files_route(client, visitors),
+        *RunFiles(client, visitors, recorded).routes(),
     ]
-    recorded = recordings.recorded()
     questions = Threads("questions", QUESTION_THREADS)
     for path, words in catalogues.items():
         with page.route(words["title"], path, show_in_navbar=False) if path else page:
@@ -181,19 +180,7 @@ def _lay_out(
     questions: Threads,
 ) -> None:
     """Lay out the page in one language; `others` has the tag and name of each other language."""
-    masthead = part(
-        "masthead",
-        "<header><h1></h1><p></p><nav><input readonly hidden>"
-        "<button type='button' class='copy'></button>"
-        "<button type='button' class='tell'></button></nav></header>",
-        "masthead/links",
-        events=("submit",),
-        value=None,
-        words={name: words[name] for name in ("title", "tagline", "language", "link")},
-        others=others,
-        tell=words["story"]["open"],
-        fields=FIELDS,
-    )
+    head = masthead.build(words, others)
 
     def visible(request: gr.Request) -> tuple[VisibleRuns, VisibleModels]:
         visitor = queue.visitors.sender(request)
@@ -228,8 +215,8 @@ def _lay_out(
         lambda: gr.Tabs(selected="train"), None, views, queue=False, api_visibility="private"
     )
     names = json.dumps([*settings])
-    submitted = masthead.submit(js=train.WHEN_COMPLETE, queue=False, api_visibility="private")
-    submitted.then(None, list(settings.values()), masthead, js=_SETTINGS % names)
+    submitted = head.submit(js=train.WHEN_COMPLETE, queue=False, api_visibility="private")
+    submitted.then(None, list(settings.values()), head, js=_SETTINGS % names)
 
 
 async def _closed(request: Request) -> Response:

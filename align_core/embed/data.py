@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from align_core.config.methods import methods
-from align_core.config.task_card import card
+from align_core.config.task_card import NAMES, card
 from align_core.evaluation import prepared
 from align_core.evaluation.stored_texts import BETAS, QUANTILE, stored_texts
 from align_core.optimum import Trade, at_quantile
 from align_core.runs import events as log
+from align_core.runs.commands import last_part
 
 STOPS = 61  # of the slider of β
 MOST_PROMPTS = 64  # whose texts are shown
@@ -25,7 +26,7 @@ _PART = "reward/"  # the terms of a gold reward that is a sum, by name
 
 
 def page_data(name: str, config: Mapping[str, Any], events: list[log.Event]) -> dict[str, Any]:
-    """All that the page shows of a run, as JSON.
+    """All that the page shows of a run, as JSON; of paths only the last part.
 
     charts:   the charts of its method; `parts` are the metrics of a reward's terms
     points:   metric -> [[step, value], …]
@@ -37,10 +38,10 @@ def page_data(name: str, config: Mapping[str, Any], events: list[log.Event]) -> 
     series = log.series(events)
     drawn = {curve.metric for chart in method.charts for curve in chart.curves}
     parts = sorted(metric for metric in series if metric.startswith(_PART))
-    shown = ("method", "task", "model", "beta", "steps", "learning_rate", "seed")
+    shown = ("method", "beta", "steps", "seed")
     return {
         "name": name,
-        "config": {setting: config.get(setting) for setting in shown},
+        "config": {"task": _title(config["task"])} | {name: config.get(name) for name in shown},
         "charts": [asdict(chart) for chart in method.charts],
         "parts": parts,
         "points": {
@@ -58,6 +59,12 @@ def page_data(name: str, config: Mapping[str, Any], events: list[log.Event]) -> 
         ],
         "optimum": _optimum(config) if "beta" in method.options else None,
     }
+
+
+def _title(task: str) -> str:
+    """The name of a task of this package, which the page translates; the title of any other."""
+    known = card(task)
+    return task if task in NAMES else known.title if known else last_part(task)
 
 
 def _row(sample: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +85,7 @@ def _optimum(config: Mapping[str, Any]) -> dict[str, Any] | None:
     rewards:  for each prompt, its different rewards in ascending order, in nats, and their counts
     texts:    prompt -> [[reward, text], …]: those that any of the betas shows
     curve, best_of, full_gain: as `Trade`
-    reference: the model; a run from another one has no trail
+    starts_there: whether the run started from the samples' model; another run has no trail
 
     None if no samples are stored, or too few for any KL.
     """
@@ -105,7 +112,7 @@ def _optimum(config: Mapping[str, Any]) -> dict[str, Any] | None:
         "curve": np.array(trade.curve).round(4).tolist(),
         "best_of": np.array(trade.best_of).round(4).tolist(),
         "full_gain": trade.full_gain,
-        "reference": model,
+        "starts_there": model == config["model"],
     }
 
 

@@ -50,7 +50,7 @@
   }
 
   function trail() {
-    if (config.model !== optimum.reference) return [];
+    if (!optimum.starts_there) return [];
     const gains = new Map(pointsAt("eval/gain"));
     return pointsAt("eval/kl").filter(([step]) => gains.has(step)).map(([step, kl]) => [step, kl, gains.get(step) * optimum.full_gain]);
   }

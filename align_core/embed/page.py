@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -23,31 +24,38 @@ _FOLDER = Path(__file__).parent
 
 
 def embedded_run(directory: RunDirectory, language: str) -> str:
-    """The page of a run on disk. Raises ConfigError as `embedded_page`."""
+    """The page of a run on disk. Raises ConfigError as `page_parts`."""
     config = directory.config.model_dump()
     return embedded_page(directory.path.name, config, directory.events()[0], language)
 
 
 def embedded_page(name: str, config: Mapping[str, Any], events: list[Event], language: str) -> str:
-    """The page of a run in one of the LANGUAGES.
+    """The page of a run in one of the LANGUAGES. Raises ConfigError as `page_parts`."""
+    return b"".join(page_parts(name, config, events, language)).decode()
+
+
+def page_parts(
+    name: str, config: Mapping[str, Any], events: list[Event], language: str
+) -> list[bytes]:
+    """The parts of the page of a run. Plotly's script, nine tenths of it, is shared by all pages.
 
     Raises:
         ConfigError: plotly is not installed.
     """
     words = json.loads((_FOLDER / "words.json").read_text(encoding="utf-8"))[language]
     parts = {
-        "LANGUAGE": words["tag"],
-        "TITLE": words["title"],
+        "LANGUAGE": words["tag"].encode(),
+        "TITLE": words["title"].encode(),
         "STYLE": _read("page.css"),
         "PLOTLY": _plotly(),
-        "WORDS": in_script(words),
-        "DATA": in_script(page_data(name, config, events)),
+        "WORDS": in_script(words).encode(),
+        "DATA": in_script(page_data(name, config, events)).encode(),
         "SCRIPT": _read("page.js"),
     }
     # Split only once, so that no part is taken for a placeholder of another.
-    first, *rest = _read("page.html").split("{{")
-    pieces = [piece.partition("}}") for piece in rest]
-    return first + "".join(parts[key] + after for key, _, after in pieces)
+    first, *rest = _read("page.html").split(b"{{")
+    pieces = [piece.partition(b"}}") for piece in rest]
+    return [first, *(part for key, _, after in pieces for part in (parts[key.decode()], after))]
 
 
 def in_script(value: Any) -> str:
@@ -55,15 +63,15 @@ def in_script(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _plotly() -> str:
+@cache
+def _plotly() -> bytes:
     try:
         package = distribution("plotly")
     except PackageNotFoundError:
         line = "the page of a run needs plotly: pip install alignment-playground[app]"
         raise ConfigError(plain(line)) from None
-    file = Path(str(package.locate_file("plotly/package_data/plotly.min.js")))
-    return file.read_text(encoding="utf-8")
+    return Path(str(package.locate_file("plotly/package_data/plotly.min.js"))).read_bytes()
 
 
-def _read(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
+def _read(name: str) -> bytes:
+    return (_FOLDER / name).read_bytes()

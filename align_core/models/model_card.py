@@ -9,18 +9,17 @@ from __future__ import annotations
 import html
 import json
 import re
-import shlex
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelCardData
 
 from align_core.config import model_index
-from align_core.config.errors import ConfigError, flag
-from align_core.config.messages import single_line
+from align_core.config.errors import ConfigError
 from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig
 from align_core.config.task_card import BUILT_IN, NAMES, known_card
+from align_core.runs.commands import command, last_part, visible
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import series, settings_at
 
@@ -97,7 +96,7 @@ A {"reward model" if scores else "language model"} trained in Alignment Playgrou
 ## Command
 
 {note}```
-{_command(config)}
+{command(config.model_dump())}
 ```
 """
 
@@ -183,34 +182,8 @@ def _preferences(config: RunConfig) -> str | None:
     return f"{config.preference_pairs} pairs of sampled texts, labelled by the task's rater"
 
 
-def _command(config: RunConfig) -> str:
-    """The command that made the run, with paths cut to their last part."""
-    words = ["align-core", "train", config.method]
-    for name, value in config.model_dump(exclude={"method"}).items():
-        if isinstance(value, bool):
-            if name == "freeze_trunk":
-                words += [flag(name)] if value else []
-            else:
-                words.append(flag(name) if value else flag(f"no_{name}"))
-        elif value is not None:
-            text = str(value)
-            words += [flag(name), text if model_index.is_hub_id(text) else last_part(text)]
-    words += ["--run-dir", "runs/again"]
-    return shlex.join([_visible(word).replace("`", "'") for word in words])
-
-
-def last_part(path: str) -> str:
-    """The last part of a path of any system: "my_task.py:Task" of "/home/ann/my_task.py:Task"."""
-    return PurePosixPath(PureWindowsPath(path).as_posix()).name
-
-
-def _visible(text: str) -> str:
-    """The text in one line, without control characters."""
-    return "".join(filter(str.isprintable, single_line(text)))
-
-
 def escaped(text: str) -> str:
     """Untrusted text, escaped for Markdown: one short line without markup or HTML."""
-    line = _visible(text)
+    line = visible(text)
     line = line if len(line) <= _MOST_CHARACTERS else line[: _MOST_CHARACTERS - 1] + "…"
     return re.sub(r"""([!"#$%()*+.:=?@\[\\\]^_`{|}~])""", r"\\\1", html.escape(line, quote=False))

@@ -1,6 +1,8 @@
-"""`GET /run.zip?run=NAME`: a run as a zip file, for the visitors who may see it.
+"""`GET /run.zip?run=NAME` and `/run.html?run=NAME&lang=zh`: a run as a zip file, and as a page.
 
-The file is compressed while it is sent, so that it takes neither memory nor disk space.
+Both are for the visitors who may see the run. The zip file is compressed while it is sent, so that
+it takes neither memory nor disk space. Of a page the largest part, Plotly, is shared by all; the
+rest is composed in one thread, and the last ones are kept, as a class may ask for the same page.
 """
 
 from __future__ import annotations
@@ -8,7 +10,8 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from starlette.requests import Request
@@ -16,42 +19,107 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from align_core.config.errors import ConfigError
+from align_core.embed.page import LANGUAGES, page_parts
 from align_core.runs.client import Client
-from playground.people.access import VisibleRuns
+from align_core.runs.directory import RunDirectory
+from playground.content.recordings import Recording
 from playground.people.client_address import client_address
 from playground.people.json_requests import Refused, check_rate
 from playground.people.rate_limit import RateLimit
+from playground.people.threads import Threads
 from playground.people.visitors import Visitors
 from playground.text.paths import without_folders
 
-LIMIT = (0.2, 10)  # by address: requests per second, and requests at once
+# By address: requests per second, and requests at once. A class asks for pages from one address.
+LIMIT, PAGE_LIMIT = (0.2, 10), (0.2, 40)
 MOST_MODEL_BYTES = 200_000_000  # a larger model is left out
+KEPT_PAGES = 16
 _PIECE = 1 << 18  # bytes
 
 
-def run_files_route(client: Client, visitors: Visitors) -> Route:
-    """The route. Runs of others are refused like unknown runs; live runs are refused, too."""
-    limit = RateLimit(*LIMIT)
+class RunFiles:
+    """The routes of runs that have ended, and of the `recorded` ones, which everyone may have.
 
-    def answer(request: Request) -> Response:
+    Runs of others are refused like unknown runs; live runs are refused, too.
+    """
+
+    def __init__(
+        self, client: Client, visitors: Visitors, recorded: Mapping[str, Recording]
+    ) -> None:
+        self._client = client
+        self._visitors = visitors
+        self._recorded = recorded
+        self._zips, self._pages = RateLimit(*LIMIT), RateLimit(*PAGE_LIMIT)
+        self._threads = Threads("run pages", 1)
+        self._page = lru_cache(KEPT_PAGES)(_page)
+
+    def routes(self) -> list[Route]:
+        return [Route("/run.zip", self._send_zip), Route("/run.html", self._send_page)]
+
+    def _send_zip(self, request: Request) -> Response:
         try:
-            check_rate(limit, client_address())
-            visitor, run = visitors.sender(request), request.query_params.get("run", "")
-            if not visitors.may_see(visitor, run):
-                raise Refused(404, "none", "this is no run of yours")
-            if run in client.live():
-                raise Refused(409, "live", "this run has not ended")
-            config = VisibleRuns(client, visitors, visitor).config(run)
-            client.use(run)  # so that it is not pruned while it is sent
+            run = self._allowed(request, self._zips)
+            sender = self._visitors.sender(request)
+            config = self._visitors.shown(sender, run.config.model_dump())
         except Refused as error:
             return error.response()
         except ConfigError:  # deleted since
-            return Refused(404, "none", "this is no run of yours").response()
-        headers = {"Content-Disposition": f'attachment; filename="{run}.zip"'}
-        pieces = zipped(client.root / run, config)
+            return _none().response()
+        headers = _saved_as(f"{run.path.name}.zip")
+        pieces = zipped(run.path, config)
         return StreamingResponse(pieces, media_type="application/zip", headers=headers)
 
-    return Route("/run.zip", answer)
+    async def _send_page(self, request: Request) -> Response:
+        language = request.query_params.get("lang")
+        language = language if language in LANGUAGES else LANGUAGES[0]
+        try:
+            name, parts = await self._threads.run(self._parts, request, language)
+        except Refused as error:
+            return error.response()
+        except ConfigError:  # deleted since
+            return _none().response()
+        headers = _saved_as(f"{name}.html")
+        headers["Content-Length"] = str(sum(map(len, parts)))
+        return StreamingResponse(_pieces(parts), media_type="text/html", headers=headers)
+
+    def _parts(self, request: Request, language: str) -> tuple[str, list[bytes]]:
+        """The name of the requested run, and the parts of its page. Raises as `_allowed`."""
+        run = self._allowed(request, self._pages)
+        return run.path.name, self._page(run.path, run.size(), language)
+
+    def _allowed(self, request: Request, limit: RateLimit) -> RunDirectory:
+        """The requested run. Raises Refused if the sender may not have it, or not yet."""
+        check_rate(limit, client_address())
+        run = request.query_params.get("run", "")
+        if run in self._recorded:
+            return RunDirectory(self._recorded[run].preset.recording)
+        if not self._visitors.may_see(self._visitors.sender(request), run):
+            raise _none()
+        if run in self._client.live():
+            raise Refused(409, "live", "this run has not ended")
+        self._client.use(run)  # so that it is not pruned while it is sent
+        return RunDirectory(self._client.root / run)
+
+
+def _none() -> Refused:
+    return Refused(404, "none", "this is no run of yours")
+
+
+def _saved_as(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def _page(folder: Path, size: int, language: str) -> list[bytes]:
+    """The page of a run; `size`, of its log, tells cached pages of a resumed run apart."""
+    run = RunDirectory(folder)
+    return page_parts(folder.name, run.config.model_dump(), run.events()[0], language)
+
+
+async def _pieces(parts: Sequence[bytes]) -> AsyncIterator[memoryview]:
+    """Small enough that a slow connection holds no copy of a whole page."""
+    for part in parts:
+        for start in range(0, len(part), _PIECE):
+            yield memoryview(part)[start : start + _PIECE]
 
 
 def zipped(run: Path, config: dict[str, object]) -> Iterator[bytes]:

@@ -245,7 +245,7 @@ class TrainHandlers:
         own:      the visitor's live run, or None
         steers:   whether they may control `run`
         shared:   whether they share `run`; None if it is not theirs
-        files:    whether they may download the files of `run`, which has ended
+        files:    whether they may download `run`, which has ended or is recorded
         other:    another live run, which they may watch, as {run, method, task}, or None
         free:     whether a run would start at once
         trial:    the owner of the live trial of a lab experiment: "own", "other" or None
@@ -267,9 +267,12 @@ class TrainHandlers:
             "own": self._run_to_show.own_live(visitor),
             "steers": run in live and self._visitors.may_control(visitor, run),
             "shared": None if stored is None else self._visitors.shared(visitor, stored),
-            "files": stored is not None
-            and stored not in live
-            and self._visitors.may_control(visitor, stored),
+            "files": run in self.recordings
+            or (
+                stored is not None
+                and stored not in live
+                and self._visitors.may_control(visitor, stored)
+            ),
             "other": self._another(live, run, visitor),
             "free": self._queue.has_free_slot(),
             "trial": self._queue.live_trial_owner(visitor),

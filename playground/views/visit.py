@@ -13,7 +13,6 @@ from playground.views.parts import part
 _TEMPLATE = """
 <p class="line" role="status" hidden></p>
 <button type="button" class="watch" hidden></button>
-<button type="button" class="files" hidden></button>
 <label class="share" hidden><input type="checkbox"> <span></span></label>
 <p class="presents" role="status" hidden></p>
 <details class="sign_in" hidden><summary></summary>
@@ -33,7 +32,6 @@ def build(functions: list[Callable[..., Any]], words: dict[str, Any], server: Se
         words=words["visitors"] | {name: words[name] for name in ("methods", "tasks")},
         terms=terms(words["visitors"]["terms"], server),
         has_key=server.presenter_key is not None,
-        offers_files=server.public,  # otherwise they are on the visitor's own disk
     )
 
 

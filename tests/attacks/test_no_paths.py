@@ -214,6 +214,8 @@ def test_no_route_answers_with_a_path(served, place):
         "some.jsonl",
     ]
     assert '"mine"' in texts["POST /own/state"][0]
+    texts["GET /run.html"] = [browser.get("/run.html", params={"run": RUN}).text]
+    assert not [secret for secret in secrets if secret in texts["GET /run.html"][0]]
     content = browser.get("/run.zip", params={"run": RUN}).content
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         files = {name: archive.read(name).decode() for name in archive.namelist()}

@@ -171,6 +171,30 @@ def the_readings_of_the_frontier_stay_within_its_card(page):
         page.wait_for_function(within, arg=width)
 
 
+def a_run_is_kept_as_a_page_that_needs_no_network(page, tmp_path):
+    page.click("#masthead .keep summary")
+    with page.expect_download() as download:
+        page.click("#masthead .keep .page")
+    page.keyboard.press("Escape")
+    expect(page.locator("#masthead .keep .page")).to_be_hidden()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    kept, requests, said = page.context.new_page(), [], []
+    kept.on("request", lambda request: requests.append(request.url))
+    kept.on("console", lambda message: said.append(message.text))
+    kept.on("pageerror", lambda error: said.append(str(error)))
+    kept.goto(file.as_uri())
+    stands = kept.locator(".stands")
+    expect(stands).to_contain_text("Target at β 0.7:")
+    numbers = stands.text_content().partition("gold reward")[2]
+    kept.focus(".beta input")
+    kept.keyboard.press("Home")
+    expect(stands).to_contain_text("Target at β 0.05:")
+    expect(stands).not_to_contain_text(numbers)
+    assert (file.name, requests, said) == ("healthy-ppo.html", [file.as_uri()], [])
+    kept.close()
+
+
 def a_run_of_another_packages_method_is_watched_found_again_and_stopped(page, runs):
     before = {*runs.iterdir()}
     page.click("#field-method summary")
@@ -208,7 +232,7 @@ def it_is_drawn_described_and_compared(page, events):
     expect(page.locator("#compare .legend .run span").first).to_contain_text("Hinge · β 0.5")
 
 
-def test_the_real_app_trains_tasks_and_methods_of_others(visit, real_app):
+def test_the_real_app_trains_tasks_and_methods_of_others(visit, real_app, tmp_path):
     address, runs = real_app
     page = visit(address)
     page.wait_for_selector("body[data-settled]")
@@ -218,5 +242,6 @@ def test_the_real_app_trains_tasks_and_methods_of_others(visit, real_app):
     an_own_task_is_trained_and_asked(page, runs)
     an_own_task_is_there_after_a_reload_until_it_is_deleted(page, runs.with_name("tasks"))
     the_readings_of_the_frontier_stay_within_its_card(page)
+    a_run_is_kept_as_a_page_that_needs_no_network(page, tmp_path)
     events = a_run_of_another_packages_method_is_watched_found_again_and_stopped(page, runs)
     it_is_drawn_described_and_compared(page, events)

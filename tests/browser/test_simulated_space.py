@@ -204,6 +204,7 @@ def test_with_all_cookies_blocked_behind_two_proxies(browser, proxy, folder):
     frame.wait_for_selector("#charts .js-plotly-plot")
     frame.wait_for_selector("#train[data-run=running][data-steers=true]")
     stop(frame)
+    frame.click("#masthead .keep summary")
     with frame.page.expect_download() as download:
-        frame.click("#visit .files")
+        frame.click("#masthead .keep .files")
     assert download.value.suggested_filename.endswith("-ppo-reviews.zip")

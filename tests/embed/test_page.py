@@ -37,7 +37,7 @@ def block(html: str, name: str):
 def test_a_page_is_whole_small_and_loads_nothing(recorded, language):
     html = page.embedded_page("healthy-ppo", *recorded, language)
     assert len(html.encode()) <= 6_000_000
-    own = html.replace(page._plotly(), "")
+    own = html.replace(page._plotly().decode(), "")
     assert "http" not in own.replace("http-equiv", ""), "neither http: nor https:"
     assert "default-src 'none'" in own
     assert not re.search(r"<(link|iframe|img|script src)|@import|url\(", own)
@@ -52,7 +52,7 @@ def test_what_a_run_brings_is_data(recorded):
     assert HOSTILE not in html
     assert block(html, "data")["name"] == HOSTILE
     assert block(html, "data")["samples"][-1]["rows"][0] == row
-    assert html.count("<script") - page._plotly().count("<script") == 4
+    assert html.count("<script") - page._plotly().count(b"<script") == 4
 
 
 def test_the_stored_rewards_give_the_optimum(recorded):
@@ -92,5 +92,6 @@ def test_it_says_what_is_missing(monkeypatch):
         raise page.PackageNotFoundError(name)
 
     monkeypatch.setattr(page, "distribution", missing)
+    page._plotly.cache_clear()
     with pytest.raises(ConfigError, match="pip install alignment-playground"):
         page._plotly()

@@ -22,9 +22,9 @@ from align_core.config.errors import shown
 from align_core.data.encoding import Inputs, are_token_ids, decode, encode_prompts
 from align_core.data.formats import Text
 from align_core.models.loading import load_tokenizer, name_of
-from align_core.models.model_card import last_part
 from align_core.models.rewards import ProxyReward
 from align_core.objectives import at_last_token
+from align_core.runs.commands import last_part
 
 # A reward function as in TRL's GRPO; it may return None for a text that it does not score.
 RewardFunction: TypeAlias = Callable[..., Sequence[float | None] | Sequence[Sequence[float]]]

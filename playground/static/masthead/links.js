@@ -2,6 +2,7 @@
 // settings. links.py reads the address that is written here.
 import { make, within } from "../core/dom.js";
 import { set } from "../core/store.js";
+import { keepMenu } from "./keep.js";
 
 // On a Space, the surrounding page adds these to the address: its signature and its colours.
 const OF_THE_FRAME = ["__sign", "__theme"];
@@ -60,10 +61,11 @@ export function mount({ element, props, watch, events }) {
   document.documentElement.lang = words.language.tag;
   document.title = words.title;
   put("h1", words.title);
-  put("p", words.tagline);
+  put("header > p", words.tagline);
   put(".copy", words.link.copy);
   link.ariaLabel = words.link.copy;
   put(".tell", props.tell);
+  keepMenu(find(".keep"), words);
   find(".tell").onclick = () => set({ story: 1 });
   find(".copy").onclick = () => withSettings(address(), copy);
   for (const [language, { tag, name }] of Object.entries(others)) {

@@ -1,6 +1,5 @@
 // Many visitors on one page: the owner of the shown run, the rights to steer it, and the queue for
 // the next.
-import { download } from "../core/download.js";
 import { within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { get, set, subscribe } from "../core/store.js";
@@ -15,7 +14,7 @@ export function mount({ element, props, server }) {
 
   function draw(state) {
     if (!state.standing) return;
-    const { own, steers, shared, files, other, free, place, wait, refused, presents, several, trial } = state.standing;
+    const { own, steers, shared, other, free, place, wait, refused, presents, several, trial } = state.standing;
     const watching = isWatching(state);
     // controls.css shows the buttons that fit.
     train.dataset.turn = place ? "wait" : own ? "" : !free ? "join" : watching ? "run" : "";
@@ -27,7 +26,6 @@ export function mount({ element, props, server }) {
     const failed = refused.length ? fill(words.refused, { why: refused.join("; ") }) : "";
     show(".line", waiting || failed || busy || (trial ? words.trials[trial] : ""));
     find(".watch").hidden = !other || Boolean(own);
-    find(".files").hidden = !(files && props.offers_files);
     find(".share").hidden = shared === null || !several;
     if (wish?.on === shared || wish?.run !== state.run?.name) wish = null;
     find(".share input").checked = wish?.on ?? shared;
@@ -42,12 +40,6 @@ export function mount({ element, props, server }) {
 
   show(".terms", props.terms.join(" "));
   put(".share span", words.share);
-  put(".files", words.files);
-  find(".files").onclick = async () => {
-    const { name } = get().run;
-    const refused = await download(`run.zip?run=${name}`, `${name}.zip`);
-    put(".files", refused ? words.no_files : words.files);
-  };
   put(".watch", words.watch);
   find(".watch").onclick = () => set({ wantedRun: get().standing.other.run });
   find(".share input").onchange = ({ target }) => {

@@ -1,4 +1,4 @@
-"""A run as a zip file: its content, and the visitors who get it."""
+"""A run as a zip file and as a page: what they hold, and the visitors who get them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from starlette.testclient import TestClient
 from align_core.config.run_config import resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
+from playground.content import recordings
 from playground.handlers import run_files
-from playground.handlers.run_files import run_files_route, zipped
+from playground.handlers.run_files import RunFiles, zipped
 from playground.people.visitors import Visitors
+from tests import loops
+from tests.playground.recordings import record
 
 ANN, BOB = "a" * 64, "b" * 64
 RUN = "2026-01-02-030405-dpo-reviews"
@@ -38,14 +41,16 @@ def client(tmp_path, fake_assets):
 
 
 @pytest.fixture
-def ask(client):
+def ask(client, fake_assets):
     visitors = Visitors(client, public=True)
     visitors._set_owner(RUN, type(visitors._owner(RUN))(visitors.from_token(ANN)))
-    route = run_files_route(client, visitors)
-    page = TestClient(Starlette(routes=[route]))
+    record(fake_assets, "healthy-ppo", {"method": "ppo", "task": "reviews"})
+    routes = RunFiles(client, visitors, recordings.recorded()).routes()
+    page = TestClient(Starlette(routes=routes))
 
-    def ask(token, run=RUN):
-        return page.get("/run.zip", params={"run": run}, headers={"X-Visitor": token})
+    def ask(token, run=RUN, file="zip", **query):
+        query["run"] = run
+        return page.get(f"/run.{file}", params=query, headers={"X-Visitor": token})
 
     return ask
 
@@ -68,15 +73,56 @@ def test_the_owner_gets_configuration_events_and_model_without_paths(client, ask
     assert archive.read(f"{RUN}/model/model.safetensors") == weights.read_bytes()
 
 
-def test_no_one_else_and_no_live_run_gets_a_file(client, ask, monkeypatch):
-    for answer in (ask(BOB), ask("no token"), ask(ANN, "../x"), ask(ANN, "")):
+@pytest.mark.parametrize("file", ["zip", "html"])
+def test_no_one_else_and_no_live_run_gets_a_file(client, ask, monkeypatch, file):
+    wanted = ((BOB, RUN), ("no token", RUN), (ANN, "../x"), (ANN, ""), (ANN, "recorded/x"))
+    for token, run in wanted:
+        answer = ask(token, run, file)
         assert (answer.status_code, answer.json()["why"]) == (404, "none")
     monkeypatch.setattr(client, "live", lambda: [RUN])
-    assert (ask(ANN).status_code, ask(BOB).status_code) == (409, 404)
+    assert [ask(token, file=file).status_code for token in (ANN, BOB)] == [409, 404]
+
+
+def test_a_page_is_whole_in_its_language_and_composed_once(client, ask, monkeypatch):
+    composed, page_parts = [], run_files.page_parts
+
+    def counting(*arguments):
+        composed.append(arguments[-1])
+        return page_parts(*arguments)
+
+    monkeypatch.setattr(run_files, "page_parts", counting)
+    config, (events, _) = client.config(RUN), client.events(RUN)
+    for language, tag in (("en", "en-GB"), ("zh", "zh-CN"), ("zh", "zh-CN"), ("xx", "en-GB")):
+        answer = ask(ANN, file="html", lang=language)
+        assert f'<html lang="{tag}">' in answer.text[:100]
+    assert composed == ["en", "zh"], "and equal requests share the answer"
+    assert answer.content == b"".join(page_parts(RUN, config, events, "en"))
+    assert answer.headers["content-disposition"] == f'attachment; filename="{RUN}.html"'
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    with (client.root / RUN / "events.jsonl").open("a") as log:
+        log.write(json.dumps({"kind": "change", "step": 1, "seconds": 2, "settings": {"beta": 1}}))
+        log.write("\n")
+    assert '"changes":[{"step":1' in ask(ANN, file="html").text, "a resumed run is composed anew"
+
+
+def test_everyone_gets_recorded_runs(ask):
+    answer = ask(BOB, "recorded/healthy-ppo", "html")
+    assert answer.headers["content-disposition"] == 'attachment; filename="healthy-ppo.html"'
+    archive = zipfile.ZipFile(io.BytesIO(ask(BOB, "recorded/healthy-ppo").content))
+    assert archive.namelist() == ["healthy-ppo/config.json", "healthy-ppo/events.jsonl"]
+
+
+def test_a_page_is_sent_in_pieces():
+    async def lengths(parts):
+        return [len(piece) async for piece in run_files._pieces(parts)]
+
+    assert loops.run(lengths([b"a" * 600_000, b"b"])) == [262_144, 262_144, 75_712, 1]
 
 
 def test_downloads_are_limited_by_address(ask):
     assert [ask(BOB).status_code for _ in range(11)] == [404] * 10 + [429]
+    codes = [ask(BOB, file="html").status_code for _ in range(41)]
+    assert codes == [404] * 40 + [429], "a class may ask for a page at once"
 
 
 def test_a_download_is_held_a_piece_at_a_time_and_leaves_a_large_model_out(client, monkeypatch):
