@@ -6,11 +6,8 @@ last part of a path is shown.
 
 from __future__ import annotations
 
-import html
 import json
-import re
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import ModelCardData
 
@@ -19,26 +16,14 @@ from align_core.config.errors import ConfigError
 from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig
 from align_core.config.task_card import BUILT_IN, NAMES, known_card
-from align_core.runs.commands import command, last_part, visible
+from align_core.runs.commands import command, last_part
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import series, settings_at
+from align_core.runs.markdown import escaped, results, rows_of
 
 OWN_LICENCE = "apache-2.0"  # of the embedded models, and of the data of the built-in tasks
 
-_MOST_CHARACTERS = 100
 _MOST_ANCESTORS = 8  # runs that are followed back to the base model
-_METRICS = {
-    "gold_reward": "gold reward, nats",
-    "gold_reward_reference": "gold reward of the reference, nats",
-    "proxy_reward": "proxy reward above the reference's, nats",
-    "kl": "KL from the reference, nats",
-    "win_rate": "win rate against the reference",
-    "gain": "gain (1: that of the optimum at a KL of 2 nats)",
-    "frontier_efficiency": "frontier efficiency (1: that of the optimum at this KL)",
-    "length": "length, tokens",
-    "accuracy": "accuracy on pairs, against the gold reward",
-    "margin": "margin for the better text, nats",
-}
 _USE = """```python
 from transformers import {factory}, AutoTokenizer
 
@@ -87,7 +72,7 @@ A {"reward model" if scores else "language model"} trained in Alignment Playgrou
 | --- | --- |
 {rows_of(facts)}
 
-{_results(config, series(events))}
+{results(config.steps, series(events))}
 
 ## Use
 
@@ -99,29 +84,6 @@ A {"reward model" if scores else "language model"} trained in Alignment Playgrou
 {command(config.model_dump())}
 ```
 """
-
-
-def rows_of(cells: dict[str, Any]) -> str:
-    """The rows of a table, without those whose value is None."""
-    return "\n".join(f"| {name} | {value} |" for name, value in cells.items() if value is not None)
-
-
-def _results(config: RunConfig, points: dict[str, list[tuple[int, float]]]) -> str:
-    """The last value of each metric of the evaluations, with its interval if the run has one."""
-    last = {name: points[f"eval/{name}"][-1] for name in _METRICS if f"eval/{name}" in points}
-    if not last:
-        return "## Results\n\nThe run was not evaluated."
-    step = max(step for step, _ in last.values())
-    rows = {}
-    for name, (measured, value) in last.items():
-        interval = points.get(f"eval/{name}_ci95", [(0, None)])[-1]
-        known = interval == (measured, interval[1]) and interval[1] is not None
-        if measured == step:  # an older value belongs to an earlier state of the model
-            rows[_METRICS[name]] = f"{value:.3f}" + (f" ± {interval[1]:.3f}" if known else "")
-    return (
-        f"## Results\n\nAt step {step} of {config.steps}, on the probe prompts of the run, "
-        f"with texts sampled at temperature 1:\n\n| | |\n| --- | --- |\n{rows_of(rows)}"
-    )
 
 
 def _base(model: str) -> tuple[str | None, str, str | None]:
@@ -180,10 +142,3 @@ def _preferences(config: RunConfig) -> str | None:
     if config.preference_pairs is None:
         return None
     return f"{config.preference_pairs} pairs of sampled texts, labelled by the task's rater"
-
-
-def escaped(text: str) -> str:
-    """Untrusted text, escaped for Markdown: one short line without markup or HTML."""
-    line = visible(text)
-    line = line if len(line) <= _MOST_CHARACTERS else line[: _MOST_CHARACTERS - 1] + "…"
-    return re.sub(r"""([!"#$%()*+.:=?@\[\\\]^_`{|}~])""", r"\\\1", html.escape(line, quote=False))

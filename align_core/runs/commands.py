@@ -5,6 +5,7 @@ A configuration may come from anyone. Of a path only the last part is shown, in 
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
@@ -26,17 +27,17 @@ def command(config: Mapping[str, Any]) -> str:
         else:
             words += [flag(name), str(value)]
     words += ["--run-dir", _RUN_DIR]
-    return shlex.join([word.replace("`", "'") for word in words])
+    return shlex.join(words)
 
 
 def python(config: Mapping[str, Any]) -> str:
     """A script that calls `align_core.train` with every setting of the run."""
     options = {**_options(config), "run_dir": _RUN_DIR}
-    lines = [f"    {name}={value!r},".replace("`", "'") for name, value in options.items()]
+    lines = [f"    {name}={_literal(value)}," for name, value in options.items()]
     return "\n".join(
         [
             *("from align_core import train", ""),
-            *("run = train(", f"    {config['method']!r},", *lines, ")"),
+            *("run = train(", f"    {_literal(config['method'])},", *lines, ")"),
             "run.plot().show()",
         ]
     )
@@ -57,10 +58,15 @@ def visible(text: str) -> str:
     return "".join(filter(str.isprintable, single_line(text)))
 
 
+def _literal(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
 def _options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Option -> its value; without those that are None or a switch that can only be on."""
+    """Option -> its value; without those that are None or a switch that can only be on. Text has no
+    backquote, which would end a block of code in Markdown."""
     return {
-        name: visible(named(value)) if isinstance(value, str) else value
+        name: visible(named(value)).replace("`", "'") if isinstance(value, str) else value
         for name, value in config.items()
         if name != "method" and value is not None and (name, value) != ("freeze_trunk", False)
     }

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -22,6 +23,8 @@ from align_core.config.errors import ConfigError
 from align_core.embed.page import LANGUAGES, page_parts
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
+from align_core.runs.event_schema import parse
+from align_core.runs.readme import readme
 from playground.content.recordings import Recording
 from playground.people.client_address import client_address
 from playground.people.json_requests import Refused, check_rate
@@ -122,13 +125,14 @@ async def _pieces(parts: Sequence[bytes]) -> AsyncIterator[memoryview]:
             yield memoryview(part)[start : start + _PIECE]
 
 
-def zipped(run: Path, config: dict[str, object]) -> Iterator[bytes]:
-    """Yields the pieces of a zip file of a run: `config`, its events, and a model of modest size.
+def zipped(run: Path, config: dict[str, Any]) -> Iterator[bytes]:
+    """Yields the pieces of a zip file of a run: `config`, its events, a model of modest size, and a
+    README.md.
 
     Folders are removed from paths of the server.
     """
     content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-    target = _Pieces()
+    target, model, read = _Pieces(), _model_files(run / "model"), []
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr(f"{run.name}/config.json", content)
         with (
@@ -138,8 +142,12 @@ def zipped(run: Path, config: dict[str, object]) -> Iterator[bytes]:
             for line in lines:
                 is_message = '"kind": "status"' in line
                 entry.write((without_folders(line) if is_message else line).encode())
+                if '"kind": "samples"' not in line:  # the README does without, and they are long
+                    read.append(parse(line.encode()))
                 yield from target.take()
-        for file in _model_files(run / "model"):
+        about = readme(run.name, config, [*filter(None, read)], bool(model))
+        archive.writestr(f"{run.name}/README.md", about)
+        for file in model:
             name = file.relative_to(run.parent).as_posix()
             if file.name == "adapter_config.json":  # names its base model, which may be a path
                 archive.writestr(name, without_folders(file.read_text(encoding="utf-8")))

@@ -16,8 +16,8 @@ from peft import PeftModel
 
 from align_core.config import model_index
 from align_core.models.loading import name_of
-from align_core.models.model_card import escaped, rows_of
 from align_core.runs.commands import last_part
+from align_core.runs.markdown import escaped, rows_of
 
 if TYPE_CHECKING:
     from align_core.trainers.ppo.trainer import PPOTrainer

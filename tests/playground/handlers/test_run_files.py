@@ -60,7 +60,8 @@ def test_the_owner_gets_configuration_events_and_model_without_paths(client, ask
     assert answer.headers["content-disposition"] == f'attachment; filename="{RUN}.zip"'
     archive = zipfile.ZipFile(io.BytesIO(answer.content))
     assert archive.testzip() is None
-    files = ("config.json", "events.jsonl", "model/adapter_config.json", "model/model.safetensors")
+    files = ("config.json", "events.jsonl", "README.md")
+    files += ("model/adapter_config.json", "model/model.safetensors")
     assert archive.namelist() == [f"{RUN}/{name}" for name in files], "no owner.json"
     assert json.loads(archive.read(f"{RUN}/config.json")) == client.config(RUN)
     events = [json.loads(line) for line in archive.read(f"{RUN}/events.jsonl").splitlines()]
@@ -109,7 +110,8 @@ def test_everyone_gets_recorded_runs(ask):
     answer = ask(BOB, "recorded/healthy-ppo", "html")
     assert answer.headers["content-disposition"] == 'attachment; filename="healthy-ppo.html"'
     archive = zipfile.ZipFile(io.BytesIO(ask(BOB, "recorded/healthy-ppo").content))
-    assert archive.namelist() == ["healthy-ppo/config.json", "healthy-ppo/events.jsonl"]
+    files = ("config.json", "events.jsonl", "README.md")
+    assert archive.namelist() == [f"healthy-ppo/{name}" for name in files]
 
 
 def test_a_page_is_sent_in_pieces():
@@ -129,6 +131,7 @@ def test_a_download_is_held_a_piece_at_a_time_and_leaves_a_large_model_out(clien
     large = client.root / RUN / "model" / "model.safetensors"
     with large.open("wb") as file:
         file.truncate(50_000_000)
+    config = client.config(RUN)
     held, take = [], run_files._Pieces.take  # bytes whenever pieces are taken
 
     def counting(self):
@@ -137,7 +140,7 @@ def test_a_download_is_held_a_piece_at_a_time_and_leaves_a_large_model_out(clien
         return pieces
 
     monkeypatch.setattr(run_files._Pieces, "take", counting)
-    assert sum(map(len, zipped(client.root / RUN, {}))) == sum(held) > 50_000_000
+    assert sum(map(len, zipped(client.root / RUN, config))) == sum(held) > 50_000_000
     assert max(held) < 300_000, "256 kB of the file, and the header of an entry"
     monkeypatch.setattr(run_files, "MOST_MODEL_BYTES", 1000)
-    assert sum(map(len, zipped(client.root / RUN, {}))) < 2000
+    assert sum(map(len, zipped(client.root / RUN, config))) < 4000

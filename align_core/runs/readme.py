@@ -1,0 +1,78 @@
+"""The README.md beside the files of a run: what it is, its results, how to repeat and load it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from align_core.config.methods import methods
+from align_core.config.task_card import BUILT_IN, NAMES, known_card
+from align_core.runs.commands import command, python
+from align_core.runs.events import Event, of_kind, series, status
+from align_core.runs.markdown import escaped, results
+
+_OTHER_TASK = """
+
+The task is not in this folder. To load the run, write the absolute path of the task's folder or
+file as `task` into `config.json`; to repeat it, name it in `--task`."""
+_QUESTIONS = {
+    "policy": "run.generate(n=4)  # texts, with their rewards",
+    "reward model": 'run.score("A prompt", " and its completion.")',
+}
+
+
+def readme(name: str, config: Mapping[str, Any], events: Sequence[Event], has_model: bool) -> str:
+    """The README.md of the run folder `name`, with a model or without it."""
+    makes = methods()[config["method"]].makes
+    last = status(events)
+    state = f"{last['status']} at step {last['step']}" if last else "not begun"
+    changes = [
+        f"- after step {event['step']}: "
+        + ", ".join(f"{setting} {value}" for setting, value in event["settings"].items())
+        for event in of_kind(events, "change")
+    ]
+    changed = "\n\nChanged while it ran, which the command does not repeat:\n\n" if changes else ""
+    task = config["task"]
+    title = known_card(task).title if task in NAMES else escaped(str(task))
+    model = f"`model/`: the {makes}, as transformers stores it" if has_model else "no model"
+    question = f"\n{_QUESTIONS[makes]}" if has_model else ""
+    return f"""# {config["method"]} on {title}
+
+A run of Alignment Playground, {state} of {config["steps"]}.
+
+- `config.json`: its settings at the start
+- `events.jsonl`: its log, a JSON object a line: metrics, samples, changes of settings
+- {model}
+
+{results(config["steps"], series(events))}{changed}{chr(10).join(changes)}
+
+## Repeat it
+
+```
+{command(config)}
+```
+
+or, in Python,
+
+```python
+{python(config)}
+```{"" if task in BUILT_IN else _OTHER_TASK}
+
+## Load it
+
+In the folder that holds `{name}`:
+
+```python
+from align_core import load_run
+
+run = load_run("{name}")
+print(run.metrics.tail(1))  # a row for each step{question}
+```
+{_export(name) if has_model else ""}"""
+
+
+def _export(name: str) -> str:
+    return f"""
+`align-core export {name} my-model` writes the model alone, for
+`transformers.AutoModel….from_pretrained("my-model")`, with a model card.
+"""
