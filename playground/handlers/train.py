@@ -17,6 +17,7 @@ from align_core.runs.client import Client
 from align_core.runs.events import settings_at
 from playground.content import charts
 from playground.content.recordings import PREFIX, Recordings
+from playground.content.repeating import repeating
 from playground.content.summaries import Summaries
 from playground.content.tasks import EARLIER, OTHERS, OWN
 from playground.handlers import form
@@ -230,14 +231,16 @@ class TrainHandlers:
         return {**new_cursor, "config": config, "trained_on": votes, "summary": summary, **delta}
 
     def new_events(self, cursor: Any, visitor: Visitor = None) -> dict[str, Any]:
-        """`delta`, with the `visitor_state` as `standing`. A hidden tab sends `hidden`, too, and a
-        page on a projector `presents`."""
+        """`delta`, with the `visitor_state` as `standing`, and with a `config` the texts that
+        `repeat` the run. A hidden tab sends `hidden`, too, and a page on a projector `presents`."""
         delta = self.delta(cursor, visitor)
         sent = valid_cursor(cursor)
         self._queue.saw(visitor, sent.get("hidden") is True)
         if sent.get("presents") is True:
             self._visitors.present(visitor)
-        return {**delta, "standing": self.visitor_state(delta["run"], visitor)}
+        config = delta.get("config")
+        texts = {"repeat": repeating(config)} if config else {}
+        return {**delta, **texts, "standing": self.visitor_state(delta["run"], visitor)}
 
     def visitor_state(self, run: str | None, visitor: Visitor = None) -> dict[str, Any]:
         """The visitor's rights to the `run` that their page shows, and their position in the queue.

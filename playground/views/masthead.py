@@ -18,6 +18,10 @@ _TEMPLATE = """
       <p class="kept"></p>
       <button type="button" class="page"></button>
       <button type="button" class="files"></button>
+      <button type="button" class="command"></button>
+      <button type="button" class="python"></button>
+      <textarea readonly hidden></textarea>
+      <p class="note" role="status"></p>
     </div>
   </details>
   <button type="button" class="tell"></button>

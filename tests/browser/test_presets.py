@@ -9,12 +9,16 @@ from align_core.config.run_config import resolve
 from playground import text
 from tests.browser.test_page import LONG, MOVE
 from tests.playground.recordings import MACHINE, record
+from tests.runs.test_commands import of_command, of_python
 
 WORDS = text.load("en")["presets"]
 SETTINGS = {
     "healthy-ppo": {"method": "ppo", "task": "reviews", "steps": LONG},
     "noisy-raters": {"method": "dpo", "task": "capitals", "label_noise": 0.3, "steps": LONG},
 }
+BEGINS = {"command": "align-core", "python": "from align_core"}
+# Whether the text that was copied begins so.
+COPIED = "begin => document.querySelector('#masthead .keep textarea').value.startsWith(begin)"
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +58,20 @@ def the_page_opens_on_a_recorded_run_that_is_marked(page, client):
     expect(page.locator("#readings .summary")).to_have_text(WORDS["cards"]["healthy-ppo"]["shows"])
     expect(page.locator("#live .state")).to_have_text(WORDS["state"])
     assert client.runs() == []
+
+
+def the_recorded_run_is_copied_as_a_command_and_as_python(page):
+    given = {}
+    page.click("#masthead .keep summary")
+    for name in ("command", "python"):
+        page.click(f"#masthead .keep .{name}")
+        page.wait_for_function(COPIED, arg=BEGINS[name])
+        given[name] = page.input_value("#masthead .keep textarea")
+    config = resolve(**SETTINGS["healthy-ppo"])
+    assert resolve(**of_command(given["command"])) == config
+    assert resolve(**of_python(given["python"])) == config
+    page.click("#live .state")
+    expect(page.locator("#masthead .keep .command")).to_be_hidden()
 
 
 def a_preset_plays_from_its_beginning_and_fills_the_settings(page):
@@ -134,6 +152,7 @@ def test_presets(visit, address, client):
     a_link_can_hide_the_presets_and_names_the_recording(page)
     page.goto(address)
     the_page_opens_on_a_recorded_run_that_is_marked(page, client)
+    the_recorded_run_is_copied_as_a_command_and_as_python(page)
     a_card_describes_its_preset_on_hover_and_focus(page)
     a_preset_plays_from_its_beginning_and_fills_the_settings(page)
     run_replaces_the_recording_by_a_live_run_of_its_settings(page, client)

@@ -37,6 +37,7 @@ def test_a_run_starts_without_events(folded):
         "name": "a",
         "config": {"beta": 0.7, "task": "reviews"},
         "trainedOn": {"cast": 3},
+        "repeat": None,
         "offset": 0,
         "series": {},
         "samples": [],

@@ -1,10 +1,10 @@
 // A run as the page keeps it: its event log, folded into series. A run is never changed: each delta
 // of the log (charts.py) makes a new run, which shares its unchanged parts with the old one.
 
-export function startRun({ run, config, trained_on = null }) {
+export function startRun({ run, config, trained_on = null, repeat = null }) {
   const status = { name: "starting", message: "" };
   const empty = { series: {}, samples: [], changes: [], step: 0, seconds: 0, status, summary: null, phase: null, written: null };
-  return { name: run, config, trainedOn: trained_on, offset: 0, ...empty };
+  return { name: run, config, trainedOn: trained_on, repeat, offset: 0, ...empty };
 }
 
 // The run with a delta added to it; events after `void_after` are dropped first.

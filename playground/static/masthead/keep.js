@@ -1,20 +1,23 @@
-// The menu of what a visitor can keep: the shown run, as a page and as files.
+// The menu of what a visitor can keep: the shown run as a page, as files, as a command, as Python.
+import { copyText } from "../core/copy.js";
 import { download } from "../core/download.js";
 import { within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { methods } from "../core/records.js";
 import { get, subscribe } from "../core/store.js";
 
-const SAYS_MS = 4000; // for which a button says that it failed
+const SAYS_MS = 3000; // for which a button says what it did
 
 export function keepMenu(menu, words) {
   const { find, put } = within(menu);
   const { keep } = words;
 
   function draw({ run, standing }) {
-    const known = run && standing;
-    put(".kept", known && standing.files ? title(run.config) : keep.none);
-    for (const name of ["page", "files"]) find(`.${name}`).disabled = !(known && standing.files);
+    const ended = Boolean(run && standing?.files);
+    put(".kept", run ? title(run.config) : keep.no_run);
+    put(".note", run ? notes(run, ended).join(" ") : "");
+    for (const name of ["page", "files"]) find(`.${name}`).disabled = !ended;
+    for (const name of ["command", "python"]) find(`.${name}`).disabled = !run;
   }
 
   function title({ method, task, beta }) {
@@ -22,25 +25,43 @@ export function keepMenu(menu, words) {
     return fill(methods[method]?.beta ? keep.run : keep.run_without_beta, names);
   }
 
-  // Saves the shown run when the button `name` is pressed.
-  function offer(name, address, ending) {
+  const notes = ({ changes, repeat }, ended) => [
+    !ended && keep.live,
+    changes.length && keep.changed,
+    repeat.needs_task && keep.needs_task,
+  ].filter(Boolean);
+
+  // `act(run)` returns what the button `name` says next, for a while or until it is pressed again.
+  function offer(name, act) {
     const button = find(`.${name}`);
+    let saying = null;
     button.onclick = async () => {
-      const { run } = get();
-      button.textContent = keep.saving;
-      const refused = await download(`${address}run=${encodeURIComponent(run.name)}`, run.name.split("/").pop() + ending);
-      button.textContent = refused ? keep.failed : keep[name];
-      if (refused) setTimeout(() => (button.textContent = keep[name]), SAYS_MS);
+      clearTimeout(saying);
+      button.textContent = await act(get().run);
+      saying = setTimeout(() => (button.textContent = keep[name]), SAYS_MS);
     };
     button.textContent = keep[name];
+  }
+
+  function save(name, address, ending) {
+    offer(name, async (run) => {
+      find(`.${name}`).textContent = keep.saving;
+      const file = run.name.split("/").pop() + ending;
+      const refused = await download(`${address}run=${encodeURIComponent(run.name)}`, file);
+      return refused ? keep.failed : keep[name];
+    });
   }
 
   function close({ target }) {
     if (!menu.contains(target)) menu.open = false;
   }
 
-  offer("page", `run.html?lang=${words.language.tag.split("-")[0]}&`, ".html");
-  offer("files", "run.zip?", ".zip");
+  save("page", `run.html?lang=${words.language.tag.split("-")[0]}&`, ".html");
+  save("files", "run.zip?", ".zip");
+  for (const name of ["command", "python"]) {
+    offer(name, async ({ repeat }) => (await copyText(repeat[name], find("textarea"))) ? keep.copied : keep.shown);
+  }
+  find("textarea").ariaLabel = keep.shown;
   put("summary", keep.title);
   document.addEventListener("click", close);
   document.addEventListener("focusin", close);

@@ -1,5 +1,6 @@
 // The head of the page: its language, the same page in the others, and a link to the present
 // settings. links.py reads the address that is written here.
+import { copyText } from "../core/copy.js";
 import { make, within } from "../core/dom.js";
 import { set } from "../core/store.js";
 import { keepMenu } from "./keep.js";
@@ -49,10 +50,7 @@ export function mount({ element, props, watch, events }) {
   async function copy(url) {
     history.replaceState(history.state, "", url);
     for (const name of OF_THE_FRAME) url.searchParams.delete(name);
-    link.value = url.href;
     const copied = await copyText(url.href, link);
-    link.hidden = copied;
-    if (!copied) link.select();
     put(".copy", copied ? words.link.copied : words.link.shown);
     clearTimeout(saying);
     saying = setTimeout(() => put(".copy", words.link.copy), 2000);
@@ -75,18 +73,5 @@ export function mount({ element, props, watch, events }) {
       event.preventDefault();
       withSettings(inLanguage(language), (url) => location.assign(url));
     };
-  }
-}
-
-// Copies the text; returns whether that worked. Browsers may offer no clipboard API in a frame or
-// without https, as on phones in the same room; then the selected text of `field` is copied.
-async function copyText(text, field) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    field.hidden = false;
-    field.select();
-    return document.execCommand("copy");
   }
 }

@@ -1,0 +1,16 @@
+"""What repeats a run, as texts to copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from align_core.config.task_card import NAMES
+from align_core.runs.commands import command, python
+
+
+def repeating(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The `command` and the `python` of a run, from its configuration as the page gets it, and
+    whether both need a task that is not in the package."""
+    needs_task = config["task"] not in NAMES
+    return {"command": command(config), "python": python(config), "needs_task": needs_task}
