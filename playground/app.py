@@ -27,6 +27,7 @@ from playground.handlers.chosen_language import ChosenLanguage
 from playground.handlers.compare import CompareHandlers
 from playground.handlers.health import health_route
 from playground.handlers.housekeeping import Housekeeping
+from playground.handlers.mixtures import MixtureHandlers
 from playground.handlers.rendered import Rendered
 from playground.handlers.run_files import RunFiles
 from playground.own.models import Models
@@ -40,6 +41,7 @@ from playground.people.connections import ConnectionLimits, guard
 from playground.people.malformed_calls import HANDLERS, CheckedCalls, pass_on_refusals
 from playground.people.other_sites import OtherSites
 from playground.people.own_tasks import PUBLIC, OwnTasks, TaskLimits
+from playground.people.requests import server_functions
 from playground.people.run_queue import RunQueue
 from playground.people.threads import Threads
 from playground.people.visitors import Visitors
@@ -193,10 +195,15 @@ def _lay_out(
     def compare_handlers(request: gr.Request) -> CompareHandlers:
         return CompareHandlers(*visible(request), words, recorded)
 
+    def mixture_handlers(request: gr.Request) -> MixtureHandlers:
+        return MixtureHandlers(*visible(request), words, recorded)
+
+    mixtures = server_functions(mixture_handlers, MixtureHandlers.mixture, threads=questions)
+
     with gr.Tabs(elem_id="views") as views:
         # All views are rendered at once: Train keeps following a run while another view is shown.
         with gr.Tab(words["views"]["train"], id="train", render_children=True):
-            settings = train.build(page, client, words, queue, server)
+            settings = train.build(page, client, words, queue, server, mixtures)
         with gr.Tab(words["views"]["learn"], render_children=True):
             learn.build(ask_handlers, words, questions)
         with gr.Tab(words["views"]["compare"], render_children=True):

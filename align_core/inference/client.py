@@ -10,15 +10,18 @@ from __future__ import annotations
 import logging
 import pickle
 import threading
+from collections import OrderedDict
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error
-from align_core.config.fields import Int, Seed, Share, Temperature
+from align_core.config.fields import Float, Int, Seed, Share, Temperature
 from align_core.config.messages import Message
+from align_core.config.model_size import MOST, evaluation_size
 from align_core.config.run_config import TaskName, validated
 from align_core.config.task_card import card, registered
 from align_core.runs.child_process import Child
@@ -30,6 +33,7 @@ IDLE_TIMEOUT = 300.0  # seconds without a query after which the server exits
 LEFT = "left"  # the server's last message, when it exits after IDLE_TIMEOUT
 MAX_PENDING = 8  # queries at once: each waiting one occupies a thread of the page
 MAX_CHARACTERS = 2000  # of a prompt or completion
+MAX_MIXTURES = 512  # measured mixtures that are stored, some 20 kB each
 _LOG = logging.getLogger(__name__)
 _NO_MODEL = "an embedded model, or a run here that has saved a model"
 
@@ -97,6 +101,11 @@ class _Candidates(BaseModel):
     seed: Seed
 
 
+class _Mixture(BaseModel):
+    model: str = Field(description=_NO_MODEL)
+    share: Float = Field(ge=0, le=2, multiple_of=0.25, description="a multiple of 0.25 from 0 to 2")
+
+
 class InferenceClient:
     """Queries about the embedded models and the runs of `client`. Threads may share it."""
 
@@ -106,6 +115,7 @@ class InferenceClient:
         self._lock = threading.Lock()  # one query at a time
         self._joining = threading.Lock()  # of `_under_way`
         self._under_way: dict[bytes, Future[Any]] = {}
+        self._mixtures: OrderedDict[tuple[str, int, float], dict[str, Any]] = OrderedDict()
         self._places = threading.BoundedSemaphore(MAX_PENDING)
 
     def generate(self, **arguments: Any) -> list[dict[str, Any]]:
@@ -171,6 +181,30 @@ class InferenceClient:
         """
         located = self._locate("--reward-model", reward_model, writes=False)
         return self._query("score_pairs", {"pairs": pairs, "reward_model": located})
+
+    def mixture(self, **arguments: Any) -> dict[str, Any]:
+        """The evaluation of a run's policy mixed with its reference: `mixtures.mixture`.
+
+        Takes model, a run, and share. It is computed once, and only for a small model, as it must
+        be answered within ANSWER_TIMEOUT. Raises as `generate` does.
+        """
+        options = _checked(_Mixture, arguments)
+        run, share = options["model"], options["share"]
+        config = self._client.config(run)  # raises ConfigError if there is no such run
+        task = card(config["task"])
+        if task is None or evaluation_size(config["model"], task.max_new_tokens) != MOST:
+            expected = "a small model on a known task; measuring this one takes too long"
+            raise ConfigError(option_error("--model", run, expected, "small_model"))
+        located = self._locate("--model", run, writes=True)
+        key = located, (Path(located) / "model").stat().st_mtime_ns, share
+        if (known := self._mixtures.get(key)) is not None:
+            return known
+        query = {"task": config["task"], "model": located, "share": share}
+        measured = self._mixtures[key] = self._query("mixture", query)
+        with self._joining:
+            while len(self._mixtures) > MAX_MIXTURES:
+                self._mixtures.popitem(last=False)
+        return measured
 
     def pid(self) -> int | None:
         """The process id of the server, or None if it is not running."""

@@ -11,21 +11,19 @@ from typing import Any
 from transformers import PreTrainedModel, Trainer
 
 from align_core.config.methods import methods
-from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
 from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.evaluation.prepared import stored_samples
-from align_core.evaluation.provenance import coverage
 from align_core.models.loading import load_tokenizer
 from align_core.models.prompts import model_inputs
-from align_core.models.rewards import ProxyReward, of_samples
+from align_core.models.rewards import ProxyReward
 from align_core.models.sampling import end_ids
 from align_core.models.sharding import unsharded
 from align_core.runs.control import Control
 from align_core.trainers.common import Setup
 from align_core.trainers.ppo.trainer import PPOTrainer
 from align_core.training.example_token import example_token
-from align_core.training.probes import probes_of
+from align_core.training.probes import evaluator_of
 
 
 def measure_of(
@@ -41,25 +39,16 @@ class PolicyMeasure:
     """Evaluates a policy on the probe prompts: metrics, samples, and for PPO an example token."""
 
     def __init__(self, setup: Setup, trainer: Trainer, control: Control) -> None:
-        config, task = setup.config, setup.task
-        probes = probes_of(config, task, setup.tokenizer)
-        prompts = probes.prompts
         if setup.proxy is not None:
             setup.proxy.model.to(trainer.args.device)
         self._setup, self._trainer = setup, trainer
-        self._evaluator = Evaluator(
-            prompts,
+        self._evaluator = evaluator_of(
+            setup.config,
+            setup.task,
             setup.tokenizer,
             setup.reference,
-            gold=setup.gold,
-            parts=of_samples(task.parts, end_ids(setup.model, setup.tokenizer)),
-            inputs=probes.inputs,
-            proxy=setup.proxy,
-            stored=None if probes.own else stored_samples(config.task, config.model, "probe"),
-            max_new_tokens=task.max_new_tokens,
-            seed=config.seed,
-            samples=config.eval_samples,
-            subsets=task.split_by_coverage(coverage(config), prompts),
+            setup.proxy,
+            end_ids(setup.model, setup.tokenizer),
             interrupted=lambda: control.stop_requested,
         )
 

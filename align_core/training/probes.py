@@ -1,18 +1,22 @@
-"""The prompts of a run's evaluations."""
+"""The evaluations of a run's policy: their prompts, and their evaluator."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig
 from align_core.data.formats import Text
 from align_core.data.preference_files import READERS
+from align_core.evaluation.evaluator import Evaluator
+from align_core.evaluation.prepared import stored_samples
+from align_core.evaluation.provenance import coverage
 from align_core.models.prompts import model_inputs, rows_with_model_inputs
+from align_core.models.rewards import ProxyReward, of_samples
 from align_core.tasks import Task
 from align_core.tasks.folder.contents import text_of
 
@@ -45,3 +49,31 @@ def probes_of(config: RunConfig, task: Task, tokenizer: PreTrainedTokenizerBase)
             return Probes(texts, [row["prompt"] for row in rows], own=True)
     prompts_of_task = task.prompts("probe")[:most]
     return Probes(prompts_of_task, model_inputs(tokenizer, task, prompts_of_task))
+
+
+def evaluator_of(
+    config: RunConfig,
+    task: Task,
+    tokenizer: PreTrainedTokenizerBase,
+    reference: PreTrainedModel | None,
+    proxy: ProxyReward | None,
+    ends: Sequence[int],
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Evaluator:
+    """The evaluator of a run's policy, on its `probes_of`. `task` has its reward in nats."""
+    probes = probes_of(config, task, tokenizer)
+    return Evaluator(
+        probes.prompts,
+        tokenizer,
+        reference,
+        gold=of_samples(task.reward, ends),
+        parts=of_samples(task.parts, ends),
+        inputs=probes.inputs,
+        proxy=proxy,
+        stored=None if probes.own else stored_samples(config.task, config.model, "probe"),
+        max_new_tokens=task.max_new_tokens,
+        seed=config.seed,
+        samples=config.eval_samples,
+        subsets=task.split_by_coverage(coverage(config), probes.prompts),
+        interrupted=interrupted,
+    )

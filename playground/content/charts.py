@@ -71,7 +71,7 @@ def delta(events: Iterable[log.Event]) -> dict[str, Any]:
             if metric in DRAWN or metric.startswith(PART)
         },
         "samples": [
-            {"step": event["step"], "rows": [_row(sample) for sample in event["samples"]]}
+            {"step": event["step"], "rows": [row(sample) for sample in event["samples"]]}
             for event in log.of_kind(events, "samples")
         ],
         "changes": [
@@ -87,7 +87,7 @@ def delta(events: Iterable[log.Event]) -> dict[str, Any]:
     }
 
 
-def _row(sample: Mapping[str, Any]) -> dict[str, Any]:
+def row(sample: Mapping[str, Any]) -> dict[str, Any]:
     """A probe prompt with its two texts; log-probabilities are rounded to the digits shown."""
     tokens = [
         {

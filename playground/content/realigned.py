@@ -10,17 +10,20 @@ from playground.content import optimum
 from playground.content.histories import History
 
 
+def beta_at(betas: History, share: float) -> float | None:
+    """β/λ to four digits, from the history of a run's β; `share` is λ. None if λ is 0, or if the
+    run had no β above 0 or several."""
+    ((_, trained), *changes) = betas
+    return float(f"{trained / share:.4g}") if trained and share and not changes else None
+
+
 def optimum_at(config: Mapping[str, Any], betas: History, share: float) -> dict[str, Any] | None:
     """The optimum at β/λ, which the mixture comes near if the policy is the optimum at β.
 
-    `betas` is the history of the run's β, `share` is λ. Returns `trained`, the run's β, `beta`, β/λ
-    to four digits, and `kl`, `gain`, `samples` and `known` of `Optimum.point`; None if λ is 0, if
-    the run had no β above 0 or several, or if the optimum of its task and model is not known.
+    Returns `trained`, the run's β, `beta`, β/λ (`beta_at`), and `kl`, `gain`, `samples` and `known`
+    of `Optimum.point`; None without β/λ, or if the optimum of its task and model is not known.
     """
-    ((_, trained), *changes) = betas
-    if not trained or changes or not share:
+    known = optimum.of_pair(config["task"], config["model"])
+    if known is None or (beta := beta_at(betas, share)) is None:
         return None
-    if (known := optimum.of_pair(config["task"], config["model"])) is None:
-        return None
-    beta = float(f"{trained / share:.4g}")
-    return {"trained": trained, "beta": beta, **known.point(beta)}
+    return {"trained": betas[0][1], "beta": beta, **known.point(beta)}

@@ -60,6 +60,9 @@ class VisibleModels:
     def head_to_head(self, **arguments: Any) -> dict[str, Any]:
         return self._query(self._helper.head_to_head, arguments)
 
+    def mixture(self, **arguments: Any) -> dict[str, Any]:
+        return self._query(self._helper.mixture, arguments)
+
     def _query(self, method: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         models = arguments.get("models")
         models = models[:MOST_MODELS] if isinstance(models, list) else []

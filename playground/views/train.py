@@ -17,6 +17,7 @@ from playground.content.page_names import page_name
 from playground.handlers import links
 from playground.handlers.form import ADVANCED, FIRST_METHOD, PREFERENCES, SETTINGS, first_task
 from playground.handlers.long_polling import LongPoll
+from playground.handlers.mixtures import SHARES
 from playground.handlers.train import TrainHandlers, valid_cursor
 from playground.people.client_address import client_address
 from playground.people.requests import as_shown, with_named_task, with_named_values, with_visitor
@@ -67,6 +68,14 @@ _FRONTIER = """
   <p class="remarks"></p>
 </section>
 """
+_MIXTURE = """
+<section class="panel" hidden>
+  <label class="mix"><small></small>
+    <input type="range" min="0" step="0.25" value="1"><output></output></label>
+  <p class="said" role="status"></p>
+  <ul class="errors" role="alert"></ul>
+</section>
+"""
 _EXAMPLE = """
 <section class="samples">
   <header><h2></h2>
@@ -93,15 +102,21 @@ _SAMPLES = """
 
 
 def build(
-    page: gr.Blocks, client: Client, words: dict[str, Any], queue: RunQueue, server: Settings
+    page: gr.Blocks,
+    client: Client,
+    words: dict[str, Any],
+    queue: RunQueue,
+    server: Settings,
+    mixtures: list[Callable[..., Any]],
 ) -> dict[str, gr.Component]:
-    """Lay out the view in `page` and connect it to `client` and `queue`.
+    """Lay out the view in `page` and connect it to `client` and `queue`; `mixtures` are the server
+    functions of the slider that mixes a run with its reference.
 
     Returns the controls of the task, the method and the SETTINGS, by name.
     """
     handlers = TrainHandlers(client, words, queue)
     bind = partial(with_visitor, queue.visitors)
-    settings, controls = _lay_out(page, handlers, words, queue, bind, server)
+    settings, controls = _lay_out(page, handlers, words, queue, bind, server, mixtures)
     _connect(page, handlers, queue, bind, settings, controls)
     return settings
 
@@ -113,6 +128,7 @@ def _lay_out(
     queue: RunQueue,
     bind: Bind,
     server: Settings,
+    mixtures: list[Callable[..., Any]],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The controls of the settings by name, and all controls that handlers read or change."""
     updates = Threads("updates", UPDATE_THREADS)
@@ -195,6 +211,14 @@ def _lay_out(
                     head=PLOTLY_HEAD,
                 )
                 part("example", _EXAMPLE, "train/example", **texts)
+                part(
+                    "mixture",
+                    _MIXTURE,
+                    "train/mixture",
+                    server_functions=mixtures,
+                    words=words["try"] | words["mixture"],
+                    shares=SHARES,
+                )
                 part(
                     "readings",
                     _READINGS,

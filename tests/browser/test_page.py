@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 
 from align_core.config.run_config import resolve
 from playground import text
+from playground.content import optimum
+from tests.playground.scripted import COLD, samples
 
 WORDS = text.load("en")
 LONG = 20_000  # steps, twenty a second; such a run does not end during a test
@@ -167,7 +169,27 @@ def a_short_run_is_evaluated_five_times_and_its_bar_is_full_at_its_end(page, cli
     expect(page.locator("#field-eval_every input")).to_have_value("7")
 
 
-def test_a_visit(visit, address, client, monkeypatch):
+def an_ended_run_is_mixed_with_its_reference_until_beta_moves(page, helper, monkeypatch):
+    def mixture(model, share):
+        return {"kl": share, "gain": share / 4, "samples": samples(0)}
+
+    monkeypatch.setattr(helper, "mixture", mixture)
+    policy, target = page.locator("#frontier .policy"), page.locator("#frontier .target")
+    slider, words = page.locator("#mixture [type=range]"), WORDS["frontier"]
+    assert resolve("dpo", "reviews").beta == 0.5
+    slider.fill("0.5")
+    page.wait_for_function("window.playground.mixture?.path.length === 9")
+    expect(policy.locator(".name")).to_have_text(words["legend"]["mixture"].format(share=0.5))
+    gain = f"{0.125 * optimum.of_task('reviews').frontier['whole']:+.2f}"
+    expect(policy.locator("strong")).to_have_text(words["stands"].format(gain=gain, kl="0.50"))
+    expect(target.locator(".name")).to_have_text(words["legend"]["target"].format(beta=1))
+    expect(page.locator("#example .policy .completion")).to_have_text(COLD.strip())
+    move_beta(page, 0.2)
+    expect(policy.locator(".name")).to_have_text(words["legend"]["policy"])
+    expect(slider).to_have_value("1")
+
+
+def test_a_visit(visit, address, client, serve, monkeypatch):
     monkeypatch.setattr(client, "estimate", lambda delay, **options: 50.0 + 9 * delay)
     page = visit(address)
     a_first_visit_explains_itself_and_offers_a_run(page)
@@ -178,3 +200,4 @@ def test_a_visit(visit, address, client, monkeypatch):
     a_killed_process_is_reported_in_plain_words_and_the_page_continues(page, client)
     a_reward_model_has_curves_of_its_own(page)
     a_short_run_is_evaluated_five_times_and_its_bar_is_full_at_its_end(page, client)
+    an_ended_run_is_mixed_with_its_reference_until_beta_moves(page, serve.helpers[0], monkeypatch)

@@ -14,6 +14,7 @@ let state = Object.freeze({
   story: null, // the number of the shown scene of the story, from 1; null while the story is closed
   own: null, // the visitor's own task (own/routes.py)
   target: null, // {pair, task, beta, …}: the optimum at a β, and its texts
+  mixture: null, // {share, beta, point, path, samples}: the run mixed with its reference (train/mixture.js)
   frontiers: Object.freeze({}), // pair (view.js) -> the frontier of its optimum; null if the server has none
 });
 const subscriptions = new Set();

@@ -1,6 +1,6 @@
 // Selectors of the state (store.js): the run, task, optimum and β that the page shows.
 import { tasks } from "./records.js";
-import { isLive, valueAt } from "./run_log.js";
+import { isLive, samplesAt, valueAt } from "./run_log.js";
 
 // The shown run: a live run always; an ended one if its task is chosen or is not offered here.
 export function runOnStage({ run, task }) {
@@ -24,7 +24,10 @@ export const pairKey = ({ task, model }) => `${task} ${model}`;
 export const isWatching = ({ run, standing }) => isLive(run) && run.name !== standing.own;
 
 // The β of the target.
-export const betaOnStage = (state) => (runOnStage(state) && state.watchedBeta) ?? state.beta;
+export const betaOnStage = (state) => state.mixture?.beta ?? (runOnStage(state) && state.watchedBeta) ?? state.beta;
+
+// The texts of the shown step or mixture; null without a run.
+export const samplesOnStage = (state) => state.mixture?.samples ?? samplesAt(runOnStage(state), state.viewedStep);
 
 // The run's gain in gold reward over its reference at a step, in nats. If the frontier chart shows
 // the run, the gain is the one drawn there.

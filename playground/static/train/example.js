@@ -4,9 +4,8 @@ import { changeDetector } from "../core/changes.js";
 import { within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { makesPolicy } from "../core/records.js";
-import { samplesAt } from "../core/run_log.js";
 import { get, subscribe } from "../core/store.js";
-import { runOnStage } from "../core/view.js";
+import { runOnStage, samplesOnStage } from "../core/view.js";
 import { SIDES, answersOn, sidesWith } from "./sides.js";
 
 export function mount({ element, props }) {
@@ -19,7 +18,7 @@ export function mount({ element, props }) {
 
   function draw(state) {
     const run = runOnStage(state);
-    const samples = samplesAt(run, state.viewedStep);
+    const samples = samplesOnStage(state);
     if (!isChanged(run?.name, samples, state.frontiers, state.target, chosen)) return;
     const silent = run !== null && !makesPolicy(run.config.method);
     const answers = silent ? [] : answersOn(state);
@@ -30,7 +29,7 @@ export function mount({ element, props }) {
     put(".prompt", answer?.prompt ?? "");
     if (!answer) return;
     put(".place output", fill(words.place, { place: place + 1, n: answers.length }));
-    sides.policy.who.textContent = samples ? fill(words.policy_at, samples) : words.sides.policy;
+    sides.policy.who.textContent = samples ? fill(state.mixture ? words.policy_mixed : words.policy_at, samples) : words.sides.policy;
     for (const side of SIDES) {
       const has = side !== "optimum" || answer.optimum;
       sides[side].box.hidden = !has;
@@ -50,6 +49,6 @@ export function mount({ element, props }) {
     who.textContent = words.sides[side];
     who.dataset.tip = words[`${side}_help`];
   }
-  subscribe(element, ["run", "task", "viewedStep", "target", "frontiers"], draw);
+  subscribe(element, ["run", "task", "viewedStep", "target", "frontiers", "mixture"], draw);
   draw(get());
 }

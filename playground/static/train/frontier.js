@@ -46,7 +46,7 @@ export function mount({ element, props, server, watch }) {
   function draw(state, anyway = false) {
     const pair = pairKey(pairOnStage(state));
     const frontier = state.frontiers[pair];
-    const { viewedStep } = state;
+    const { viewedStep, mixture } = state;
     const shown = runOnStage(state);
     // Without β, or without stored samples of the reference, there is no picture; charts and texts
     // use its room.
@@ -56,17 +56,19 @@ export function mount({ element, props, server, watch }) {
     if (!frontier || isWithoutBeta) return;
     const target = state.target?.pair === pair ? state.target : null;
     const measured = [shown?.series["eval/kl"], shown?.series["eval/gain"]];
-    if (!isChanged(frontier, target, viewedStep, shown?.name, ...measured) && !anyway) return;
+    if (!isChanged(frontier, target, viewedStep, mixture, shown?.name, ...measured) && !anyway) return;
     const run = trail(shown, frontier);
     const newest = viewedStep === null ? run.steps.length - 1 : run.steps.findLastIndex((step) => step <= viewedStep);
-    const here = run.steps.length ? { x: run.x[newest], y: run.y[newest] } : null;
+    const trainedTo = run.steps.length ? { x: run.x[newest], y: run.y[newest] } : null;
+    const here = mixture?.point ?? trainedTo;
     const aim = target?.kl == null ? null : { x: target.kl, y: target.gain };
     put(".values .target .name", fill(words.legend.target, { beta: target?.beta }));
     showPoint(".target", aim);
+    put(".values .policy .name", mixture ? fill(words.legend.mixture, mixture) : words.legend.policy);
     showPoint(".policy", here);
     const remarks = [];
     const trained = here && settingsAt(shown, viewedStep).beta;
-    if (here && target && trained !== target.beta) remarks.push(fill(words.other_beta, { trained, beta: target.beta }));
+    if (here && target && !mixture && trained !== target.beta) remarks.push(fill(words.other_beta, { trained, beta: target.beta }));
     if (here && here.x > WIDEST) remarks.push(fill(words.outside, pointTexts(here)));
     if (aim && !target.known) remarks.push(fill(words.unsure, target));
     if (here && frontier.gain_kl < 2) remarks.push(fill(words.gain_kl, { kl: number(frontier.gain_kl) }));
@@ -77,10 +79,11 @@ export function mount({ element, props, server, watch }) {
       [
         ...limitTraces(frontier, words, look),
         trailTrace(run, look),
+        mixturesTrace(mixture?.path ?? [], look),
         targetTrace(target, words, look),
         policyTrace(here, look),
       ],
-      tradeOffLayout(frontier, [run, points(aim)], subject, words, look),
+      tradeOffLayout(frontier, [run, points(aim), columns(mixture?.path ?? [])], subject, words, look),
     ]);
     plot.setAttribute("aria-label", [alternative(target, aim, here), ...remarks].join(" "));
   }
@@ -96,6 +99,18 @@ export function mount({ element, props, server, watch }) {
       mode: "lines+markers",
       line: { color: colour("--policy"), width: 3 },
       marker: { size: 6 },
+    };
+  }
+
+  // The measured mixtures, from the reference through the policy and beyond.
+  function mixturesTrace(path, { colour }) {
+    return {
+      ...columns(path),
+      text: path.map(({ share }) => fill(words.legend.mixture, { share })),
+      hovertemplate: hover("%{text}"),
+      mode: "lines+markers",
+      line: { color: colour("--policy"), width: 2, dash: "dot" },
+      marker: { size: 6, symbol: "circle-open" },
     };
   }
 
@@ -122,12 +137,11 @@ export function mount({ element, props, server, watch }) {
     return parts.join(" ");
   }
 
-  put(".values .policy .name", words.legend.policy);
   put("h2", words.title);
   explain(find(".help"), words.help);
   fitToBox(plot);
   drawInSight(plot);
-  subscribe(element, ["run", "task", "method", "beta", "watchedBeta", "viewedStep", "target", "frontiers"], update);
+  subscribe(element, ["run", "task", "method", "beta", "watchedBeta", "viewedStep", "target", "frontiers", "mixture"], update);
   whenRecoloured(() => element.isConnected && draw(get(), true));
   const choose = () => set(props.value); // {task, method}, as the controls say
   watch("value", choose);
@@ -136,5 +150,7 @@ export function mount({ element, props, server, watch }) {
 }
 
 const points = (point) => (point ? { x: [point.x], y: [point.y] } : { x: [], y: [] });
+
+const columns = (path) => ({ x: path.map(({ x }) => x), y: path.map(({ y }) => y) });
 
 const pointTexts = ({ x, y }) => ({ kl: number(x), gain: signed(y) });

@@ -3,9 +3,8 @@ import { changeDetector } from "../core/changes.js";
 import { make, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { makesPolicy } from "../core/records.js";
-import { samplesAt } from "../core/run_log.js";
 import { get, subscribe } from "../core/store.js";
-import { pairKey, pairOnStage, runOnStage } from "../core/view.js";
+import { pairKey, pairOnStage, runOnStage, samplesOnStage } from "../core/view.js";
 import { SIDES, answersOn, sidesWith } from "./sides.js";
 
 const FIRST = 6;
@@ -30,7 +29,7 @@ export function mount({ element, props }) {
 
   function draw(state) {
     const run = runOnStage(state);
-    const samples = samplesAt(run, state.viewedStep);
+    const samples = samplesOnStage(state);
     const stored = state.frontiers[pairKey(pairOnStage(state))]?.texts;
     if (!isChanged(run?.name, samples, stored, state.target, all)) return;
     const silent = run !== null && !makesPolicy(run.config.method);
@@ -44,7 +43,7 @@ export function mount({ element, props }) {
       if (rows[i].row.hidden) return;
       for (const side of SIDES) fillSide(rows[i][side], answer.prompt, answer[side], state.target?.beta);
     });
-    put(".step", samples ? fill(words.at_step, samples) : "");
+    put(".step", samples ? fill(state.mixture ? words.at_share : words.at_step, samples) : "");
     put(".beta", state.target ? fill(words.at_beta, state.target) : "");
     more.hidden = answers.length <= FIRST;
     put(".more", all ? words.fewer : fill(words.all, { n: answers.length }));
@@ -61,6 +60,6 @@ export function mount({ element, props }) {
     all = !all;
     draw(get());
   };
-  subscribe(element, ["run", "task", "viewedStep", "target", "frontiers"], draw);
+  subscribe(element, ["run", "task", "viewedStep", "target", "frontiers", "mixture"], draw);
   draw(get());
 }

@@ -2,9 +2,8 @@
 import { make } from "../core/dom.js";
 import { fill, number, signed } from "../core/format.js";
 import { methods } from "../core/records.js";
-import { samplesAt } from "../core/run_log.js";
 import { shadedText } from "../core/shaded_text.js";
-import { pairKey, pairOnStage, runOnStage } from "../core/view.js";
+import { pairKey, pairOnStage, runOnStage, samplesOnStage } from "../core/view.js";
 
 export const SIDES = ["reference", "policy", "optimum"];
 const STORED = 12; // prompts of the stored samples that are shown before any run
@@ -14,7 +13,7 @@ const STORED = 12; // prompts of the stored samples that are shown before any ru
 // always are.
 export function answersOn(state) {
   const run = runOnStage(state);
-  const samples = samplesAt(run, state.viewedStep);
+  const samples = samplesOnStage(state);
   const target = run === null || methods[run.config.method].beta ? state.target : null;
   const optima = new Map(target?.texts?.map((text) => [text.prompt, text]));
   if (samples) return samples.rows.map((row) => ({ ...row, optimum: optima.get(row.prompt) }));

@@ -25,7 +25,7 @@ from playground.people.visitors import Visitors
 from playground.text import error_messages
 from playground.voting.vote_training import VoteTraining
 
-ASKED = (asking._Generate, asking._Score, asking._HeadToHead, asking._Candidates)
+ASKED = (asking._Generate, asking._Score, asking._HeadToHead, asking._Candidates, asking._Mixture)
 
 
 def refused(act, *arguments, **options):
@@ -53,6 +53,13 @@ def silent(monkeypatch, client):
     helper = InferenceClient(client)
     monkeypatch.setattr(helper, "_started", Silent)
     return refused(helper._query, "score", {})
+
+
+def of_a_large_model(client):
+    """Of a model whose size is not known, as its files are not here."""
+    config = resolve("dpo", "reviews").model_copy(update={"model": "nobody/nothing"})
+    run = RunDirectory.create(client.root / "2026-01-02-030405-dpo-reviews", config)
+    return refused(InferenceClient(client).mixture, model=run.path.name, share=0.5)
 
 
 def crowded(client):
@@ -108,6 +115,7 @@ def provoked(tmp_path, monkeypatch, sessions):
             Limits(steps=9, evaluations=9),
         ),
         *refused(client.config, "<b>"),
+        *of_a_large_model(client),
         *refused(stored_pairs, "reviews", 10**6, 0),
         *refused(_check_length, "--prompt", "a text", 600, 512.0),
         *refused(VoteTraining(client, None, None, None, tmp_path).train, no_votes, "dpo", 0.0),

@@ -1,0 +1,83 @@
+"""Requests of the slider in Train that mixes an ended run's policy with its reference."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from align_core.config.errors import ConfigError
+from align_core.runs import events as log
+from playground.content import charts, histories
+from playground.content.realigned import beta_at
+from playground.content.recordings import Recording
+from playground.handlers.ask import answer
+from playground.people.access import VisibleModels, VisibleRuns
+
+SHARES = tuple(0.25 * quarter for quarter in range(9))  # λ: the places of the slider
+_ALIKE = ("task", "model", "method")
+_KL, _GAIN = "eval/kl", "eval/gain"
+
+
+class MixtureHandlers:
+    """Handlers of the slider, for a visitor's runs and the `recorded` ones."""
+
+    def __init__(
+        self,
+        client: VisibleRuns,
+        helper: VisibleModels,
+        words: dict[str, Any],
+        recorded: Mapping[str, Recording],
+    ) -> None:
+        self._client, self._helper, self._words = client, helper, words
+        self._recorded = recorded
+
+    def mixture(self, query: Any) -> dict[str, Any]:
+        """The evaluation of a mixture, {"run", "share"}: `InferenceClient.mixture`.
+
+        The answer has `rows`, the samples as `charts.delta` has them, `beta`, β/λ (`beta_at`), and
+        `trained`, the last {"kl", "gain"} of a run that was trained at this β and is otherwise of
+        the same task, model and method, or None. A gain is in units of `Optimum.frontier`'s whole.
+        """
+        query = query if isinstance(query, dict) else {}
+        asked = {"model": query.get("run"), "share": query.get("share")}
+        reply = answer(self._helper.mixture, asked, ("model", "share"), self._words)
+        if reply["errors"]:
+            return reply
+        measured, run = reply["answers"], asked["model"]
+        beta = trained = None
+        with contextlib.suppress(ConfigError):  # deleted since
+            beta = beta_at(histories.of_run(self._client, run)["beta"], asked["share"])
+            trained = None if beta is None else self._trained(run, beta)
+        rows = [charts.row(sample) for sample in measured["samples"]]
+        numbers = {name: measured[name] for name in ("kl", "gain")}
+        return {**reply, "answers": {**numbers, "rows": rows, "beta": beta, "trained": trained}}
+
+    def _trained(self, run: str, beta: float) -> dict[str, Any] | None:
+        config = self._client.stored_config(run)
+        for other, events in self._logs(config, beta):
+            status, kept = log.status(events), len(histories.history(other, events)["beta"]) == 1
+            measured = [event["metrics"] for event in log.of_kind(events, "metrics")]
+            ends = [numbers for numbers in measured if numbers.get(_GAIN) is not None]
+            if status and status["status"] == "finished" and kept and ends:
+                return {"kl": ends[-1][_KL], "gain": ends[-1][_GAIN]}
+        return None
+
+    def _logs(
+        self, config: Mapping[str, Any], beta: float
+    ) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+        """Configuration and events of each run at `beta` that is like that of `config`: the
+        visitor's own, newest first, then the recorded ones."""
+        for run in self._client.runs():
+            with contextlib.suppress(ConfigError):  # deleted or damaged since it was listed
+                if _is_alike(other := self._client.stored_config(run), config, beta):
+                    yield other, self._client.events(run)[0]
+        for recording in self._recorded.values():
+            if _is_alike(recording.config, config, beta):
+                yield recording.config, recording.events
+
+
+def _is_alike(other: Mapping[str, Any], config: Mapping[str, Any], beta: float) -> bool:
+    alike = all(other[name] == config[name] for name in _ALIKE)
+    return alike and bool(other["beta"]) and math.isclose(other["beta"], beta, rel_tol=0.01)
