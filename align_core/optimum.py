@@ -67,6 +67,46 @@ def optimum(rewards: FloatArray, beta: float) -> Point:
     return Point(beta, *(float(values.mean()) for values in by_prompt(rewards, beta)))
 
 
+def chi_squared_ratios(rewards: FloatArray, beta: float) -> FloatArray:
+    """z = π/π_ref [P, N] of the samples under the optimum of χPO at this β.
+
+    It maximises E_π[r] − β(KL + ½ χ²) (arXiv 2407.13399): z + log z = (r − c)/β, with the c of each
+    prompt at which the mean of z is 1.
+    """
+    c = rewards.min(-1, keepdims=True) - beta  # where every z is at least 1
+    for _ in range(50):
+        z = _chi_squared_link_inverse((rewards - c) / beta)
+        # Newton's step; the mean of z is convex in c, so c increases to its value from below.
+        excess = z.mean(-1, keepdims=True) - 1
+        c += beta * excess / (z / (1 + z)).mean(-1, keepdims=True)
+        if np.abs(excess).max() < 1e-12:
+            break
+    return z
+
+
+def _chi_squared_link_inverse(u: FloatArray) -> FloatArray:
+    """The z for which z + log z = u, by Newton's method on x = log z, from above the solution."""
+    x = np.where(u > 1, np.log(np.maximum(u, 1)), u)
+    for _ in range(50):
+        step = (np.exp(x) + x - u) / (np.exp(x) + 1)
+        x -= step
+        if np.abs(step).max() < 1e-8:
+            break
+    return np.exp(x)
+
+
+def chi_squared_optimum(rewards: FloatArray, beta: float) -> Point:
+    """The optimum of χPO at this β, averaged over the prompts; its KL is without the χ² term."""
+    z = chi_squared_ratios(rewards, beta)
+    return Point(
+        beta,
+        float((z * rewards).mean()),
+        # z underflows to 0 where a text gets no probability; z log z is then 0.
+        float((z * np.log(np.maximum(z, np.finfo(float).tiny))).mean()),
+        float((z.sum(-1) ** 2 / (z**2).sum(-1)).mean()),
+    )
+
+
 def at_quantile(rewards: FloatArray, beta: float, quantile: float) -> NDArray[np.intp]:
     """For each prompt, the index [P] of the sample at this quantile of the rewards under π*.
 

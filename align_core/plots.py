@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from align_core.config.methods import Chart, Curve, methods
+from align_core.config.methods import Chart, Curve, methods, sought_optimum
 from align_core.config.run_config import RunConfig
 from align_core.config.task_card import card
 from align_core.evaluation.prepared import stored_samples
-from align_core.optimum import Trade, optimum
+from align_core.optimum import Trade, chi_squared_optimum, optimum
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -185,16 +185,20 @@ def _draw_trade(drawn: Any, trade: Trade, runs: Sequence[PlottedRun]) -> None:
 
 
 def _draw_target(drawn: Any, run: PlottedRun, place: dict[str, int]) -> None:
-    """A diamond at the optimum of the run's β, hollow where too few samples determine it."""
+    """A diamond at the optimum that the run seeks at its β, hollow where too few samples determine
+    it; none where the samples do not give that optimum."""
     beta = run.config.beta
     for settings in run.changes.values():
         beta = settings.get("beta", beta)
-    if not beta:
+    sought = {"kl": optimum, "chi2": chi_squared_optimum}.get(
+        sought_optimum(run.config.model_dump())
+    )
+    if not beta or sought is None:
         return
     samples = stored_samples(run.config.task, _reference(run.config), "probe")
     assert samples is not None  # the frontier was drawn from them
     rewards = samples.rewards
-    target = optimum(rewards, beta)
+    target = sought(rewards, beta)
     drawn.add_scatter(
         x=[target.kl],
         y=[target.reward - rewards.mean()],

@@ -244,6 +244,8 @@ def _records() -> dict[str, Any]:
                 "makes": method.makes,
                 "beta": "beta" in method.options,
                 "basic": method.basic,
+                "optimum": method.optimum,
+                "optima": dict(method.optima),
                 "group": method.learns_from if method.reference else "alone",
             }
             for name, method in methods().items()

@@ -33,9 +33,10 @@ def traces(figure):
     return {trace.name: trace for trace in figure.data}
 
 
-def drawn(method="ppo", changes=(), **columns):
+def drawn(method="ppo", changes=(), loss=None, **columns):
     """A run of a few rows, [step 0, 1, …]."""
-    config = resolve(method=method, task="reviews", steps=10)
+    loss = {} if loss is None else {"loss": loss}
+    config = resolve(method=method, task="reviews", steps=10, **loss)
     metrics = pd.DataFrame({name.replace("__", "/"): v for name, v in columns.items()}, dtype=float)
     return plots.PlottedRun("run", config, metrics, dict(changes))
 
@@ -112,6 +113,16 @@ def test_an_uncertain_target_is_hollow_and_without_a_penalty_there_is_none():
     assert traces(plots.figure([run]))["the optimum at β = 0.05"].marker.symbol == "diamond-open"
     run = drawn(eval__kl=[0.0], changes={0: {"beta": 0.0}})
     assert not any("optimum" in name for name in traces(plots.figure([run])))
+
+
+def test_the_target_is_the_optimum_that_the_method_seeks():
+    own = optimum.target({"task": "reviews", "beta": 0.5, "sought": "chi2"})
+    figure = plots.figure([drawn("dpo", loss="chipo", eval__kl=[0.0])])
+    aim = traces(figure)["the optimum at β = 0.5"]
+    assert (aim.x[0], aim.y[0]) == pytest.approx((own["kl"], own["gain"]), abs=5e-5)
+    for method, loss in (("dpo", "ipo"), ("grpo", "dapo")):
+        figure = plots.figure([drawn(method, loss=loss, eval__kl=[0.0])])
+        assert not any("optimum" in name for name in traces(figure))
 
 
 def test_rounding_noise_is_not_drawn_and_outliers_do_not_widen_the_axes():

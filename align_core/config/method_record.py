@@ -37,6 +37,14 @@ Name = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")
 ]  # in names of runs and in links
 Text = Annotated[str, StringConstraints(min_length=1)]
+# What a policy becomes with enough data and steps. Samples of the reference give two of them
+# (`align_core.optimum`): "kl", π_ref·exp(r/β), which maximises reward − β·KL, and "chi2", which has
+# the χ² divergence beside the KL. The others have a sentence each, `frontier.sought` in the page's
+# words: those of GRPO ("grouped"), of a bounded loss, of a margin for each pair, of how often a
+# text is preferred, of means over tokens, of labels supposed to be flipped, and "another" one.
+Optimum = Literal[
+    "kl", "chi2", "grouped", "bounded", "margin", "preference", "per_token", "flipped", "another"
+]
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,8 @@ class Method:
         choices: the valid values of its options of the kind "choice".
         free_beta: whether β = 0, no KL penalty at all, is allowed.
         updates_per_step: batch size -> optimiser updates in a step, as `--steps` counts them.
+        optimum: the optimum that it seeks; `optima` has those of the values of `loss` that seek
+            another one. Only one that is declared is drawn as a run's target.
         words: language -> {"name", "explanation"} and, if its charts need them, "charts" as in
             `playground/text/en.json`, which holds the words of the built-in methods.
     """
@@ -123,6 +133,8 @@ class Method:
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     free_beta: bool = False
     updates_per_step: Callable[[int], int] = lambda batch_size: 1
+    optimum: Optimum = "another"
+    optima: Mapping[str, Optimum] = field(default_factory=dict)
     words: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def builder(self) -> Callable[[Any], Any]:

@@ -10,13 +10,22 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
 from align_core.config.errors import CODE_ERRORS, describe_error
-from align_core.config.method_record import PAIRS, Chart, Curve, FromTask, Method, checked
+from align_core.config.method_record import (
+    PAIRS,
+    Chart,
+    Curve,
+    FromTask,
+    Method,
+    Optimum,
+    checked,
+)
 
 GROUP = "align_core.methods"
 PPO_EPOCHS = 2
@@ -29,24 +38,24 @@ _LOSS: Final = "loss"
 _POLICY: Final = "policy"
 
 
-# The losses of TRL's DPOTrainer on pairs, and χPO's.
-DPO_LOSSES = (
-    "sigmoid",
-    "hinge",
-    "ipo",
-    "robust",
-    "exo_pair",
-    "nca_pair",
-    "bco_pair",
-    "sppo_hard",
-    "apo_zero",
-    "apo_down",
-    "aot",
-    "aot_unpaired",
-    "discopop",
-    "sigmoid_norm",
-    "chipo",
-)
+# The losses of TRL's DPOTrainer on pairs, and χPO's, with the optimum of each (docs/methods.md).
+DPO_LOSSES: dict[str, Optimum] = {
+    "sigmoid": "kl",
+    "hinge": "margin",
+    "ipo": "preference",
+    "robust": "flipped",
+    "exo_pair": "another",
+    "nca_pair": "another",
+    "bco_pair": "another",
+    "sppo_hard": "another",
+    "apo_zero": "another",
+    "apo_down": "another",
+    "aot": "another",
+    "aot_unpaired": "another",
+    "discopop": "another",
+    "sigmoid_norm": "per_token",
+    "chipo": "chi2",
+}
 
 
 def ppo_minibatches(batch_size: int) -> int:
@@ -185,13 +194,14 @@ _BUILT_IN = (
         readings=("leapt", "clipped", "value_unstable"),
         free_beta=True,
         updates_per_step=updates_per_rollout,
+        optimum="kl",
     ),
     Method(
         "dpo",
         learns_from="pairs",
         makes="policy",
         options={**ON_PAIRS, "beta": 0.5, "loss": "sigmoid"},
-        choices={"loss": DPO_LOSSES},
+        choices={"loss": (*DPO_LOSSES,)},
         charts=(
             REWARD,
             KL,
@@ -203,6 +213,7 @@ _BUILT_IN = (
         build="align_core.trainers.dpo:build",
         basic=True,
         readings=("worse_than_a_coin", "pairs"),
+        optima=DPO_LOSSES,
     ),
     Method(
         "rloo",
@@ -215,6 +226,7 @@ _BUILT_IN = (
         tuned_as="ppo",
         free_beta=True,
         updates_per_step=updates_per_rollout,
+        optimum="kl",
     ),
     Method(
         "grpo",
@@ -239,6 +251,7 @@ _BUILT_IN = (
         tuned_as="ppo",
         free_beta=True,
         updates_per_step=updates_per_rollout,
+        optimum="grouped",
     ),
     Method(
         "online-dpo",
@@ -251,6 +264,7 @@ _BUILT_IN = (
         readings=("leapt",),
         tuned_as="dpo",
         updates_per_step=updates_per_rollout,
+        optimum="kl",
     ),
     Method(
         "rejection",
@@ -273,6 +287,7 @@ _BUILT_IN = (
         charts=(REWARD, KL, COVERED, IMPLICIT, LOSS),
         build="align_core.trainers.kto:build",
         tuned_as="dpo",
+        optimum="bounded",
     ),
     Method(
         "simpo",
@@ -325,3 +340,10 @@ def method_named(name: Any) -> Method | None:
 def methods_with(option: str) -> tuple[str, ...]:
     """The names of the methods that have this option."""
     return tuple(name for name, method in methods().items() if option in method.options)
+
+
+def sought_optimum(config: Mapping[str, Any]) -> Optimum:
+    """The optimum that a run of this configuration seeks; it has `method`, and `loss` if chosen."""
+    method = methods()[config["method"]]
+    loss = config.get("loss") or method.options.get("loss", "")
+    return method.optima.get(loss, method.optimum)

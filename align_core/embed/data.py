@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from align_core.config.methods import methods
+from align_core.config.methods import methods, sought_optimum
 from align_core.config.task_card import NAMES, card
 from align_core.evaluation import prepared
 from align_core.evaluation.stored_texts import BETAS, QUANTILE, stored_texts
-from align_core.optimum import Trade, at_quantile
+from align_core.optimum import Trade, at_quantile, chi_squared_optimum
 from align_core.runs import events as log
 from align_core.runs.commands import last_part
 
@@ -81,6 +81,8 @@ def _row(sample: Mapping[str, Any]) -> dict[str, Any]:
 def _optimum(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """The stored samples of the reference, from which the page computes π* at every β.
 
+    sought:   the optimum that the method seeks, `Method.optimum`
+    points:   for χPO, its optimum at each of the betas: {"kl", "gain", "known"}; otherwise None
     betas:    those of the slider, the run's own β among them
     rewards:  for each prompt, its different rewards in ascending order, in nats, and their counts
     texts:    prompt -> [[reward, text], …]: those that any of the betas shows
@@ -104,7 +106,10 @@ def _optimum(config: Mapping[str, Any]) -> dict[str, Any] | None:
     )
     chosen = np.array([at_quantile(rewards, beta, QUANTILE) for beta in betas])  # [β, P]
     distinct = [np.unique(row, return_counts=True) for row in rewards]
+    sought = sought_optimum(config)
     return {
+        "sought": sought,
+        "points": _chi_squared_points(rewards, betas) if sought == "chi2" else None,
         "betas": betas,
         "quantile": QUANTILE,
         "rewards": [[values.tolist(), counts.tolist()] for values, counts in distinct],
@@ -114,6 +119,17 @@ def _optimum(config: Mapping[str, Any]) -> dict[str, Any] | None:
         "full_gain": trade.full_gain,
         "starts_there": model == config["model"],
     }
+
+
+def _chi_squared_points(
+    rewards: NDArray[np.float64], betas: list[float]
+) -> list[dict[str, float | bool]]:
+    points = [chi_squared_optimum(rewards, beta) for beta in betas]
+    reference = float(rewards.mean())
+    return [
+        {"kl": round(p.kl, 4), "gain": round(p.reward - reference, 4), "known": bool(p.known)}
+        for p in points
+    ]
 
 
 def _texts(

@@ -1,4 +1,4 @@
-// The page of a recorded run: its pictures and texts at a step, and the optimum at a β, which is a
+// The page of a recorded run: its pictures and texts at a step, and the optimum at a β, mostly a
 // softmax over stored samples of the reference. All texts of the run are only set as textContent.
 {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
@@ -38,10 +38,13 @@
   const mean = (values) => values.reduce((total, value) => total + value, 0) / values.length;
   const reference = optimum && mean(optimum.rewards.map((one) => atBeta(one, 1e9, 0.5).reward));
 
+  // The optimum that the method seeks; null for one that the stored samples do not give.
   function target() {
-    const all = optimum.rewards.map((one) => atBeta(one, optimum.betas[place], optimum.quantile));
+    const beta = optimum.betas[place];
+    if (optimum.sought !== "kl") return optimum.points && { beta, ...optimum.points[place] };
+    const all = optimum.rewards.map((one) => atBeta(one, beta, optimum.quantile));
     const [reward, kl, effective] = ["reward", "kl", "samples"].map((key) => mean(all.map((one) => one[key])));
-    return { beta: optimum.betas[place], kl, gain: reward - reference, known: effective >= 100, quantiles: all.map((one) => one.quantile) };
+    return { beta, kl, gain: reward - reference, known: effective >= 100, quantiles: all.map((one) => one.quantile) };
   }
 
   function pointsAt(metric) {
@@ -70,12 +73,12 @@
     const right = Math.max(2.6, ...whole.map((kl) => 1.1 * kl));
     const top = Math.max(...optimum.curve.map(([, gain]) => gain));
     const lowest = (points["eval/gain"] ?? []).map(([, share]) => share * optimum.full_gain);
-    const diamond = { symbol: aim.known ? "diamond" : "diamond-open", size: 17, color: colour("gold") };
+    const diamond = { symbol: aim?.known ? "diamond" : "diamond-open", size: 17, color: colour("gold") };
     Plotly.react(find(".trade .plot"), [
       { x: optimum.curve.map(([kl]) => kl), y: optimum.curve.map(([, gain]) => gain), mode: "lines", fill: "tozeroy", fillcolor: colour("reach"), line: { color: colour("muted"), width: 3 }, hovertemplate: `${words.limit}<br>${hover}<extra></extra>` },
       { x: optimum.best_of.map(([, kl]) => kl), y: optimum.best_of.map(([, , gain]) => gain), text: optimum.best_of.map(([n]) => fill(words.best_of, { n })), mode: "markers", marker: { size: 7, symbol: "x-thin", line: { width: 2, color: colour("muted") } }, hovertemplate: `%{text}<br>${hover}<extra></extra>` },
       { x, y, text: run.map(([step]) => fill(words.step, { step })), mode: "lines+markers", line: { color: colour("policy"), width: 3 }, marker: { size: run.map((_, i) => (i === run.length - 1 ? 15 : 6)), opacity: 1 }, hovertemplate: `%{text}<br>${hover}<extra></extra>` },
-      { x: [aim.kl], y: [aim.gain], text: [`β ${aim.beta}`], mode: "markers+text", textposition: "top left", textfont: { size: 16, color: colour("gold") }, marker: diamond, hovertemplate: `${hover}<extra></extra>` },
+      { x: aim ? [aim.kl] : [], y: aim ? [aim.gain] : [], text: [`β ${aim?.beta}`], mode: "markers+text", textposition: "top left", textfont: { size: 16, color: colour("gold") }, marker: diamond, hovertemplate: `${hover}<extra></extra>` },
     ], layout({
       xaxis: { ...axis(), title: { text: words.x, standoff: 6, font: { size: 14 } }, range: [-0.02 * right, right] },
       yaxis: { ...axis(), range: [Math.min(-0.08 * top, ...lowest.map((gain) => gain - 0.3)), 1.2 * top] },
@@ -84,12 +87,17 @@
         { x: 0, y: 0, xanchor: "left", yanchor: "top", yshift: -4, showarrow: false, text: words.reference },
       ],
     }), options);
-    find(".beta span").textContent = `β ${aim.beta}`;
-    find(".beta input").setAttribute("aria-valuetext", `β ${aim.beta}`);
-    const stands = fill(words.target, { beta: aim.beta, kl: number(aim.kl), gain: signed(aim.gain) });
+    find(".beta").hidden = !aim;
     const last = run.at(-1);
-    const policy = last ? ` ${fill(words.policy_at, { kl: number(last[1]), gain: signed(last[2]) })}` : "";
-    find(".stands").textContent = stands + policy + (aim.known ? "" : ` ${words.unsure}`);
+    const said = last ? [fill(words.policy_at, { kl: number(last[1]), gain: signed(last[2]) })] : [];
+    if (aim) {
+      find(".beta span").textContent = `β ${aim.beta}`;
+      find(".beta input").setAttribute("aria-valuetext", `β ${aim.beta}`);
+      said.unshift(fill(words.target, { beta: aim.beta, kl: number(aim.kl), gain: signed(aim.gain) }));
+      if (!aim.known) said.push(words.unsure);
+    }
+    if (optimum.sought in words.sought) said.push(words.sought[optimum.sought]);
+    find(".stands").textContent = said.join(" ");
     find(".trade .plot").setAttribute("aria-label", `${words.trade}. ${find(".stands").textContent}`);
   }
 
@@ -101,7 +109,7 @@
     find(".turn span").textContent = fill(words.place, { place: prompt + 1, n: rows.length });
     write(".reference", row.prompt, row.reference);
     write(".policy", row.prompt, row.policy);
-    const stored = aim && optimum.texts[row.prompt];
+    const stored = aim && optimum.sought === "kl" && optimum.texts[row.prompt];
     find(".side.optimum").hidden = !stored;
     if (!stored) return;
     const quantile = aim.quantiles[Object.keys(optimum.texts).indexOf(row.prompt)];
@@ -163,7 +171,7 @@
 
   function draw() {
     const aim = optimum && target();
-    if (aim) drawTrade(aim);
+    if (optimum) drawTrade(aim);
     drawTexts(aim);
     for (const card of cards) drawChart(card);
     find(".steps").value = at;

@@ -27,11 +27,13 @@ from align_core.optimum import (
     Trade,
     at_quantile,
     by_prompt,
+    chi_squared_optimum,
     optimum,
 )
 from playground.content.tasks import EARLIER, OTHERS, OWN
 
 _LOG = logging.getLogger(__name__)
+NO_POINT = {"kl": None, "gain": None, "samples": None, "known": False}
 
 
 @cache
@@ -86,14 +88,19 @@ def full_gain(config: Mapping[str, Any]) -> float | None:
 
 
 def target(query: Any) -> dict[str, Any] | None:
-    """`Optimum.at` for `query`, {"task", "model", "beta"}, of the same optimum as `frontier`. An
-    invalid β is replaced by the largest β of the slider."""
+    """The optimum that a run seeks, for `query`, {"task", "model", "beta", "sought"}, with the same
+    samples as `frontier`: `Optimum.at`, or its point without texts. `sought` is a `Method.optimum`;
+    without one it is "kl". An invalid β is replaced by the largest β of the slider."""
     if (optimum := _of_query(query)) is None:
         return None
     beta = query.get("beta") if isinstance(query, dict) else None
     if not isinstance(beta, int | float) or not 0 <= beta <= 1e9:  # a huge integer is no float
         beta = BETAS[1]
-    return optimum.at(float(beta))
+    sought = query.get("sought", "kl") if isinstance(query, dict) else "kl"
+    if sought == "kl":
+        return optimum.at(float(beta))
+    known = sought == "chi2" and beta > 0
+    return {"beta": beta, **(optimum.chi_squared(float(beta)) if known else NO_POINT)}
 
 
 def _of_query(query: Any) -> Optimum | None:
@@ -162,8 +169,7 @@ class Optimum:
         chosen = at_quantile(self._samples.rewards, beta, QUANTILE)
         texts = self._texts(chosen)
         if beta == 0:
-            unknown = {"kl": None, "gain": None, "samples": None, "known": False}
-            return {"beta": beta, **unknown, "texts": texts}
+            return {"beta": beta, **NO_POINT, "texts": texts}
         rewards, kls, samples = by_prompt(self._samples.rewards, beta)
         # r/β − log Z, and log Z = E_π*[r]/β − KL. With n effective samples of N, the standard
         # error of log Z is √(1/n − 1/N): below 0.1, the last digit shown, from n = 100 on.
@@ -182,6 +188,10 @@ class Optimum:
     def point(self, beta: float) -> dict[str, Any]:
         """`kl`, `gain`, `samples` and `known` of `at`, for a β above 0."""
         return self._above_reference(optimum(self._samples.rewards, beta))
+
+    def chi_squared(self, beta: float) -> dict[str, Any]:
+        """`point` of the optimum of χPO."""
+        return self._above_reference(chi_squared_optimum(self._samples.rewards, beta))
 
     def _above_reference(self, point: Point) -> dict[str, Any]:
         return {

@@ -6,15 +6,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from align_core.config.methods import sought_optimum
 from playground.content import optimum
 from playground.content.histories import History
 
 
-def beta_at(betas: History, share: float) -> float | None:
-    """β/λ to four digits, from the history of a run's β; `share` is λ. None if λ is 0, or if the
-    run had no β above 0 or several."""
+def beta_at(config: Mapping[str, Any], betas: History, share: float) -> float | None:
+    """β/λ to four digits, from the history of a run's β; `share` is λ. None if λ is 0, if the run
+    had no β above 0 or several, or if its method does not seek π_ref·exp(r/β)."""
     ((_, trained), *changes) = betas
-    return float(f"{trained / share:.4g}") if trained and share and not changes else None
+    if not trained or changes or not share or sought_optimum(config) != "kl":
+        return None
+    return float(f"{trained / share:.4g}")
 
 
 def optimum_at(config: Mapping[str, Any], betas: History, share: float) -> dict[str, Any] | None:
@@ -24,6 +27,6 @@ def optimum_at(config: Mapping[str, Any], betas: History, share: float) -> dict[
     of `Optimum.point`; None without β/λ, or if the optimum of its task and model is not known.
     """
     known = optimum.of_pair(config["task"], config["model"])
-    if known is None or (beta := beta_at(betas, share)) is None:
+    if known is None or (beta := beta_at(config, betas, share)) is None:
         return None
     return {"trained": betas[0][1], "beta": beta, **known.point(beta)}

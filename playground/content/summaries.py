@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from align_core.config.methods import sought_optimum
 from align_core.config.task_card import card, is_code
 from align_core.runs import events as log
 from align_core.runs.client import Client
@@ -69,7 +70,12 @@ class Summaries:
 
 
 def _target(config: Mapping[str, Any]) -> Target | None:
-    """The optimum at the configuration's β, for its model or, if unknown, the task's reference."""
+    """The optimum at the configuration's β, for its model or, if unknown, the task's reference.
+
+    None for a method that seeks another one than the highest reward − β·KL.
+    """
+    if sought_optimum(config) != "kl":
+        return None
     task = card(config["task"])
     known = optimum.of_pair(config["task"], config["model"])
     if known is None and task is not None:

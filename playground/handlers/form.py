@@ -49,7 +49,7 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
     """Control -> the update that makes it show the configuration.
 
     Also the explanations of task and method, the methods for which the task has data, and
-    `picture`, {"task", "method"}.
+    `picture`, {"task", "method", "loss"}.
     """
     task, method = config["task"], config["method"]
     groups = known_card(task).groups
@@ -80,7 +80,7 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
         "task_explanation": escape(_explanation(task, words), quote=False),
         "method_explanation": escape(words["methods"][method]["explanation"], quote=False),
         **{name: gr.update(**update) for name, update in updates.items()},
-        "picture": {"task": task, "method": method},
+        "picture": {"task": task, "method": method, "loss": config["loss"]},
     }
 
 

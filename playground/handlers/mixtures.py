@@ -48,14 +48,14 @@ class MixtureHandlers:
         measured, run = reply["answers"], asked["model"]
         beta = trained = None
         with contextlib.suppress(ConfigError):  # deleted since
-            beta = beta_at(histories.of_run(self._client, run)["beta"], asked["share"])
-            trained = None if beta is None else self._trained(run, beta)
+            config = self._client.stored_config(run)
+            beta = beta_at(config, histories.of_run(self._client, run)["beta"], asked["share"])
+            trained = None if beta is None else self._trained(config, beta)
         rows = [charts.row(sample) for sample in measured["samples"]]
         numbers = {name: measured[name] for name in ("kl", "gain")}
         return {**reply, "answers": {**numbers, "rows": rows, "beta": beta, "trained": trained}}
 
-    def _trained(self, run: str, beta: float) -> dict[str, Any] | None:
-        config = self._client.stored_config(run)
+    def _trained(self, config: Mapping[str, Any], beta: float) -> dict[str, Any] | None:
         for other, events in self._logs(config, beta):
             status, kept = log.status(events), len(histories.history(other, events)["beta"]) == 1
             measured = [event["metrics"] for event in log.of_kind(events, "metrics")]

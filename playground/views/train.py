@@ -36,6 +36,7 @@ _WITH_SHOWN = "(...values) => [...values.slice(0, -1), window.playground.run?.na
 # may be pressed immediately afterwards.
 _EVAL_EVERY = """(steps, every) =>
   steps >= 1 && every > steps / 5 ? Math.max(1, Math.floor(steps / 5)) : every"""
+_PICTURE = "(task, method, loss) => ({ task, method, loss })"
 # Functions of static/core/settings.js.
 _ASK = "(...values) => window.settings.ask('%s', values)"
 _HAVE = "() => window.settings.have('%s')"
@@ -205,7 +206,7 @@ def _lay_out(
                     "frontier",
                     _FRONTIER,
                     "train/frontier",
-                    value={"task": page_name(first_task()), "method": FIRST_METHOD},
+                    value={"task": page_name(first_task()), "method": FIRST_METHOD, "loss": None},
                     server_functions=[picture_of(optimum.frontier), picture_of(optimum.target)],
                     words=words["frontier"],
                     head=PLOTLY_HEAD,
@@ -297,6 +298,8 @@ def _connect(
     steps.blur(None, [steps, eval_every], eval_every, js=_EVAL_EVERY, **at_once)
     fields = [settings[field].blur for field in ("steps", "batch_size", *PREFERENCES, *ADVANCED)]
     gr.on([*fields, pace.input], js=_CHANGED, **at_once)
+    decides = [settings[name] for name in ("task", "method", "loss")]  # which optimum is sought
+    settings["loss"].input(None, decides, controls["picture"], js=_PICTURE, **at_once)
     for name in ("run", "queue"):
         start = by_name("start", handlers.start)
         pressed = controls[name].click(js=WHEN_COMPLETE, **at_once)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
+from align_core.config.methods import DPO_LOSSES as SOUGHT
 from playground import text
 from playground.content import optimum
-from tests.browser.test_page import move_beta
+from tests.browser.test_page import choose, move_beta, wait_for_settings
 
 WORDS = text.load("en")
 OPTIMUM = "[...document.querySelectorAll('#samples .optimum .completion')].map(e => e.textContent)"
@@ -107,6 +109,30 @@ def without_a_kl_penalty_there_is_no_target(page):
     assert page.input_value("#field-beta [type=number]") == "0.7"
 
 
+def the_diamond_is_what_the_method_and_its_loss_seek(page):
+    target, remarks = page.locator("#frontier .target"), page.locator("#frontier .remarks")
+    loss, column = page.locator("#field-loss input"), page.locator("#samples h2 .optimum")
+    page.click("#advanced button")
+    choose(page, "DPO")
+    wait_for_settings(page, "dpo", "reviews")
+    expect(target).to_be_visible()
+    expect(column).to_be_visible()
+    expect(remarks).to_be_empty()
+    for name, drawn in (("ipo", False), ("chipo", True), ("sigmoid", True)):
+        loss.click()
+        page.get_by_role("option", name=WORDS["choices"]["loss"][name], exact=True).click()
+        said = WORDS["frontier"]["sought"][SOUGHT[name]] if name != "sigmoid" else ""
+        expect(remarks).to_have_text(said)
+        expect(target).to_be_visible(visible=drawn)
+        expect(column).to_be_visible(visible=name == "sigmoid")
+        if drawn:
+            at = optimum.target({"task": "reviews", "beta": 0.5, "sought": SOUGHT[name]})
+            stands = WORDS["frontier"]["stands"].format(
+                gain=f"{at['gain']:+.2f}", kl=f"{at['kl']:.2f}"
+            )
+            expect(target.locator("strong")).to_have_text(stands)
+
+
 def test_the_optimum_on_the_page(visit, address, client):
     page = visit(address)
     it_answers_before_any_training(page, client)
@@ -114,3 +140,4 @@ def test_the_optimum_on_the_page(visit, address, client):
     its_texts_have_log_ratios(page)
     a_less_likely_text_of_positive_reward_is_explained(page)
     without_a_kl_penalty_there_is_no_target(page)
+    the_diamond_is_what_the_method_and_its_loss_seek(page)

@@ -164,3 +164,28 @@ def test_a_package_may_import_align_core_before_it_defines_its_record(tmp_path):
             text=True,
         )
         assert (done.stdout.split(), done.stderr) == ([*BUILT_IN, "hinge"], ""), first
+
+
+@pytest.mark.parametrize(
+    "sought, runs",
+    [
+        ("kl", [("ppo", None), ("rloo", None), ("online-dpo", None), ("dpo", "sigmoid")]),
+        ("chi2", [("dpo", "chipo")]),
+        ("grouped", [("grpo", loss) for loss in ("dapo", "grpo", "dr_grpo")]),
+        ("bounded", [("kto", None)]),
+        ("another", [("dpo", "nca_pair"), ("dpo", "aot"), ("simpo", None), ("sft", None)]),
+    ],
+)
+def test_a_run_seeks_the_optimum_of_its_method_and_loss(sought, runs):
+    configs = [{"method": method, "loss": loss} for method, loss in runs]
+    assert [registry.sought_optimum(config) for config in configs] == [sought] * len(runs)
+
+
+def test_a_run_stored_without_a_loss_had_the_default_one():
+    assert registry.sought_optimum({"method": "dpo"}) == "kl"
+
+
+def test_a_record_that_declares_no_optimum_has_no_target():
+    assert HINGE.optimum == "another"
+    with pytest.raises(ConfigError, match="the method.optimum"):
+        checked(dataclasses.replace(HINGE, optimum="best"), ())

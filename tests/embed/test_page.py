@@ -13,7 +13,7 @@ from align_core.config.errors import ConfigError
 from align_core.embed import page
 from align_core.embed.data import page_data
 from align_core.evaluation import prepared
-from align_core.optimum import optimum
+from align_core.optimum import chi_squared_optimum, optimum
 from align_core.runs import presets
 from align_core.runs.directory import RunDirectory
 from playground import text
@@ -68,6 +68,25 @@ def test_the_stored_rewards_give_the_optimum(recorded):
     assert 0.7 in stored["betas"]
 
 
+def test_the_diamond_is_the_optimum_that_the_method_seeks(recorded):
+    config, events = recorded
+    rewards = prepared.stored_samples("reviews", "sft-reviews", "probe").rewards
+
+    def data(**settings):
+        return page_data("x", {**config, **settings}, events)["optimum"]
+
+    def at(point, beta):
+        best = point(rewards, beta)
+        gain = best.reward - rewards.mean()
+        return pytest.approx({"kl": best.kl, "gain": gain, "known": best.known}, abs=1e-3)
+
+    assert (data()["sought"], data()["points"]) == ("kl", None)
+    grouped = data(method="grpo", loss="dapo")
+    assert (grouped["sought"], grouped["points"]) == ("grouped", None)
+    own = data(method="dpo", loss="chipo", beta=0.7)
+    assert own["points"][own["betas"].index(0.7)] == at(chi_squared_optimum, 0.7)
+
+
 def test_a_run_without_a_known_optimum_has_its_curves_and_texts(recorded, monkeypatch):
     config, events = recorded
     monkeypatch.setattr(prepared, "stored", lambda *_: None)
@@ -84,6 +103,7 @@ def test_its_words_are_those_of_the_page():
         assert own["titles"] == of_page["charts"]["titles"]
         metrics = of_page["charts"]["metrics"]
         assert own["metrics"] == {metric: metrics[metric]["name"] for metric in metrics}
+        assert own["sought"] == of_page["frontier"]["sought"]
         assert own["tasks"].keys() >= {*task_card.BUILT_IN}
 
 

@@ -8,7 +8,14 @@ import math
 import numpy as np
 import pytest
 
-from align_core.optimum import at_quantile, by_prompt, optimum, weights
+from align_core.optimum import (
+    at_quantile,
+    by_prompt,
+    chi_squared_optimum,
+    chi_squared_ratios,
+    optimum,
+    weights,
+)
 from tests.optimum.samples import CHANCES, REWARDS, SAMPLES, bell, tilted
 
 
@@ -33,6 +40,36 @@ def test_no_other_policy_does_better():
             assert value <= best + 1e-12
     against = tilted(-beta)
     assert (against * REWARDS).sum() < point.reward - 1
+
+
+@pytest.mark.parametrize("beta", [0.02, 0.8, 30.0])
+def test_the_optimum_of_chi_po_solves_its_equation(beta):
+    """z + log z = (r − c)/β with one c, and the mean of z = π/π_ref is 1."""
+    z = chi_squared_ratios(SAMPLES, beta)
+    assert z.mean() == pytest.approx(1, abs=1e-12)
+    c = SAMPLES - beta * (z + np.log(z))
+    assert np.ptp(c) < 1e-9
+    point = chi_squared_optimum(SAMPLES, beta)
+    assert point.reward == pytest.approx((z * SAMPLES).mean(), abs=1e-12)
+    assert point.kl == pytest.approx((z * np.log(z)).mean(), abs=1e-12)
+    assert point.effective_samples == pytest.approx(20 / (z**2).mean(), abs=1e-9)
+
+
+def test_no_other_policy_does_better_against_kl_and_chi_squared():
+    """χPO's optimum maximises E[r] − β(KL + ½χ²), with χ² = E_ref[(π/π_ref − 1)²]."""
+    beta, steps = 0.8, np.arange(1, 40)
+    a, b, c = np.meshgrid(steps, steps, steps)
+    counts = np.stack([a, b, c, 40 - a - b - c], -1).reshape(-1, 4)
+
+    def value(p):
+        kl, chi = (p * np.log(p / CHANCES)).sum(-1), ((p / CHANCES - 1) ** 2 * CHANCES).sum(-1)
+        return (p * REWARDS).sum(-1) - beta * (kl + chi / 2)
+
+    z = chi_squared_ratios(SAMPLES, beta)[0]
+    best = value(np.array([z[SAMPLES[0] == reward][0] for reward in REWARDS]) * CHANCES)
+    others = value(counts[counts[:, 3] > 0] / 40)
+    assert best - 0.01 < others.max() <= best + 1e-12
+    assert chi_squared_optimum(SAMPLES, beta).kl < optimum(SAMPLES, beta).kl
 
 
 def test_the_value_of_the_optimum_is_the_log_of_its_normaliser():

@@ -15,8 +15,9 @@ from playground.views.parts import STATIC
 RECORDS = {
     "tasks": {"reviews": {"reference": "sft-reviews"}, "capitals": {"reference": "sft-capitals"}},
     "methods": {
-        "ppo": {"makes": "policy", "beta": True},
-        "reward": {"makes": "reward model", "beta": False},
+        "ppo": {"makes": "policy", "beta": True, "optimum": "kl", "optima": {}},
+        "dpo": {"makes": "policy", "beta": True, "optimum": "another", "optima": {"sigmoid": "kl"}},
+        "reward": {"makes": "reward model", "beta": False, "optimum": "another", "optima": {}},
     },
 }
 PAGE = f'<script type="application/json" id="records">{json.dumps(RECORDS)}</script>'

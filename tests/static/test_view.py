@@ -196,3 +196,15 @@ def test_the_shown_step_has_an_evaluation(reading):
     assert step(2.5) == 5, "the later of two"
     assert [step(5, by) for by in (-2, -1, 1, 2)] == [0, 0, None, None]
     assert [step(10, -1), step(0, -1), step(0, 1)] == [5, 0, 5]
+
+
+@pytest.mark.parametrize(
+    "method, loss, sought",
+    [("ppo", None, "kl"), ("dpo", "sigmoid", "kl"), ("dpo", "ipo", "another")],
+)
+def test_the_optimum_is_that_of_the_run_or_else_of_the_controls(view, method, loss, sought):
+    chosen = {"method": method, "loss": loss}
+    assert view("soughtOnStage", {**STATE, **chosen, "run": None}) == sought
+    shown = run(config={"task": "reviews", "steps": 60, **chosen})
+    controls = {"method": "ppo", "loss": None}
+    assert view("soughtOnStage", {**STATE, **controls, "run": shown}) == sought

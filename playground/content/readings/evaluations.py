@@ -11,6 +11,7 @@ from __future__ import annotations
 from math import sqrt
 from statistics import fmean
 
+from align_core.config.methods import sought_optimum
 from playground.content.readings.measures import SURE, WINDOW, Reading, Run, rise
 
 # Differences in reward, in nats; the comments give them in these standard deviations.
@@ -70,9 +71,9 @@ def below_reference(run: Run) -> Reading | None:
 
 
 def overpaid(run: Run) -> Reading | None:
-    """Reward − β·KL has fallen from its best. At the optimum, one more nat of KL brings β nats of
-    reward; here it brought less."""
-    if run.config["beta"] is None:
+    """Reward − β·KL, which the method maximises, has fallen from its best. At the optimum, one more
+    nat of KL brings β nats of reward; here it brought less."""
+    if run.config["beta"] is None or sought_optimum(run.config) != "kl":
         return None
     points = [point for point in run.points if point.step >= run.beta_since]
     best, beta = max(points, key=run.objective, default=run.last), run.config["beta"]

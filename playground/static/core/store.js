@@ -4,8 +4,9 @@ let state = Object.freeze({
   standing: null, // the visitor's rights to it and their place in the queue (handlers/train.py)
   phase: "idle", // "lost", "recorded", "idle", "starting", or the status of the run
   wantedRun: null, // the name of a requested run whose events have not arrived yet
-  task: null, // task, method and β of the controls
+  task: null, // task, method, loss (null without a choice) and β of the controls
   method: null,
+  loss: null,
   beta: null,
   betaHeld: false, // whether a slider of β is being dragged; a live run takes β on release
   preset: null, // the preset whose settings the run on the stage has
@@ -13,7 +14,7 @@ let state = Object.freeze({
   viewedStep: null, // the step shown; null for the newest
   story: null, // the number of the shown scene of the story, from 1; null while the story is closed
   own: null, // the visitor's own task (own/routes.py)
-  target: null, // {pair, task, beta, …}: the optimum at a β, and its texts
+  target: null, // {pair, task, beta, sought, …}: the optimum that is sought at a β, and its texts
   mixture: null, // {share, beta, point, path, samples}: the run mixed with its reference (train/mixture.js)
   frontiers: Object.freeze({}), // pair (view.js) -> the frontier of its optimum; null if the server has none
 });

@@ -1,5 +1,5 @@
 // Selectors of the state (store.js): the run, task, optimum and β that the page shows.
-import { tasks } from "./records.js";
+import { methods, tasks } from "./records.js";
 import { isLive, samplesAt, valueAt } from "./run_log.js";
 
 // The shown run: a live run always; an ended one if its task is chosen or is not offered here.
@@ -15,6 +15,13 @@ export function pairOnStage(state) {
   const reference = tasks[state.task]?.reference ?? (state.task === "own" ? state.own?.model : undefined);
   const { task, model } = runOnStage(state)?.config ?? { task: state.task, model: reference };
   return { task, model };
+}
+
+// The optimum that the shown run seeks, or without one the method of the controls (`Method.optimum`).
+export function soughtOnStage(state) {
+  const { method, loss } = runOnStage(state)?.config ?? state;
+  const { optimum, optima } = methods[method] ?? {};
+  return optima?.[loss] ?? optimum;
 }
 
 // The key of a task and a model in the state's `frontiers`.

@@ -1,5 +1,5 @@
-// The picture of the trade-off in Train: the diamond is the optimum at β, the target, and the run is
-// a trail that grows towards it.
+// The picture of the trade-off in Train: the diamond is the optimum at β that the method seeks, the
+// target, and the run is a trail that grows towards it. An optimum that is not known has no diamond.
 import { changeDetector } from "../core/changes.js";
 import { explain, within } from "../core/dom.js";
 import { fill, number, signed } from "../core/format.js";
@@ -7,7 +7,7 @@ import { latestOnly } from "../core/latest_only.js";
 import { methods } from "../core/records.js";
 import { settingsAt } from "../core/run_log.js";
 import { get, set, subscribe } from "../core/store.js";
-import { betaOnStage, isWatching, pairKey, pairOnStage, runOnStage } from "../core/view.js";
+import { betaOnStage, isWatching, pairKey, pairOnStage, runOnStage, soughtOnStage } from "../core/view.js";
 import { WIDEST, trail } from "../charts/geometry.js";
 import { drawInSight, fitToBox, lookOf, paint, whenRecoloured } from "../charts/plots.js";
 import { limitTraces, targetTrace, tradeOffLayout } from "../charts/trade_off.js";
@@ -19,16 +19,19 @@ export function mount({ element, props, server, watch }) {
   const isTurned = changeDetector();
   const isChanged = changeDetector();
 
-  const isMissed = (state) =>
-    state.beta !== null && (state.target?.pair !== pairKey(pairOnStage(state)) || state.target.beta !== betaOnStage(state));
+  function isMissed(state) {
+    const { pair, beta, sought } = state.target ?? {};
+    const isKnown = pair === pairKey(pairOnStage(state)) && beta === betaOnStage(state) && sought === soughtOnStage(state);
+    return state.beta !== null && !isKnown;
+  }
 
   const ask = latestOnly(async () => {
     if (!isMissed(get())) return;
-    const [{ task, model }, beta] = [pairOnStage(get()), betaOnStage(get())];
+    const [{ task, model }, beta, sought] = [pairOnStage(get()), betaOnStage(get()), soughtOnStage(get())];
     const { frontiers } = get();
     const pair = pairKey({ task, model });
     const frontier = pair in frontiers ? frontiers[pair] : await server.frontier({ task, model }); // null: there is no frontier
-    const target = { ...(await server.target({ task, model, beta })), pair, task, beta };
+    const target = { ...(await server.target({ task, model, beta, sought })), pair, task, beta, sought };
     if (get().frontiers !== frontiers) return; // forgotten meanwhile (own_task.js), and asked for again
     set({ target, frontiers: { ...frontiers, [pair]: frontier } });
   });
@@ -52,11 +55,13 @@ export function mount({ element, props, server, watch }) {
     // use its room.
     const method = shown?.config.method ?? state.method;
     const isWithoutBeta = method !== null && !methods[method].beta;
+    const sought = soughtOnStage(state);
+    document.documentElement.classList.toggle("other-optimum", sought !== undefined && sought !== "kl");
     document.documentElement.classList.toggle("no-optimum", frontier === null || isWithoutBeta);
     if (!frontier || isWithoutBeta) return;
-    const target = state.target?.pair === pair ? state.target : null;
+    const target = state.target?.pair === pair && state.target.sought === sought ? state.target : null;
     const measured = [shown?.series["eval/kl"], shown?.series["eval/gain"]];
-    if (!isChanged(frontier, target, viewedStep, mixture, shown?.name, ...measured) && !anyway) return;
+    if (!isChanged(frontier, target, sought, viewedStep, mixture, shown?.name, ...measured) && !anyway) return;
     const run = trail(shown, frontier);
     const newest = viewedStep === null ? run.steps.length - 1 : run.steps.findLastIndex((step) => step <= viewedStep);
     const trainedTo = run.steps.length ? { x: run.x[newest], y: run.y[newest] } : null;
@@ -66,7 +71,7 @@ export function mount({ element, props, server, watch }) {
     showPoint(".target", aim);
     put(".values .policy .name", mixture ? fill(words.legend.mixture, mixture) : words.legend.policy);
     showPoint(".policy", here);
-    const remarks = [];
+    const remarks = sought in words.sought ? [words.sought[sought]] : [];
     const trained = here && settingsAt(shown, viewedStep).beta;
     if (here && target && !mixture && trained !== target.beta) remarks.push(fill(words.other_beta, { trained, beta: target.beta }));
     if (here && here.x > WIDEST) remarks.push(fill(words.outside, pointTexts(here)));
@@ -141,9 +146,9 @@ export function mount({ element, props, server, watch }) {
   explain(find(".help"), words.help);
   fitToBox(plot);
   drawInSight(plot);
-  subscribe(element, ["run", "task", "method", "beta", "watchedBeta", "viewedStep", "target", "frontiers", "mixture"], update);
+  subscribe(element, ["run", "task", "method", "loss", "beta", "watchedBeta", "viewedStep", "target", "frontiers", "mixture"], update);
   whenRecoloured(() => element.isConnected && draw(get(), true));
-  const choose = () => set(props.value); // {task, method}, as the controls say
+  const choose = () => set(props.value); // {task, method, loss}, as the controls say
   watch("value", choose);
   choose();
   update(get());

@@ -10,9 +10,9 @@ import pytest
 
 from align_core.config import model_index
 from align_core.config.task_card import BUILT_IN
-from align_core.optimum import MAX_KL, ReferenceSamples
+from align_core.optimum import MAX_KL, ReferenceSamples, chi_squared_ratios
 from align_core.tasks import load_task
-from playground.content import optimum
+from playground.content import optimum, summaries
 
 
 @pytest.fixture(params=BUILT_IN)
@@ -129,6 +129,27 @@ def test_an_unknown_task_counts_as_the_first(named):
     assert optimum.frontier(query) == optimum.frontier(named) == first.frontier != second.frontier
     assert optimum.target({**query, "beta": 1}) == first.at(1.0)
     assert optimum.frontier({"task": "capitals", "model": "pretrained"}) == second.frontier
+
+
+def test_the_target_is_the_optimum_that_the_method_seeks(task):
+    rewards = ReferenceSamples.load(model_index.reference_samples(task, "probe")).rewards
+    query = {"task": task, "model": f"sft-{task}", "beta": 0.5}
+    assert optimum.target({**query, "sought": "kl"}) == optimum.target(query)
+    own = optimum.target({**query, "sought": "chi2"})
+    z = chi_squared_ratios(rewards, 0.5)
+    assert own["gain"] == pytest.approx((z * rewards).mean() - rewards.mean(), abs=1e-4)
+    assert own["known"] and "texts" not in own
+    for sought in ("grouped", "<b>", ["kl"], None):
+        other = optimum.target({**query, "sought": sought})
+        assert other == {"beta": 0.5, "kl": None, "gain": None, "samples": None, "known": False}
+    assert optimum.target({**query, "beta": 0, "sought": "chi2"})["kl"] is None
+
+
+def test_a_run_is_compared_only_with_the_optimum_that_it_seeks(task):
+    config = {"task": task, "model": f"sft-{task}", "method": "dpo", "beta": 0.5}
+    target, point = summaries._target(config), optimum.of_task(task).point(0.5)
+    assert target == (point["gain"], point["kl"])
+    assert summaries._target({**config, "loss": "chipo"}) is None
 
 
 @pytest.mark.parametrize("beta", [None, "x", -1, math.nan, math.inf])

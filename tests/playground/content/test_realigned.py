@@ -7,7 +7,7 @@ import pytest
 from playground.content import optimum
 from playground.content.realigned import optimum_at
 
-CONFIG = {"task": "reviews", "model": "sft-reviews"}
+CONFIG = {"task": "reviews", "model": "sft-reviews", "method": "ppo"}
 
 
 def test_a_share_of_the_policy_is_the_optimum_at_beta_over_it():
@@ -24,6 +24,7 @@ def test_a_share_of_the_policy_is_the_optimum_at_beta_over_it():
         ({}, [[0, 0.7], [4, 0.2]], 1.0),  # β was changed during the run
         ({}, [[0, 0.7]], 0.0),  # the reference: β/λ is infinite
         ({"model": "pretrained"}, [[0, 0.7]], 1.0),  # its optimum is not known
+        ({"method": "kto"}, [[0, 0.7]], 1.0),  # it seeks another optimum
     ],
 )
 def test_without_one_beta_and_its_optimum_there_is_none(changed, betas, share):

@@ -69,7 +69,7 @@ def test_a_choice_brings_its_explanations_and_defaults(handlers):
             has("dpo", name),
         )
     assert controls["reward_model"]["visible"] is False
-    assert controls["picture"] == {"task": "capitals", "method": "dpo"}
+    assert controls["picture"] == {"task": "capitals", "method": "dpo", "loss": "sigmoid"}
 
 
 @pytest.mark.parametrize("method", methods())

@@ -100,7 +100,7 @@ def test_a_name_without_a_task_has_no_optimum(path):
 def test_a_visitor_without_a_task_is_asked_to_make_one(visitors):
     handlers = TrainHandlers(visitors._client, WORDS, RunQueue(visitors._client, visitors))
     chosen = handlers.choose({"task": "own", "method": "dpo"})
-    assert chosen["picture"] == {"task": "own", "method": "dpo"}
+    assert chosen["picture"] == {"task": "own", "method": "dpo", "loss": "sigmoid"}
     assert chosen["task_explanation"] == WORDS["own"]["explanation"]
     started = handlers.start({"task": "own", "method": "dpo", "pace": 0.0})
     assert started["errors"] == [["task", WORDS["own"]["missing"]]]

@@ -130,6 +130,12 @@ def test_a_new_beta_does_not_apply_to_earlier_kl():
     assert [r.key for r in readings(config, series, RUNNING, beta_since=15)] == ["improved"]
 
 
+def test_beta_is_a_price_only_where_reward_less_beta_kl_is_maximised():
+    series, config = EXAMPLES["overpaid"][1], EXAMPLES["overpaid"][0]
+    assert "overpaid" in keys(config, series)
+    assert "overpaid" not in keys(config | {"method": "grpo", "loss": "dapo"}, series)
+
+
 def test_a_held_policy_gets_no_praise():
     series = evaluated([0.0, 0.3, 0.39], [0.0, 0.03, 0.034])
     config = PPO | {"beta": 8.0, "steps": 20}
