@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import islice
 
@@ -63,9 +64,14 @@ def rater_scale(margins: NDArray[np.float64], gold: NDArray[np.float64]) -> floa
     if not margins.any():
         return None
     shares = 1 / (1 + np.exp(-gold))
-    low, high = -_STEEPEST, _STEEPEST
-    while high - low > 1e-6:  # the loss is convex in a: halve the interval by the sign of its slope
-        a = (low + high) / 2
-        slope = margins @ (0.5 * (1 + np.tanh(a * margins / 2)) - shares)
+    a, low, high = 0.0, -_STEEPEST, _STEEPEST
+    while high - low > 1e-6:  # the loss is convex in a: Newton's steps, or halves of the interval
+        tanh = np.tanh(a * margins / 2)
+        slope = margins @ ((1 + tanh) / 2 - shares)
+        curvature = margins**2 @ (1 - tanh**2) / 4
         low, high = (a, high) if slope < 0 else (low, a)
-    return (low + high) / 2
+        newton = a - slope / curvature if curvature else math.inf
+        before, a = a, newton if low < newton < high else (low + high) / 2
+        if abs(a - before) < 1e-9:
+            break
+    return float(a)

@@ -23,7 +23,7 @@ _ONE_AT_A_TIME = threading.Semaphore(1)
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The answer of `main` about the folder; an error if its process ends without an answer."""
+    """The `contents` of the folder; an error if the process ends without them."""
     command = ("playground.own.reader", str(folder))
     with _ONE_AT_A_TIME, child_process.module_process(*command, stdout=subprocess.PIPE) as process:
         try:
@@ -36,8 +36,13 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def main(folder: str) -> None:
-    """Print the errors of the folder's task, or its card and the numbers of its prompts."""
+    """Print the `contents` of the folder as JSON, within the limits."""
     _limit()
+    sys.stdout.write(json.dumps(contents(folder)))
+
+
+def contents(folder: str) -> dict[str, Any]:
+    """The `errors` of the task in a folder, or its `card` and the `counts` of its prompts."""
     from align_core.config.task_card import as_row, known_card
     from align_core.tasks.loader import get_task
 
@@ -45,15 +50,13 @@ def main(folder: str) -> None:
         task = get_task(folder)
     except ConfigError as error:
         errors = [to_event(line) for line in error.lines]
-        answer: dict[str, Any] = {"errors": errors, "card": None, "counts": None}
-    else:
-        prompts = {split: task.prompts(split) for split in ("train", "probe", "heldout")}
-        counts = {split: len(texts) for split, texts in prompts.items()}
-        longest = max(len(text) for texts in prompts.values() for text in texts)
-        counts |= {"longest": longest, "pairs": task.pairs}  # type: ignore[attr-defined]
-        counts |= {"tokens": task.max_new_tokens}
-        answer = {"errors": [], "card": as_row(known_card(task.full_name)), "counts": counts}
-    sys.stdout.write(json.dumps(answer))
+        return {"errors": errors, "card": None, "counts": None}
+    prompts = {split: task.prompts(split) for split in ("train", "probe", "heldout")}
+    counts = {split: len(texts) for split, texts in prompts.items()}
+    longest = max(len(text) for texts in prompts.values() for text in texts)
+    counts |= {"longest": longest, "pairs": task.pairs}  # type: ignore[attr-defined]
+    counts |= {"tokens": task.max_new_tokens}
+    return {"errors": [], "card": as_row(known_card(task.full_name)), "counts": counts}
 
 
 def _limit() -> None:

@@ -24,6 +24,7 @@ from align_core.evaluation import prepared
 from align_core.runs.client import Client
 from playground import text
 from playground.limits import Limits
+from playground.own import reader
 from playground.own.models import Models
 from playground.own.routes import OwnRoutes
 from playground.people.own_tasks import EARLIER, OTHERS, OWN, PUBLIC, OwnTasks
@@ -77,6 +78,10 @@ class Browser:
         return answer.json()
 
 
+def read_here(folder):
+    return json.loads(json.dumps(reader.contents(str(folder))))
+
+
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     monkeypatch.setattr("playground.own.routes.SAVE_LIMIT", (1000.0, 1000))
@@ -87,7 +92,9 @@ def own(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def server(own, tmp_path):
+def server(own, tmp_path, monkeypatch):
+    """The routes, which read a folder in this process."""
+    monkeypatch.setattr(reader, "read", read_here)
     visitors = Visitors(Client(tmp_path / "runs"), own=own)
     catalogues = [*map(text.load, text.languages())]
     routes = OwnRoutes(visitors, Models(), catalogues)
@@ -102,6 +109,16 @@ def browser(server):
 @pytest.fixture
 def visitor(own, tmp_path):
     return Visitors(Client(tmp_path / "runs"), own=own).from_token(MINE)
+
+
+def test_a_process_reads_a_folder_as_this_one_does(tmp_path):
+    for name, toml in (("whole", TOML), ("broken", b"title = 3\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "task.toml").write_bytes(toml)
+        (tmp_path / name / "prompts.csv").write_text(CSV)
+        answer = reader.read(tmp_path / name)
+        assert answer == read_here(tmp_path / name)
+        assert (answer["card"] is None) == (answer["errors"] != []) == (name == "broken")
 
 
 def lines(answer):
