@@ -46,8 +46,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish():
-    """What has been imported is passed over by later collections of garbage, of which each
-    training starts several: they take 0.3 s over the modules of torch."""
+    """Later garbage collections, of which each training starts several, skip the imported modules:
+    over those of torch one takes 0.3 s."""
     gc.collect()
     gc.freeze()
 

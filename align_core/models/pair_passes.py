@@ -80,8 +80,8 @@ class PairPasses:
 
     @torch.no_grad()
     def reference_logps(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The reference's log-probabilities [B] of chosen and rejected texts, in nats, which it
-        keeps, too."""
+        """The reference's log-probabilities [B] of chosen and rejected texts, in nats, which are
+        also kept."""
         labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, -100)
         batch = {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"]}
         keys = _keys(**batch, labels=labels)

@@ -29,8 +29,8 @@ from align_core.trainers.common import (
     ShardedTraining,
 )
 
-# Of the losses that need it, as their papers recommend: the supposed share of flipped labels
-# (arXiv 2403.00409), and the ε of arXiv 2402.00856.
+# As the papers of these losses recommend: the assumed share of flipped labels (arXiv 2403.00409),
+# and ε (arXiv 2402.00856).
 LABEL_SMOOTHING = {"robust": 0.1, "exo_pair": 1e-3}
 
 

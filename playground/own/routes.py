@@ -79,8 +79,7 @@ class OwnRoutes:
         self._saves = RateLimit(*SAVE_LIMIT)
         self._save_threads = Threads("saves", SAVE_THREADS)
         self._form_threads = Threads("forms", FORM_THREADS)
-        # Of a request body: base64 takes four thirds of the files' bytes, and the form has texts,
-        # too.
+        # The largest request body: base64 takes 4/3 of the files' bytes, and the form has texts.
         self._most_bytes = 2 * self._own.limits.bytes
 
     def routes(self) -> list[Route]:

@@ -85,7 +85,7 @@ async def _not_found(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """Where FastAPI refuses a body: it would send back the whole body, and fail for a NaN."""
+    """The answer to a body that FastAPI refuses; its own repeats the body, and fails for a NaN."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"][1:])) or "the body"

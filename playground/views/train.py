@@ -142,7 +142,7 @@ def _lay_out(
     news = bind("new_events", handlers.new_events)
 
     def read_events(request: gr.Request, cursor: dict[str, Any]) -> Response:
-        # As a response, since FastAPI looks at each value of a dict, in the server's event loop.
+        # A response, because FastAPI would convert each value of a dict in the event loop.
         return ORJSONResponse(news(request, cursor))
 
     # Gradio sets attributes on the functions that it serves, which bound methods do not allow.

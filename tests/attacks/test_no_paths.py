@@ -1,4 +1,4 @@
-"""What a visitor gets names no folder of the server: errors, values, the answer of each route."""
+"""No answer to a visitor names a folder of the server: errors, values, each route."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def paths(routes, prefix=""):
 
 
 def answers(page, browser):
-    """What a visitor asked, and the text of the answer and its headers."""
+    """Yields (request, answer) for every route and function."""
     for path, methods in {path: methods for path, methods in paths(browser.app.routes)}.items():
         if not any(name in path for name in NEVER_END):
             for method in methods:

@@ -4,7 +4,7 @@ In every browser test, no request may leave the machine and no script of the pag
 
 A page costs three seconds of processor time: a test walks through all that one page can show, and
 each behaviour is a function that says in its name what holds. What it waits for must not hold yet.
-What a test starts has ended after it, or it would take its time from the next.
+All that a test starts must have ended after it, or it would slow down the next.
 """
 
 from __future__ import annotations
@@ -132,7 +132,9 @@ def visit(chromium, profile):
         page.on("request", watch)
         page.on("pageerror", lambda error: broken.append(str(error)))
         page.goto(url)
-        page.wait_for_selector("#masthead h1:not(:empty)", state="attached")  # or no press counts
+        page.wait_for_selector(
+            "#masthead h1:not(:empty)", state="attached"
+        )  # earlier presses have no effect
         page.wait_for_selector("#charts .js-plotly-plot")
         if settled:  # until then, the server's answer may replace what a test sets
             page.wait_for_selector("body[data-settled]", state="attached")
@@ -150,7 +152,7 @@ def visit(chromium, profile):
     assert not broken, "scripts of the page failed"
 
 
-# Records all that an element says, as it may say something for a moment only.
+# Records all texts of an element, some of which it may show for a moment only.
 LISTEN = """selector => {
   const said = () => document.querySelector(selector)?.textContent;
   const listener = new MutationObserver(() => window.said.push(said()));
@@ -160,7 +162,7 @@ LISTEN = """selector => {
 
 
 def listen(page, selector):
-    """From now on, `wait_until_said` knows what this element has said."""
+    """Record the texts of an element from now on, for `wait_until_said`."""
     page.evaluate(LISTEN, selector)
 
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 HUB, SPACE = "https://hub.test", "https://ada-align.hf.test"
 SIGNATURE = "eyJhbGciOi"  # the visitor's, for a private Space
 VISITOR, INNER_PROXY = "81.2.69.142", "10.108.3.7"
-# As on the Hub, without the clipboard, which another site's frame need not allow.
+# The frame of the Hub, without access to the clipboard, which other sites may not grant.
 _FRAME = (
     '<!doctype html><title>ada/align</title><body style="margin:0">'
     '<iframe style="border:0;width:100vw;height:100vh" allow="fullscreen" sandbox="allow-downloads'
@@ -97,7 +97,7 @@ class Proxy:
 
     def __init__(self, folder: Path, upstream: int) -> None:
         self.hops, self.pid = 1, 0  # the process behind it
-        self.referers: set[str | None] = set()  # what browsers said of the page they came from
+        self.referers: set[str | None] = set()  # the Referer headers of browsers
         certificate = folder / "certificate.pem"
         command = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-days", "1"]
         command += ["-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=test"]

@@ -24,7 +24,7 @@ FIRST_SCREENS = {
     "": ((1440, 900), (1280, 720), (1024, 600), (390, 844)),
     "?present": ((1920, 1080),),
 }
-# What a visitor sees before any scrolling: where the picture begins, where it and each text ends.
+# The first screen: where the frontier chart begins, and where it and each text ends.
 FIRST_SCREEN = """() => {
   const bottom = (one) => one.getBoundingClientRect().bottom;
   const sides = [...document.querySelectorAll("#example .side")];

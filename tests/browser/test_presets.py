@@ -113,7 +113,7 @@ def run_replaces_the_recording_by_a_live_run_of_its_settings(page, client):
     page.click("#stop")
     page.wait_for_selector("#train[data-run=stopped]")
     expect(chip(page, "healthy-ppo")).to_be_enabled()
-    # Not what it would show at its end: the run was cut off.
+    # The run was cut off, so the sentence is not the one about its end.
     expect(page.locator("#readings .summary")).to_have_text(WORDS["cards"]["noisy-raters"]["watch"])
 
 

@@ -90,7 +90,7 @@ def a_task_of_code_is_offered_and_trained(page):
 
 def an_own_task_needs_its_form_and_counts_its_parts(page):
     page.locator("#field-task label", has_text="Your own").click()
-    # What each part gives the three answers, row by row.
+    # The scores of the three answers, a row for each part.
     numbers = page.locator("#own_task .part .number")
     expect(numbers.first).not_to_be_empty()
     page.click("#run")

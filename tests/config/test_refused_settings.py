@@ -1,4 +1,4 @@
-"""What is refused in a configuration, in one line for each error."""
+"""Refused values of a configuration, with one line for each error."""
 
 from __future__ import annotations
 

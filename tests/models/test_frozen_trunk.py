@@ -98,7 +98,7 @@ def test_upper_layers_agree_with_full_passes(family):
         torch.testing.assert_close(frozen.head(ours)[MASK], logits[MASK], atol=2e-5, rtol=0)
 
 
-def test_gradients_of_the_adapter_are_those_of_a_whole_pass():
+def test_gradients_of_the_adapter_are_those_of_a_full_pass():
     policy = policy_of("llama")
     frozen = frozen_trunk(policy)
     logits, _ = response_outputs(policy, PROMPTS, TOKENS, MASK)

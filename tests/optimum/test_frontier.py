@@ -90,8 +90,8 @@ def test_the_frontier_ends_with_only_the_best_texts():
 
 
 @pytest.mark.parametrize("split", ["probe", "heldout"])
-def test_a_policy_that_only_writes_the_best_answers_gains_all_there_is(split):
-    """Of capitals r*(2) is 2.5: at 2 nats the optimum gives nothing but best answers."""
+def test_a_policy_that_writes_only_best_answers_has_a_gain_of_one(split):
+    """In capitals r*(2) is 2.5: at 2 nats the optimum gives only best answers."""
     rewards = ReferenceSamples.load(reference_samples("capitals", split)).rewards
     frontier = Frontier.of(rewards)
     assert frontier.at(2.0)[0] == pytest.approx(rewards.max(1).mean(), abs=1e-6)

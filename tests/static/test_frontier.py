@@ -5,7 +5,7 @@ from __future__ import annotations
 from playground import text
 from playground.views.train import _FRONTIER
 
-# What is known after each of the server's answers, which say that there is no frontier.
+# The state after each of the server's answers, which have no frontier.
 FORGOTTEN = """async ({ mount }, { template, words }) => {
   const { get, set } = await import("/core/store.js");
   const element = document.body.appendChild(document.createElement("div"));

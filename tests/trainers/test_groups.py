@@ -74,7 +74,7 @@ def texts_of(batch, *columns):
 
 
 def plain_advantages(made, scores, kls):
-    """Of each text, from its score and its KL estimate."""
+    """The advantage of each text, from its score and its KL estimate."""
     rloo = isinstance(made, RLOOTrainer)
     rewards = [s - BETA * k if rloo else s for s, k in zip(scores, kls, strict=True)]
     advantages = []

@@ -29,7 +29,7 @@ export function mount({ element, props, server }) {
     if (props.quick_runs[name]) addQuickRun(box, name);
   }
 
-  // What is different in the paper and here, part by part.
+  // The table of the differences between the paper's setting and this one.
   function addSetup(box, rows) {
     const table = make("table", "setup", make("div", "wide", box));
     make("caption", "", table, words.setup.title);

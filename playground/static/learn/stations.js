@@ -102,8 +102,8 @@ export function stationsOf(words, addChip) {
   };
 }
 
-// What is different in the reference, which is the model of SFT sharpened: the cost of this
-// demonstration, and means over held-out prompts (align_core/build/sharpness.py).
+// How the sharpened reference differs from SFT's model: the cost of this demonstration, and means
+// over held-out prompts (align_core/build/sharpness.py).
 function sharpening({ tokens, effect }) {
   const { pretrained, sft, reference, kl } = effect;
   return {

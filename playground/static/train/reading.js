@@ -28,7 +28,7 @@ export function progressText(run, step, timeLeft, names, words) {
   return timeLeft ? progress + fill(words.left, { time: timeLeft }) : progress;
 }
 
-// What a live run is doing, such as "scoring 128 reviews"; "" where it has not said so.
+// What a live run is doing, such as "scoring 128 reviews"; "" if it is unknown.
 export function doingText({ phase, config, status }, words) {
   if (!phase || status.name !== "running") return "";
   const texts = words.texts[config.task] ?? words.texts.other;

@@ -1,4 +1,4 @@
-"""What the page draws of a log: points, samples, changes and status."""
+"""The data that the page draws from a log: points, samples, changes and status."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_without_beta_the_score_climbs_and_the_text_collapses(scenes):
 
 
 def test_run_it_live_opens_train_with_the_settings_of_the_recorded_run(scenes):
-    """As a link: every setting that it does not name has its default."""
+    """The settings are a link's: those that it does not name have their defaults."""
     for scene in ("sft", "reward", "ppo", "no_leash", "dpo"):
         query = {name: str(value) for name, value in scenes[scene]["settings"].items()}
         restored = links.read(query)

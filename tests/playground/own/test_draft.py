@@ -1,4 +1,4 @@
-"""What a visitor writes into the form of a task, as files."""
+"""The files of a task from the values of its form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose address a request comes from."""
+"""The address of the client of a request, behind proxies."""
 
 from __future__ import annotations
 
