@@ -9,5 +9,5 @@ _LINE = re.compile(r"(?P<threads>\d+) threads? of (?P<cores>\d+) cores \((?P<cpu
 
 
 def machine(line: str, words: Mapping[str, str]) -> str:
-    """A line that names a machine, in the language of `words`; as it is if it has another form."""
+    """A line that names a machine, in the language of `words`; unchanged if it has another form."""
     return _LINE.sub(lambda match: words["machine"].format(**match.groupdict()), line, count=1)

@@ -38,7 +38,7 @@ def client(tmp_path):
 @pytest.fixture
 def page(visit, address):
     page = visit(address)
-    # A view takes the task of Train when that changes, as it does until the settings have come.
+    # A view takes Train's task when that changes, as it may until the settings have arrived.
     page.wait_for_selector("body[data-settled]", state="attached")
     return page
 

@@ -168,7 +168,7 @@ def test_coverage_can_always_have_the_best_response():
 
 
 def test_ppo_is_near_the_optimum_of_the_reward_that_it_learnt():
-    """With graded raters; from the optimum of the gold reward, which it never saw, it is far."""
+    """Raters are graded. The optimum of the gold reward, which PPO never saw, is far from it."""
     outcome = tabular.train(tabular.random_coverage(4, 0), 0.1, seed=0)
     assert tabular.divergence(outcome.ppo, outcome.learned_optimum) < 0.5
     assert tabular.divergence(outcome.ppo, outcome.optimum) > 3

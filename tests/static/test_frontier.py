@@ -30,7 +30,7 @@ FORGOTTEN = """async ({ mount }, { template, words }) => {
 }"""
 
 
-def test_a_frontier_of_the_time_before_it_was_forgotten_is_asked_for_again(script, blank):
+def test_a_frontier_that_is_forgotten_during_its_request_is_requested_again(script, blank):
     blank.reload()
     argument = {"template": _FRONTIER, "words": text.load("en")["frontier"]}
     known = script("train/frontier.js", FORGOTTEN, argument)
