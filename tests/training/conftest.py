@@ -17,13 +17,12 @@ from tests import toy
 from tests.training.films import Films, finished
 
 
-@pytest.fixture(scope="module", autouse=True)
-def toys(tmp_path_factory):
-    """Embedded assets replaced by toy models."""
+@pytest.fixture(scope="session")
+def toy_assets(tmp_path_factory):
+    """A folder with toy models, and with samples and pairs of theirs, as in the embedded assets."""
     path, task, tokenizer = tmp_path_factory.mktemp("assets"), Films(), toy.tokenizer()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_index, "ASSETS", path)
-        patch.setattr(setup, "get_task", lambda name: Films())
         policy = toy.policy(0)
         save_model(toy.policy(1), tokenizer, path / "models" / "pretrained")
         save_model(policy, tokenizer, path / "models" / "sft-reviews")
@@ -38,10 +37,19 @@ def toys(tmp_path_factory):
         pool.parent.mkdir()
         pairs = sampled_pairs(policy, tokenizer, task, 200, seed=0)
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(pairs), pool)
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def toys(toy_assets):
+    """The toy assets in place of the embedded ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_index, "ASSETS", toy_assets)
+        patch.setattr(setup, "get_task", lambda name: Films())
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def plain(tmp_path_factory):
-    """The default run of a method, trained once."""
+    """The default run of a method, trained once for all tests."""
     return cache(lambda method: finished(tmp_path_factory.mktemp(method) / "run", method))
