@@ -126,8 +126,8 @@ class Run:
     def evaluate(self, **options: Any) -> dict[str, Any]:
         """The metrics of `align-core evaluate --json` on held-out prompts.
 
-        `options` are `reference`, `prompts`, `coverage`, `seed`, `realign`, `best_of` and
-        `reward_model`.
+        `options` are `reference`, `prompts`, `samples`, `coverage`, `seed`, `realign`, `best_of`,
+        `reward_model` and `beta`.
 
         Raises:
             ConfigError: invalid input, or a run without a model.

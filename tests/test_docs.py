@@ -34,6 +34,7 @@ from benchmarks import (
     real_model,
     sharpened,
     strangers,
+    theorem,
     vote_load,
     vote_to_outputs,
 )
@@ -66,6 +67,7 @@ ROOT = Path(__file__).parent.parent
         (lab_quick, "quick"),
         (vote_to_outputs, "vote to outputs"),
         (mutants, "mutants"),
+        (theorem, "theorem"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -178,8 +178,8 @@ def _resumable(args: argparse.Namespace, lines: list[Message]) -> RunDirectory:
 
 
 def _evaluate(args: argparse.Namespace, lines: list[Message]) -> int:
-    names = ("task", "reference", "prompts", "coverage", "seed", "realign", "best_of")
-    arguments = options.named(args, *names, "reward_model")
+    names = ("task", "reference", "prompts", "samples", "coverage", "seed", "realign", "best_of")
+    arguments = options.named(args, *names, "reward_model", "beta")
     result = in_process.evaluate(args.model, lines, **resolve_task(arguments, lines))
     terminal.print_measurements(result, args.json)
     return 0
@@ -293,6 +293,12 @@ def _parser() -> argparse.ArgumentParser:
         options.add_json(sub)
     evaluate.add_argument("--reference", metavar="MODEL")
     evaluate.add_argument("--prompts", metavar="N")
+    evaluate.add_argument("--samples", metavar="N", help=in_process.EXPECTED_SAMPLES)
+    evaluate.add_argument(
+        "--beta",
+        metavar="B",
+        help="of the optimum from which the distance is measured; by default that of the run",
+    )
     evaluate.add_argument(
         "--coverage",
         metavar="GROUPS",

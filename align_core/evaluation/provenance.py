@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from align_core.config.methods import methods
+from align_core.config.methods import methods, sought_optimum
 from align_core.config.model_index import is_reward_model, is_run, locate
 from align_core.config.run_config import RunConfig
 from align_core.config.task_card import known_card
 from align_core.runs.directory import RunDirectory
+from align_core.runs.events import settings_at
 
 
 def coverage(config: RunConfig) -> str:
@@ -30,6 +31,14 @@ def reward_model_of(model: str) -> str | None:
         return model
     config = _config(model)
     return None if config is None else config.reward_model
+
+
+def beta_of(model: str) -> float | None:
+    """The last β of a model's run, if its method maximises reward − β·KL; otherwise None."""
+    config = _config(model)
+    if config is None or sought_optimum(settings := config.model_dump()) != "kl":
+        return None
+    return settings_at(settings, RunDirectory.open(model).events()[0])["beta"] or None
 
 
 def reference_of(model: str, task: str) -> str | None:

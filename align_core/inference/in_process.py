@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error, raise_collected
-from align_core.config.fields import Int, Seed, Share, Temperature
+from align_core.config.fields import Float, Int, Seed, Share, Temperature
 from align_core.config.messages import Message, is_text
 from align_core.config.model_size import evaluation_size
 from align_core.config.run_config import (
@@ -39,6 +39,8 @@ class _Options(BaseModel):
 
 
 EXPECTED_REWARD = f"'gold' (the task's own reward), or {model_index.EXPECTED}"
+EXPECTED_BETA = "a number above 0, at most 1000"
+EXPECTED_SAMPLES = "a whole number of texts a prompt from 1 to 1024"
 EXPECTED_COUNT = "a whole number of texts from 2 to 256"
 Count = Annotated[Int | None, Field(ge=2, le=256, description=EXPECTED_COUNT)]
 
@@ -53,6 +55,8 @@ class _Evaluate(_Options):
     realign: Share = None
     best_of: Count = None
     reward_model: str | None = Field(None, description=EXPECTED_REWARD)
+    beta: Float | None = Field(None, gt=0, le=1000, description=EXPECTED_BETA)
+    samples: Int | None = Field(None, ge=1, le=1024, description=EXPECTED_SAMPLES)
 
 
 class _Generate(_Options):
@@ -78,9 +82,10 @@ def evaluate(model: str, lines: list[Message], **arguments: Any) -> dict[str, An
 
     By default 128 prompts, and fewer for a large model.
     """
-    is_sampled = any(arguments.get(name) is not None for name in ("realign", "best_of"))
+    is_sampled = any(arguments.get(name) is not None for name in ("realign", "best_of", "beta"))
     options = _checked(_Evaluate, model, arguments, lines, False if is_sampled else None)
     _check_best_of(arguments, options, lines)
+    _check_beta(options, lines)
     if isinstance(arguments.get("reference"), str):
         lines += model_index.model_errors("--reference", arguments["reference"], reward_model=False)
     raise_collected(lines)
@@ -95,6 +100,8 @@ def evaluate(model: str, lines: list[Message], **arguments: Any) -> dict[str, An
         options.realign,
         options.best_of,
         _named(options.reward_model),
+        options.beta,
+        options.samples,
     )
 
 
@@ -166,6 +173,19 @@ def _check_best_of(
     elif count is not None and options and not get_task(options.task).has_gold:
         expected = "a reward model: the task has no reward of its own"
         lines.append(option_error("--reward-model", reward_model, expected))
+
+
+def _check_beta(options: _Evaluate | None, lines: list[Message]) -> None:
+    """Append the error of a --beta whose optimum the model cannot be compared with."""
+    if options is None or options.beta is None:
+        return
+    if options.best_of is not None:
+        lines.append(
+            option_error("--beta", options.beta, "none with --best-of: its KL is not known")
+        )
+    elif not get_task(options.task).has_gold:
+        expected = "none: the task has no reward of its own, so its optimum is not known"
+        lines.append(option_error("--beta", options.beta, expected))
 
 
 def _named(reward_model: str | None) -> str | None:

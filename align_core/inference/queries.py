@@ -18,8 +18,9 @@ from align_core.config.task_card import known_card
 from align_core.data.encoding import encode_all, encode_prompts
 from align_core.data.formats import Text
 from align_core.evaluation.evaluator import Evaluator
+from align_core.evaluation.optimum_distance import OTHER_NOISE, UNKNOWN, optimum_distance
 from align_core.evaluation.prepared import stored_samples
-from align_core.evaluation.provenance import coverage_of, reference_of, reward_model_of
+from align_core.evaluation.provenance import beta_of, coverage_of, reference_of, reward_model_of
 from align_core.evaluation.reward_models import evaluate_reward_model
 from align_core.evaluation.task_in_nats import task_in_nats
 from align_core.evaluation.win_rate import win_rates
@@ -30,7 +31,7 @@ from align_core.models.loading import load_policy, load_reward_model, load_token
 from align_core.models.prompts import check_prompts, model_inputs, room_for
 from align_core.models.realigned import Realigned
 from align_core.models.reference import load_reference
-from align_core.models.rewards import ProxyReward, of_samples, proxy_reward
+from align_core.models.rewards import ProxyReward, Reward, of_samples, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
 from align_core.models.sampling import RandomDraw, Responses, end_ids, sample
 from align_core.tasks import get_task
@@ -47,6 +48,8 @@ def evaluate(
     realign: float | None = None,
     best_of: int | None = None,
     reward_model: str | None = None,
+    beta: float | None = None,
+    samples: int | None = None,
 ) -> dict[str, Any]:
     """The evaluation metrics of docs/metrics.md on held-out prompts, with 95% intervals.
 
@@ -54,7 +57,12 @@ def evaluate(
     samples. Covered and uncovered prompts are also reported separately; `coverage` defaults to that
     of the model's run. With `realign`, λ, they are those of the policy mixed with the reference;
     with `best_of`, those of the best of that many texts by gold reward, or by the `reward_model`.
-    The KL of these is unknown, and at most `kl_bound`.
+    The KL of these is unknown, and at most `kl_bound`. The distance from the optimum is that at
+    `beta`, by default of the model's run if its method seeks that optimum. `samples` is the number
+    of texts a prompt.
+
+    Raises:
+        ConfigError: there is no reference; or `beta` was given, but the optimum is not known.
     """
     the_task = get_task(task)
     heldout = the_task.prompts("heldout")[:prompts]
@@ -66,32 +74,47 @@ def evaluate(
         raise ConfigError(
             option_error("--reference", None, f"{model_index.EXPECTED}; the task has none")
         )
+    stored = stored_samples(task, reference, "heldout")
+    if beta is not None and stored is None:
+        expected = f"none: the optimum of {reference} on {task} is not known; align-core prepare"
+        raise ConfigError(option_error("--beta", beta, expected))
     the_task, scale = task_in_nats(task, model, reference)
     tokenizer, policy = load_tokenizer(model), load_policy(model)
     check_policy(policy, tokenizer)
     ends = end_ids(policy, tokenizer)
     the_reference = load_reference(reference, policy, tokenizer)
     check_prompts(the_task, policy, tokenizer, the_reference, splits=("heldout",))
-    evaluator = Evaluator(
-        heldout,
-        tokenizer,
-        the_reference,
-        gold=of_samples(the_task.reward, ends),
-        parts=of_samples(the_task.parts, ends),
-        inputs=model_inputs(tokenizer, the_task, heldout),
-        proxy=proxy_reward(
-            reward_model or reward_model_of(model), known_card(task).reward_model, tokenizer, ends
-        ),
-        stored=stored_samples(task, reference, "heldout"),
-        max_new_tokens=the_task.max_new_tokens,
-        seed=seed,
-        subsets=subsets,
-        samples=evaluation_size(model, the_task.max_new_tokens).samples,
-        best_of=None if best_of is None else BestOf(best_of, reward_model is not None, seed),
+    proxy = proxy_reward(
+        reward_model or reward_model_of(model), known_card(task).reward_model, tokenizer, ends
     )
-    evaluation = evaluator(_realigned(policy, the_reference, realign))
-    metrics = evaluator.metrics(evaluation) | evaluator.intervals(evaluation)
+
+    def evaluator(noise: int, proxy: Reward | None) -> Evaluator:
+        return Evaluator(
+            heldout,
+            tokenizer,
+            the_reference,
+            gold=of_samples(the_task.reward, ends),
+            parts=of_samples(the_task.parts, ends),
+            inputs=model_inputs(tokenizer, the_task, heldout),
+            proxy=proxy,
+            stored=stored,
+            max_new_tokens=the_task.max_new_tokens,
+            seed=noise,
+            subsets=subsets,
+            samples=samples or evaluation_size(model, the_task.max_new_tokens).samples,
+            best_of=None if best_of is None else BestOf(best_of, reward_model is not None, seed),
+        )
+
+    first, written = evaluator(seed, proxy), _realigned(policy, the_reference, realign)
+    evaluation = first(written)
+    metrics = first.metrics(evaluation) | first.intervals(evaluation)
     numbers = {name.removeprefix("eval/"): value for name, value in metrics.items()}
+    beta = beta or beta_of(model)
+    if beta is None or stored is None or best_of is not None:
+        numbers |= UNKNOWN
+    else:
+        second = evaluator(seed + OTHER_NOISE, None)(written)
+        numbers |= optimum_distance(heldout, stored, beta, evaluation, second)
     facts = {"realign": realign, "best_of": best_of, "reward_scale": scale}
     facts = {name: value for name, value in facts.items() if value is not None}
     return {"task": task, "prompts": len(heldout), **facts, **numbers}

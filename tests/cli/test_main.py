@@ -116,6 +116,9 @@ def test_score(main, reports):
             for value in ("-0.1", "nan", "inf", "1001", "half")
         ),
         (("evaluate", "reward-reviews", "--best-of", "2"), ["MODEL"]),
+        (("evaluate", "reward-reviews", "--beta", "1"), ["MODEL"]),
+        (("evaluate", "sft-reviews", "--beta", "0", "--samples", "0"), ["--beta", "--samples"]),
+        (("evaluate", "sft-reviews", "--beta", "1", "--best-of", "2"), ["--beta"]),
         *(
             ((command, "sft-reviews", *wrong), [wrong[0]])
             for command in ("evaluate", "generate")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from align_core.config.errors import ConfigError
+from align_core.evaluation import prepared
 from align_core.inference import queries
 from align_core.models import loading
 from align_core.models.libraries import silence_libraries
@@ -107,6 +108,20 @@ def test_evaluations_say_how_the_policy_is_changed():
     assert (best["best_of"], best["kl"], best["frontier_efficiency"]) == (2, None, None)
     assert best["kl_bound"] == pytest.approx(math.log(2) - 1 / 2), "the reference writes the texts"
     assert best["gold_reward"] > best["gold_reward_reference"]
+    assert (best["optimum_gap"], best["optimum_kl"]) == (None, None), "of no run, so without a β"
+
+
+def test_the_distance_from_the_optimum_is_measured_at_a_beta():
+    """The reference itself lacks β log Z − E[r], and its KL to the optimum is log Z − E[r]/β."""
+    report = queries.evaluate("sft-reviews", "reviews", None, 3, 0, beta=2.0, samples=2)
+    rewards = prepared.stored_samples("reviews", "sft-reviews", "heldout").rewards[:3]
+    halves = (rewards[:, half::2] for half in (0, 1))
+    gap, kl = (np.log(np.exp(r / 2.0).mean(-1)).mean() - r.mean() / 2.0 for r in halves)
+    assert report["optimum_gap"] == pytest.approx(2.0 * gap, abs=1e-9)
+    assert report["optimum_kl"] == pytest.approx(kl, abs=1e-9)
+    assert (report["optimum_beta"], report["optimum_prompts"], report["samples"]) == (2.0, 3, 2)
+    with pytest.raises(ConfigError, match="--beta got 2.0, .* pretrained on reviews is not known"):
+        queries.evaluate("sft-reviews", "reviews", "pretrained", 3, 0, beta=2.0)
 
 
 def test_best_of_n_is_the_best_by_the_reward_that_is_named(named):
