@@ -71,6 +71,7 @@ def build(
         words={**words["try"], **words["compare"]},
         shading=words["shading"] | words["samples"],
         frontier=words["frontier"],
+        saving=words["saving"],
         metrics=words["charts"]["metrics"],
         statuses=words["status"]["names"],
         curves=CURVES,

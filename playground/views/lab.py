@@ -75,6 +75,7 @@ def build(words: dict[str, Any], queue: RunQueue) -> None:
         ],
         quick_runs=handlers.labels(),
         words=words["lab"],
+        saving=words["saving"],
         cards={name: card(name, words) for name in ORDER},
         first={**_FIRST, "certain": False, "covered": None},
         fields=list(FIELDS),

@@ -13,7 +13,7 @@ _TEMPLATE = """
 <header><h1></h1><p></p><nav>
   <input readonly hidden>
   <button type="button" class="copy"></button>
-  <details class="keep"><summary></summary>
+  <details class="menu keep"><summary></summary>
     <div>
       <p class="kept"></p>
       <button type="button" class="page"></button>

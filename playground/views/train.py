@@ -163,6 +163,7 @@ def _lay_out(
             _CHARTS,
             "charts/charts",
             words=words["charts"],
+            saving=words["saving"],
             charts=drawn,
             head=PLOTLY_HEAD,
             **props,
@@ -209,6 +210,7 @@ def _lay_out(
                     value={"task": page_name(first_task()), "method": FIRST_METHOD, "loss": None},
                     server_functions=[picture_of(optimum.frontier), picture_of(optimum.target)],
                     words=words["frontier"],
+                    saving=words["saving"],
                     head=PLOTLY_HEAD,
                 )
                 part("example", _EXAMPLE, "train/example", **texts)

@@ -3,6 +3,8 @@ of code, a visitor's own task, and a method of another package."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 
@@ -171,6 +173,33 @@ def the_readings_of_the_frontier_stay_within_its_card(page):
         page.wait_for_function(within, arg=width)
 
 
+def saved(page, chart, name):
+    """The file that a picture's control saves, opened by the keyboard."""
+    page.focus(f"{chart} .save summary")
+    page.keyboard.press("Enter")
+    with page.expect_download() as download:
+        page.click(f"{chart} .save .{name}")
+    expect(page.locator(f"{chart} .save .{name}")).to_be_hidden()
+    return download.value.suggested_filename, download.value.path().read_bytes()
+
+
+def a_picture_is_saved_as_it_is_shown(page):
+    title = WORDS["frontier"]["title"]
+    expect(page.get_by_label(f"Save: {title}").first).to_be_visible()
+    name, picture = saved(page, "#frontier", "png")
+    assert (name, picture[:4]) == (f"{title.replace(' ', '-')}.png", b"\x89PNG")
+    picture = saved(page, "#frontier", "svg")[1].decode()
+    assert picture.startswith("<svg") and f"{title} (nats of gold reward)" in picture
+    file = saved(page, "#frontier", "csv")[1].decode("utf-8-sig")
+    heads, *rows = csv.reader(io.StringIO(file))
+    assert heads == ["curve", "point", WORDS["frontier"]["x"], f"{title} (nats of gold reward)"]
+    of_run = [row for row in rows if row[0] == WORDS["frontier"]["trail"]]
+    assert of_run[0] == [WORDS["frontier"]["trail"], "step 0", "0", "0"]
+    drawn = page.evaluate("document.querySelector('#frontier .plot').data[2]")  # it goes on
+    points_drawn = [*zip(drawn["x"], drawn["y"], strict=True)][: len(of_run)]
+    assert [(float(x), float(y)) for _, _, x, y in of_run] == points_drawn
+
+
 def a_run_is_kept_as_a_page_that_needs_no_network(page, tmp_path):
     page.click("#masthead .keep summary")
     with page.expect_download() as download:
@@ -242,6 +271,7 @@ def test_the_real_app_trains_tasks_and_methods_of_others(visit, real_app, tmp_pa
     an_own_task_is_trained_and_asked(page, runs)
     an_own_task_is_there_after_a_reload_until_it_is_deleted(page, runs.with_name("tasks"))
     the_readings_of_the_frontier_stay_within_its_card(page)
+    a_picture_is_saved_as_it_is_shown(page)
     a_run_is_kept_as_a_page_that_needs_no_network(page, tmp_path)
     events = a_run_of_another_packages_method_is_watched_found_again_and_stopped(page, runs)
     it_is_drawn_described_and_compared(page, events)

@@ -46,7 +46,7 @@ export function mount({ element, props }) {
     host.replaceChildren();
     cards = charts.map(({ id, curves, optional, range }) => {
       const metrics = curves.map(({ metric }) => metric);
-      const card = newCard(host, words.titles[id], wordsOf(metrics[0]).unit, words.help[id]);
+      const card = newCard(host, words.titles[id], wordsOf(metrics[0]).unit, words.help[id], props.saving);
       drawInSight(card.plot);
       const empty = make("p", "empty", card.box, words.empty);
       const readouts = metrics.map((metric) => newReadout(metric, card.values));

@@ -1,6 +1,7 @@
 // Shared by all charts: colours, fonts, sizes, and drawing only what is in sight.
 import { explain, make } from "../core/dom.js";
 import { stepRange } from "./geometry.js";
+import { offerSaving } from "./saving.js";
 
 const OPTIONS = { displayModeBar: false, displaylogo: false, responsive: false };
 
@@ -87,8 +88,9 @@ export function discard(plot) {
   Plotly.purge(plot);
 }
 
-// A card for a picture: its title, unit and explanation, and room for its values.
-export function newCard(host, title, unit, help) {
+// A card for a picture: its title, unit and explanation, and room for its values; with the words of
+// `saving`, a control that saves it.
+export function newCard(host, title, unit, help, saving = null) {
   const box = make("section", "chart", host);
   const head = make("header", "", box);
   make("h3", "", head, title);
@@ -99,6 +101,7 @@ export function newCard(host, title, unit, help) {
   const values = make("div", "values", box);
   const plot = make("div", "plot", box);
   plot.setAttribute("role", "img");
+  if (saving) offerSaving(head, plot, title, unit, saving);
   fitToBox(plot);
   return { box, values, plot };
 }

@@ -18,6 +18,7 @@ export function limitTraces(frontier, words, { colour }) {
       line: { color: colour("--muted"), width: 3 },
     },
     {
+      name: words.crosses,
       x: frontier.best_of.map(([, kl]) => kl),
       y: frontier.best_of.map(([, , gain]) => gain),
       text: frontier.best_of.map(([n]) => fill(words.best_of, { n })),

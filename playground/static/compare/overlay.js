@@ -4,6 +4,7 @@ import { explain, make, within } from "../core/dom.js";
 import { fill, number, signed } from "../core/format.js";
 import { WIDEST, trail } from "../charts/geometry.js";
 import { baseLayout, curveMargin, fitToBox, lookOf, newCard, paint, stepAxis, valueAxis } from "../charts/plots.js";
+import { offerSaving } from "../charts/saving.js";
 import { limitTraces, namedTrail, tradeOffLayout } from "../charts/trade_off.js";
 import { letters, metricText } from "./labels.js";
 
@@ -14,7 +15,7 @@ export function overlay({ element, props }) {
   const { find, put } = within(element);
   const charts = props.curves.map((metric) => {
     const { unit, help } = metrics[metric];
-    return { metric, ...newCard(find(".curves"), words.curves[metric], unit, help) };
+    return { metric, ...newCard(find(".curves"), words.curves[metric], unit, help, props.saving) };
   });
 
   function drawTradeOff(runs, frontier) {
@@ -87,6 +88,7 @@ export function overlay({ element, props }) {
 
   put(".trade h2", pictured.title);
   explain(find(".trade .help"), words.trade_help);
+  offerSaving(find(".trade header"), find(".trade .plot"), pictured.title, pictured.y, props.saving);
   fitToBox(find(".trade .plot"));
   return { drawTradeOff, drawCurves };
 }

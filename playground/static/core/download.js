@@ -4,13 +4,17 @@ export async function download(address, name, options) {
   try {
     const answer = await fetch(address, options);
     if (!answer.ok) return (await answer.json()).why;
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(await answer.blob());
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    saveAs(name, await answer.blob());
     return null;
   } catch {
     return "lost";
   }
+}
+
+export function saveAs(name, blob) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

@@ -2,11 +2,12 @@
 import { make } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { baseLayout, discard, drawInSight, fitToBox, lookOf, paint, whenRecoloured } from "../charts/plots.js";
+import { offerSaving } from "../charts/saving.js";
 
 const SYMBOLS = ["circle", "diamond", "square", "cross", "x", "triangle-up", "star", "triangle-down"];
 
 // Functions that add figures to the cards of `element` and remove them.
-export function figures(element, words) {
+export function figures(element, words, saving) {
   const panels = new Map(); // plot -> the panel that it shows
 
   const draw = (plot) => paint(plot, () => picture(panels.get(plot), lookOf(element)));
@@ -16,10 +17,11 @@ export function figures(element, words) {
     figure.dataset.count = shown.length;
     for (const panel of shown) {
       const box = make("figure", "", figure);
-      make("figcaption", "", box, panel.title);
+      const caption = make("figcaption", "", box, panel.title);
       const plot = make("div", "plot", box);
       plot.setAttribute("role", "img");
       plot.setAttribute("aria-label", fill(words.alternative, { ...panel, names: curveNames(panel).join(", ") }));
+      offerSaving(caption, plot, panel.title, panel.y, saving);
       fitToBox(plot);
       drawInSight(plot);
       panels.set(plot, panel);

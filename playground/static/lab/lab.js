@@ -9,7 +9,7 @@ import { quickRuns } from "./quick_run.js";
 export function mount({ element, props, server }) {
   const { words, cards, fields } = props;
   const { find } = within(element);
-  const pictures = figures(find(".lab"), words);
+  const pictures = figures(find(".lab"), words, props.saving);
   const addQuickRun = quickRuns({ element, props, server }, pictures);
 
   function addCard(name, { measured, live }) {

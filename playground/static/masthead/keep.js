@@ -3,6 +3,7 @@ import { copyText } from "../core/copy.js";
 import { download } from "../core/download.js";
 import { within } from "../core/dom.js";
 import { fill } from "../core/format.js";
+import "../core/menu.js";
 import { methods } from "../core/records.js";
 import { get, subscribe } from "../core/store.js";
 
@@ -52,10 +53,6 @@ export function keepMenu(menu, words) {
     });
   }
 
-  function close({ target }) {
-    if (!menu.contains(target)) menu.open = false;
-  }
-
   save("page", `run.html?lang=${words.language.tag.split("-")[0]}&`, ".html");
   save("files", "run.zip?", ".zip");
   for (const name of ["command", "python"]) {
@@ -63,13 +60,6 @@ export function keepMenu(menu, words) {
   }
   find("textarea").ariaLabel = keep.shown;
   put("summary", keep.title);
-  document.addEventListener("click", close);
-  document.addEventListener("focusin", close);
-  menu.onkeydown = ({ key }) => {
-    if (key !== "Escape") return;
-    menu.open = false;
-    find("summary").focus();
-  };
   subscribe(menu, ["run", "standing"], draw);
   draw(get());
 }

@@ -10,6 +10,7 @@ import { get, set, subscribe } from "../core/store.js";
 import { betaOnStage, isWatching, pairKey, pairOnStage, runOnStage, soughtOnStage } from "../core/view.js";
 import { WIDEST, trail } from "../charts/geometry.js";
 import { drawInSight, fitToBox, lookOf, paint, whenRecoloured } from "../charts/plots.js";
+import { offerSaving } from "../charts/saving.js";
 import { limitTraces, targetTrace, tradeOffLayout } from "../charts/trade_off.js";
 
 export function mount({ element, props, server, watch }) {
@@ -97,6 +98,7 @@ export function mount({ element, props, server, watch }) {
 
   function trailTrace({ steps, x, y }, { colour }) {
     return {
+      name: words.trail,
       text: steps.map((step) => fill(words.at_step, { step })),
       hovertemplate: hover("%{text}"),
       x,
@@ -144,6 +146,7 @@ export function mount({ element, props, server, watch }) {
 
   put("h2", words.title);
   explain(find(".help"), words.help);
+  offerSaving(find("header"), plot, words.title, words.y, props.saving);
   fitToBox(plot);
   drawInSight(plot);
   subscribe(element, ["run", "task", "method", "loss", "beta", "watchedBeta", "viewedStep", "target", "frontiers", "mixture"], update);
