@@ -46,6 +46,19 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
     return form.default_config(method, task)  # for a task without any reward, which cannot run
 
 
+def out_of_range(query: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings whose numbers in a URL were out of range -> the number of `config`, its reading,
+    in their place."""
+    replaced = {}
+    for name in query.keys() & config.keys() & FIELDS.keys():
+        asked, value = _float(query[name]), config[name]
+        if asked is not None and isinstance(value, int | float) and not isinstance(value, bool):
+            rounding = 0.5 if SETTINGS[name].kind == "integer" else 0.0
+            if abs(asked - value) > rounding:
+                replaced[name] = value
+    return {name: replaced[name] for name in FIELDS if name in replaced}
+
+
 def _value(task: str, method: str, name: str, text: str) -> Any:
     """The value of a setting as `resolve` takes it; None, its default, if `text` has no value."""
     match SETTINGS[name].kind:
@@ -60,14 +73,20 @@ def _value(task: str, method: str, name: str, text: str) -> Any:
 
 def _number(method: str, name: str, text: str) -> float | None:
     """The number in `text`, clamped to the range that a link may set; None if it is not one."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    if math.isnan(value):
+    value = _float(text)
+    if value is None:
         return None
     if name == "beta" and methods()[method].free_beta and value <= 0:
         return 0.0
     least, most = SETTINGS[name].link_range or (-math.inf, math.inf)
     value = min(max(value, least), most)
     return round(value) if SETTINGS[name].kind == "integer" else value
+
+
+def _float(text: str) -> float | None:
+    """The number in `text`; None if it is not one."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return None if math.isnan(value) else value

@@ -57,6 +57,7 @@ _READINGS = """
 <ul class="readings"></ul>
 """
 _TRAINED_ON = "<p class='learnt'></p><p class='again'></p>"
+_RESET = "<button type='button'></button> <span role='status'></span>"
 _FOLD = "<button type='button' aria-expanded='false'></button>"
 _FRONTIER = """
 <section class="chart">
@@ -173,6 +174,7 @@ def _lay_out(
     with gr.Row(elem_id="train"):
         with gr.Column(elem_id="controls", scale=0, min_width=300):
             settings, explanations = setting_controls.settings(handlers, words)
+            reset = part("reset", _RESET, "train/reset", events=("press",), words=words["reset"])
             with gr.Row(elem_id="buttons"):
                 errors = part(
                     "errors", "<ul></ul>", "train/errors", value=[], fields=list(SETTINGS)
@@ -234,7 +236,7 @@ def _lay_out(
             part("samples", _SAMPLES, "train/samples", **texts)
             curves("own", charts.BELOW, part=charts.PART)
     shown = {"pace": pace, "own": own, "preset": preset, "live": live}
-    shown |= {"votes": votes, "picture": picture}
+    shown |= {"votes": votes, "picture": picture, "reset": reset}
     return settings, settings | explanations | buttons | shown | {"errors": errors}
 
 
@@ -261,7 +263,10 @@ def _connect(
         query = dict(request.query_params)
         if "task" in query:
             query["task"] = queue.visitors.own.named(visitor, query["task"])
-        values = handlers.restore(links.read(query), visitor=visitor)
+        linked = links.read(query)
+        values = handlers.restore(linked, visitor=visitor)
+        if linked and (replaced := links.out_of_range(query, linked)):
+            values["errors"] = [["", handlers.out_of_range(replaced)]]
         values = as_shown(queue.visitors, visitor, values)
         return {controls[name]: value for name, value in values.items()}
 
@@ -281,17 +286,19 @@ def _connect(
     inputs, label_run = subset("pace", *settings), by_name("run_label", handlers.run_label)
 
     choices, preset = [settings["task"], settings["method"]], controls["preset"]
-    loaded = page.load(restore, None, shown, **at_once)
+    loaded = page.load(restore, None, shown | subset("errors"), **at_once)
     # One listener for both, because with two the answer to the earlier event could arrive last.
     choose, changed = by_name("choose", handlers.choose), [choice.input for choice in choices]
     chosen_now = {"inputs": {*choices}, "outputs": shown - subset("task"), "js": _ASK % "choose"}
     chosen = gr.on(changed, choose, **chosen_now, **to_last)
     renewed = controls["own"].renewed(choose, **chosen_now, **to_last)
     play, follow = by_name("play", handlers.play), by_name("adopt", adopt)
+    start = by_name("reset", handlers.reset)
     played = preset.select(play, {preset}, shown | {live}, js=_ASK % "play", **at_once)
+    reset = controls["reset"].press(start, {votes}, shown, js=_ASK % "reset", **at_once)
     adopted = votes.select(follow, {votes}, shown, js=_ASK % "adopt", **at_once)
     answers = [("restore", loaded), ("choose", chosen), ("choose", renewed)]
-    for handler, answered in (*answers, ("play", played), ("adopt", adopted)):
+    for handler, answered in (*answers, ("play", played), ("adopt", adopted), ("reset", reset)):
         for ended in (answered.success, answered.failure):
             ended(js=_HAVE % handler, **at_once)
     # One listener, for the same reason as above: `live` passes on every change of the settings.

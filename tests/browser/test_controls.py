@@ -1,4 +1,4 @@
-"""Every control is changed, and the run's config.json has its new value."""
+"""Every control is changed, the run's config.json has its new value, and Reset undoes all."""
 
 from __future__ import annotations
 
@@ -108,3 +108,12 @@ def test_every_control_reaches_the_configuration_of_the_run(visit, address, clie
         usual = resolve(method, TASK).model_dump()
         unchanged = [field for field, value in changes.items() if usual[field] == value]
         assert not unchanged, f"{method}: every control was changed"
+    page.click("#reset button")
+    wait_for_settings(page, "ppo", "reviews")
+    first = resolve("ppo", "reviews")
+    for field in FOR_ALL:
+        expect(page.locator(f"#field-{field} input")).to_have_value(f"{getattr(first, field):g}")
+    expect(page.locator("#reset [role=status]")).to_have_text(WORDS["reset"]["done"])
+    fill(page, seed=3)
+    page.locator("#field-seed input").blur()
+    expect(page.locator("#reset [role=status]")).to_be_empty()

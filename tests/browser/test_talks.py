@@ -60,6 +60,8 @@ def a_link_sets_the_controls_and_is_copied_whole(page, address):
     usual = defaults("dpo", "capitals")
     wait_for_numbers(page, beta="0.3", steps=40, seed=7, learning_rate=usual["learning_rate"])
     expect(page.locator("#controls")).to_contain_text("capital of France")
+    changed = text.load()["link"]["out_of_range"].format(settings="LoRA rank 0")
+    expect(page.locator("#errors li")).to_have_text([changed])
     assert page.evaluate("window.hacked") is None
     assert page.locator("img[src=x]").count() == 0
 

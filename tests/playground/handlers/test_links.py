@@ -115,6 +115,29 @@ def test_invalid_values_are_ignored_and_others_kept(name, value):
 def test_a_number_out_of_range_becomes_the_nearest_in_range(name, value, nearest):
     read = links.read({"method": "dpo", name: value})
     assert read == resolve("dpo", "reviews", **{name: nearest}).model_dump()
+    assert links.out_of_range({name: value}, read) == ({} if value == "2.6" else {name: nearest})
+
+
+def test_a_number_in_range_and_a_text_are_not_out_of_range():
+    query = {"method": "dpo", "beta": "0.3", "steps": "40.4", "seed": "many", "lora_r": "nan"}
+    query |= {"loss": "ipo", "learning_rate": "1e-4", "whiten_advantages": "true"}
+    assert links.out_of_range(query, links.read(query)) == {}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_page_says_which_numbers_of_a_link_it_changed(tmp_path, language):
+    train = TrainHandlers(Client(tmp_path / "runs"), text.load(language))
+    line = train.out_of_range({"beta": 1000.0, "seed": 4294967295, "learning_rate": 1e-7})
+    assert all(number in line for number in ("1000", "4294967295", "1e-07"))
+    assert "\n" not in line and "{" not in line
+
+
+def test_reset_gives_the_settings_of_the_start(tmp_path):
+    train = TrainHandlers(Client(tmp_path / "runs"), text.load("en"))
+    given, first = train.reset({}), resolve("ppo", "reviews")
+    assert (given["task"], given["method"]["value"]) == ("reviews", "ppo")
+    for name in ("beta", *NUMBERS):
+        assert given[name]["value"] == getattr(first, name)
 
 
 def test_a_negative_beta_becomes_0_for_ppo():
