@@ -114,6 +114,6 @@ def test_every_control_reaches_the_configuration_of_the_run(visit, address, clie
     for field in FOR_ALL:
         expect(page.locator(f"#field-{field} input")).to_have_value(f"{getattr(first, field):g}")
     expect(page.locator("#reset [role=status]")).to_have_text(WORDS["reset"]["done"])
-    fill(page, seed=3)
-    page.locator("#field-seed input").blur()
+    fill(page, steps=30)
+    page.locator("#field-steps input").blur()
     expect(page.locator("#reset [role=status]")).to_be_empty()

@@ -1,8 +1,9 @@
-// Shared by all charts: colours, fonts, sizes, and drawing only what is in sight.
+// Shared by all charts: colours, fonts, sizes, and drawing what is in sight, or what is printed.
 import { explain, make } from "../core/dom.js";
 import { stepRange } from "./geometry.js";
 import { offerSaving } from "./saving.js";
 
+const QUIET_MS = 2000; // after which pictures out of sight are drawn, too
 const OPTIONS = { displayModeBar: false, displaylogo: false, responsive: false };
 
 // The colours and the font of an element's pictures, from CSS variables, which Plotly cannot read.
@@ -78,8 +79,33 @@ export function paint(plot, picture) {
     pending.delete(plot);
     Plotly.react(plot, ...picture(), OPTIONS);
   });
-  if (!hidden.has(plot)) pending.get(plot)();
+  if (hidden.has(plot)) drawAllLater();
+  else pending.get(plot)();
 }
+
+// Draws what waits to come into sight, in the view that is open.
+function drawAll() {
+  for (const plot of document.querySelectorAll(".plot")) if (plot.offsetParent) pending.get(plot)?.();
+}
+
+// A picture of the whole page shows every chart, once no more news come.
+let quiet = null;
+function drawAllLater() {
+  clearTimeout(quiet);
+  quiet = setTimeout(drawAll, QUIET_MS);
+}
+
+// On paper, every picture is as wide as its box there (print.css).
+window.addEventListener("beforeprint", () => {
+  document.documentElement.dataset.printed = "";
+  drawAll();
+  for (const plot of onPage()) Plotly.relayout(plot, { width: plot.clientWidth, height: plot.clientHeight });
+});
+window.addEventListener("afterprint", () => {
+  delete document.documentElement.dataset.printed;
+  onPage().forEach(Plotly.Plots.resize);
+});
+const onPage = () => [...document.querySelectorAll(".js-plotly-plot")].filter((plot) => plot.offsetParent);
 
 export function discard(plot) {
   sizes.unobserve(plot);

@@ -42,13 +42,15 @@ export function offerSaving(head, plot, title, unit, words) {
   });
 }
 
-// The picture with what the page shows around it: its title, the names of its curves, its paper.
+// The picture with what the page shows around it: its title, the names of its curves, its paper. Images
+// cannot load the page's font, so it has one that is measured as it will be drawn.
 function whole({ data, layout }, title) {
   const card = getComputedStyle(document.body).getPropertyValue("--card");
   return {
     data: data.map((trace) => ({ ...trace, showlegend: Boolean(trace.name) && trace.visible !== false })),
     layout: {
       ...layout,
+      font: { ...layout.font, family: "sans-serif" },
       title: { text: title, x: 0.02, xanchor: "left", font: { size: 1.4 * layout.font.size } },
       showlegend: true,
       legend: { orientation: "h", x: 0, y: -0.16, yanchor: "top" },
