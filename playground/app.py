@@ -27,6 +27,7 @@ from playground.handlers.chosen_language import ChosenLanguage
 from playground.handlers.compare import CompareHandlers
 from playground.handlers.health import health_route
 from playground.handlers.housekeeping import Housekeeping
+from playground.handlers.link_code import link_code_route
 from playground.handlers.mixtures import MixtureHandlers
 from playground.handlers.rendered import Rendered
 from playground.handlers.run_files import RunFiles
@@ -160,6 +161,7 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
         *page.votes.routes(),
         *OwnRoutes(visitors, offered, [*catalogues.values()]).routes(),
         health_route(client, queue),
+        link_code_route(settings),
         *RunFiles(client, visitors, recorded).routes(),
     ]
     questions = Threads("questions", QUESTION_THREADS)

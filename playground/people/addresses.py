@@ -5,6 +5,13 @@ from __future__ import annotations
 import ipaddress
 import socket
 
+from playground.settings import Settings
+
+
+def address_for_phones(settings: Settings, port: int) -> str | None:
+    """The URL at which phones reach this server; None if none can."""
+    return settings.address or for_phones(settings.host, port)
+
 
 def for_phones(host: str, port: int) -> str | None:
     """The URL at which other machines reach a server that listens on `host`; None if it listens on

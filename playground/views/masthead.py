@@ -22,6 +22,7 @@ _TEMPLATE = """
       <button type="button" class="python"></button>
       <textarea readonly hidden></textarea>
       <p class="note" role="status"></p>
+      <figure class="code" hidden><img width="240" height="240"><figcaption></figcaption></figure>
     </div>
   </details>
   <button type="button" class="tell"></button>

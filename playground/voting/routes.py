@@ -20,7 +20,7 @@ from align_core.votes import preference_files, statistics
 from align_core.votes.session import CHOICES, Session
 from align_core.votes.simulated_raters import CROWDS
 from align_core.votes.sqlite_writer import Closed
-from playground.people.addresses import for_phones
+from playground.people.addresses import address_for_phones
 from playground.people.client_address import client_address
 from playground.people.json_requests import Body, Refused, check_rate, parse
 from playground.people.no_place import NoPlace
@@ -274,7 +274,7 @@ class VoteRoutes:
     def _invitation(self, request: Request) -> dict[str, str | None]:
         """The `link` for phones and its QR `code` as a data URI; both None if no phone can reach
         this server."""
-        reached = self._settings.address or for_phones(self._settings.host, request.url.port or 80)
+        reached = address_for_phones(self._settings, request.url.port or 80)
         link = f"{reached}/vote" if reached else None
         return {"link": link, "code": link and segno.make(link, error="m").svg_data_uri(border=2)}
 

@@ -9,7 +9,8 @@ import { get, subscribe } from "../core/store.js";
 
 const SAYS_MS = 3000; // for which a button says what it did
 
-export function keepMenu(menu, words) {
+// `withLink(next)` calls `next` with the URL of the present settings.
+export function keepMenu(menu, words, withLink) {
   const { find, put } = within(menu);
   const { keep } = words;
 
@@ -60,6 +61,19 @@ export function keepMenu(menu, words) {
   }
   find("textarea").ariaLabel = keep.shown;
   put("summary", keep.title);
+  // In a talk, phones take the settings along.
+  if ("present" in document.documentElement.dataset) {
+    const language = words.language.tag.split("-")[0];
+    const image = find(".code img");
+    find(".code").hidden = false;
+    image.onload = () => put("figcaption", keep.code);
+    image.onerror = () => {
+      image.hidden = true;
+      put("figcaption", keep.no_code);
+    };
+    image.alt = keep.code;
+    menu.ontoggle = () => menu.open && withLink(({ search }) => (image.src = `link.svg${search}&lang=${language}`));
+  }
   subscribe(menu, ["run", "standing"], draw);
   draw(get());
 }

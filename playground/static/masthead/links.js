@@ -63,7 +63,7 @@ export function mount({ element, props, watch, events }) {
   put(".copy", words.link.copy);
   link.ariaLabel = words.link.copy;
   put(".tell", props.tell);
-  keepMenu(find(".keep"), words);
+  keepMenu(find(".keep"), words, (next) => withSettings(address(), next));
   find(".tell").onclick = () => set({ story: 1 });
   find(".copy").onclick = () => withSettings(address(), copy);
   for (const [language, { tag, name }] of Object.entries(others)) {

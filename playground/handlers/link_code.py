@@ -1,0 +1,47 @@
+"""`GET /link.svg?task=capitals&beta=0.3`: the QR code of a link to these settings, for phones."""
+
+from __future__ import annotations
+
+import io
+from urllib.parse import urlencode
+
+import segno
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from playground.handlers.links import FIELDS
+from playground.people.addresses import address_for_phones
+from playground.people.client_address import client_address
+from playground.people.json_requests import Refused, check_rate
+from playground.people.rate_limit import RateLimit
+from playground.settings import Settings
+
+LIMIT = (1.0, 40)  # by address: requests per second, and requests at once
+MOST_CHARACTERS = 1000  # of a link; a code of more could not be read from a screen
+
+
+def link_code_route(settings: Settings) -> Route:
+    """The route. The link leads to this server, with settings and language, and nothing else."""
+    limit = RateLimit(*LIMIT)
+
+    async def answer(request: Request) -> Response:
+        try:
+            check_rate(limit, client_address())
+            reached = address_for_phones(settings, request.url.port or 80)
+            if reached is None:
+                raise Refused(404, "none", "no phone can reach this server")
+            given = request.query_params
+            known = {name: given[name] for name in (*FIELDS, "lang") if name in given}
+            link = f"{reached}/?{urlencode(known)}"
+            if len(link) > MOST_CHARACTERS:
+                raise Refused(
+                    413, "malformed", f"a link takes at most {MOST_CHARACTERS} characters"
+                )
+        except Refused as error:
+            return error.response()
+        code = io.BytesIO()
+        segno.make_qr(link, error="l").save(code, kind="svg", border=2, light="#fff")
+        return Response(code.getvalue(), media_type="image/svg+xml")
+
+    return Route("/link.svg", answer)
