@@ -16,7 +16,7 @@ from playground.handlers.ask import answer
 from playground.people.access import VisibleModels, VisibleRuns
 
 SHARES = tuple(0.25 * quarter for quarter in range(9))  # λ: the places of the slider
-_ALIKE = ("task", "model", "method")
+_ALIKE = ("task", "model", "method", "loss")
 _KL, _GAIN = "eval/kl", "eval/gain"
 
 
@@ -38,7 +38,8 @@ class MixtureHandlers:
 
         The answer has `rows`, the samples as `charts.delta` has them, `beta`, β/λ (`beta_at`), and
         `trained`, the last {"kl", "gain"} of a run that was trained at this β and is otherwise of
-        the same task, model and method, or None. A gain is in units of `Optimum.frontier`'s whole.
+        the same task, model, method and loss, or None. A gain is in units of the `whole` of
+        `Optimum.frontier`.
         """
         query = query if isinstance(query, dict) else {}
         asked = {"model": query.get("run"), "share": query.get("share")}

@@ -40,7 +40,7 @@ def client(tmp_path, fake_assets):
 def mixture(client):
     visible = VisibleRuns(client, Visitors(client), None)
     handlers = MixtureHandlers(visible, Helper(), WORDS, recordings.recorded())
-    return lambda share: handlers.mixture({"run": RUN, "share": share})
+    return lambda share, run=RUN: handlers.mixture({"run": run, "share": share})
 
 
 def ended(client, name, gain, status="finished", changed=False, **options):
@@ -74,6 +74,15 @@ def test_a_mixture_has_the_end_of_a_run_that_was_trained_at_its_beta(mixture, cl
     assert [row["prompt"] for row in answer["rows"]] == [row["prompt"] for row in samples(0.5)]
     recorded = {"kl": 1.0, "gain": 0.8}  # as tests.playground.recordings writes it
     assert mixture(2.0)["answers"]["trained"] == recorded
+
+
+def test_a_run_of_another_loss_is_not_trained_alike(mixture, client):
+    run = "2026-01-02-030405-dpo-reviews"
+    ended(client, run, 0.3, beta=0.5)
+    ended(client, "2026-01-02-030406-dpo-reviews", 0.9, beta=1.0, loss="ipo")
+    assert mixture(0.5, run)["answers"]["trained"] is None
+    ended(client, "2026-01-02-030407-dpo-reviews", 0.2, beta=1.0)
+    assert mixture(0.5, run)["answers"]["trained"] == {"kl": 1.5, "gain": 0.2}
 
 
 def test_an_error_is_in_the_words_of_the_page(mixture):
