@@ -93,9 +93,9 @@ _CARDS = {
             "reward": {"lora_r": 16, "steps": 40, "batch_size": 16, "preference_pairs": 640},
             "ppo": {"lora_r": 16, "steps": 40, "batch_size": 32, "beta": 0.5},
             "dpo": {"lora_r": 16, "steps": 40, "batch_size": 8, "eval_every": 20}
-            | {"learning_rate": 2e-3, "preference_pairs": 320},
+            | {"learning_rate": 8e-4, "preference_pairs": 320},
             "kto": {"lora_r": 16, "steps": 40, "batch_size": 16, "eval_every": 20}
-            | {"learning_rate": 2e-3, "preference_pairs": 320},
+            | {"learning_rate": 8e-4, "preference_pairs": 320},
         },
         demonstrations=False,
         prompt="How do I politely decline an invitation?",

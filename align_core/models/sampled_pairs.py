@@ -25,7 +25,8 @@ from align_core.models.rewards import ProxyReward
 from align_core.models.sampling import RandomDraw, end_ids, sample
 from align_core.tasks import Task
 
-BATCH = 128
+BATCH = 256  # texts sampled at a time
+Sample = tuple[str, bool, float]  # a text, whether it ended, and its gold reward in nats
 _PARTS = ("", "_ended", "_reward")  # suffixes of the keys of each text of a pair
 
 
@@ -38,10 +39,13 @@ def sampled_pairs(
     covers: Covers = covers_all,
     progress: Callable[[int], None] = lambda done: None,
     interrupted: Callable[[], bool] = lambda: False,
+    candidates: int = 2,
 ) -> list[dict]:
     """`count` labelled pairs of different samples for train prompts for which `covers` is true.
 
-    Returns fewer if `interrupted()` becomes true. `progress` gets the number of pairs so far.
+    The two texts are, of `candidates` samples for a prompt, those of the lowest and of the highest
+    gold reward. Returns fewer if `interrupted()` becomes true. `progress` gets the number of pairs
+    so far.
 
     Raises:
         ModelError: the policy has the same response for both samples of every prompt.
@@ -49,7 +53,7 @@ def sampled_pairs(
     rng = random.Random(seed)
     covered = [prompt for prompt in task.prompts("train") if covers(prompt)]
     pairs: list[dict] = []
-    for batch in _batches(policy, tokenizer, task, covered, rng, seed):
+    for batch in _batches(policy, tokenizer, task, covered, rng, seed, candidates):
         pairs += [_labelled(pair, task, rng) for pair in batch]
         progress(min(len(pairs), count))
         if len(pairs) >= count or interrupted():
@@ -119,30 +123,29 @@ def _batches(
     prompts: Sequence[str],
     rng: random.Random,
     seed: int,
+    candidates: int = 2,
 ) -> Iterator[list[dict]]:
     """Yields batches of unlabelled pairs; raises ModelError if the first batch is empty."""
     for batch in itertools.count():
-        drawn = rng.choices(prompts, k=BATCH)
-        encoded = encode_prompts(tokenizer, model_inputs(tokenizer, task, drawn)).repeat(2)
+        drawn = rng.choices(prompts, k=BATCH // candidates)
+        encoded = encode_prompts(tokenizer, model_inputs(tokenizer, task, drawn))
+        encoded = encoded.repeat(candidates)
         responses = sample(
             policy,
             encoded,
-            RandomDraw(seed * 1_000_003 + batch, 2 * BATCH),
+            RandomDraw(seed * 1_000_003 + batch, len(drawn) * candidates),
             max_new_tokens=task.max_new_tokens,
             end_ids=end_ids(policy, tokenizer),
             pad_id=tokenizer.pad_token_id,
         )
         texts = responses.texts(tokenizer, encoded)
         ended = responses.ended.tolist()
-        rewards = task.reward([p for p in drawn for _ in range(2)], texts, ended=ended)
+        rewards = task.reward([p for p in drawn for _ in range(candidates)], texts, ended=ended)
+        rows = list(zip(texts, ended, rewards, strict=True))
         pairs = []
-        for row, prompt in enumerate(drawn):
-            two = {
-                side: (texts[i], ended[i], rewards[i])
-                for side, i in (("first", 2 * row), ("second", 2 * row + 1))
-                if texts[i].strip()
-            }
-            if len(two) == 2 and two["first"][0] != two["second"][0]:
+        for place, prompt in enumerate(drawn):
+            two = furthest_apart(rows[place * candidates : (place + 1) * candidates])
+            if two is not None:
                 pairs.append(_pair(prompt, two))
         if batch == 0 and not pairs:
             line = "the model gives the same response to a prompt every time: no pair to label"
@@ -150,11 +153,24 @@ def _batches(
         yield pairs
 
 
-def _pair(prompt: str, two: dict[str, tuple[str, bool, float]]) -> dict:
+def furthest_apart(samples: Sequence[Sample]) -> tuple[Sample, Sample] | None:
+    """Those of the lowest and the highest reward, in the order in which they were drawn.
+
+    Empty texts do not count. None if fewer than two are left, or if both are the same text.
+    """
+    written = [row for row in samples if row[0].strip()]
+    by_reward = sorted(range(len(written)), key=lambda place: written[place][2])
+    if len(written) < 2 or written[by_reward[0]][0] == written[by_reward[-1]][0]:
+        return None
+    first, second = sorted((by_reward[0], by_reward[-1]))
+    return written[first], written[second]
+
+
+def _pair(prompt: str, two: tuple[Sample, Sample]) -> dict:
     return {"prompt": prompt} | {
         side + part: text[column]
         for column, part in enumerate(_PARTS)
-        for side, text in two.items()
+        for side, text in zip(("first", "second"), two, strict=True)
     }
 
 

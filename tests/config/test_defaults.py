@@ -59,10 +59,10 @@ DEFAULTS = {  # steps, learning rate, batch size, steps between evaluations, and
     ("rejection", "capitals"): (64, 4e-4, 128, 16, {"group_size": 4}),
     ("kto", "reviews"): (125, 4e-4, 64, 25, {"beta": 0.5, "preference_pairs": 4000}),
     ("kto", "capitals"): (96, 4e-4, 64, 16, {"beta": 0.5, "preference_pairs": 3200}),
-    ("kto", "manners"): (40, 2e-3, 16, 20, {"lora_r": 16, "preference_pairs": 320}),
+    ("kto", "manners"): (40, 8e-4, 16, 20, {"lora_r": 16, "preference_pairs": 320}),
     ("simpo", "reviews"): (250, 4e-4, 16, 63, {"scale": 2, "margin": 1}),
     ("orpo", "reviews"): (250, 4e-4, 16, 63, {"odds_weight": 0.1}),
-    ("dpo", "manners"): (40, 2e-3, 8, 20, {"beta": 0.5, "preference_pairs": 320, "lora_r": 16}),
+    ("dpo", "manners"): (40, 8e-4, 8, 20, {"beta": 0.5, "preference_pairs": 320, "lora_r": 16}),
 }
 LINKS = {  # what a number in a link is clipped to
     "beta": (0.001, 1000),

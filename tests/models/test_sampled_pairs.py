@@ -15,6 +15,7 @@ from align_core.data.encoding import encode
 from align_core.data.preference_files import stored_pairs
 from align_core.models.rewards import ProxyReward
 from align_core.models.sampled_pairs import (
+    furthest_apart,
     sampled_pairs,
     scored_pairs,
     unlabelled_pairs,
@@ -87,6 +88,23 @@ def test_the_rater_decides_which_text_is_chosen():
     against = drawn(task=Contrary())
     assert all(pair["chosen_reward"] <= pair["rejected_reward"] for pair in against)
     assert any(pair["chosen_reward"] < pair["rejected_reward"] for pair in against)
+
+
+def test_of_several_candidates_the_worst_and_the_best_make_the_pair():
+    apart = drawn(candidates=8)
+    for pair in apart:
+        assert pair["chosen"].strip() and pair["rejected"].strip()
+        assert pair["chosen_reward"] > pair["rejected_reward"]
+
+    def mean_gap(pairs: list[dict]) -> float:
+        gaps = [abs(pair["chosen_reward"] - pair["rejected_reward"]) for pair in pairs]
+        return sum(gaps) / len(gaps)
+
+    assert mean_gap(apart) > 1.5 * mean_gap(drawn())
+    samples = [("a", True, 1.0), ("", True, -9.0), ("b", True, 3.0), ("c", True, -1.0)]
+    assert furthest_apart(samples) == (samples[2], samples[3])  # in the order of the draw
+    assert furthest_apart([("a", True, 1.0), ("a", True, 1.0)]) is None
+    assert furthest_apart([("a", True, 1.0), (" ", True, 0.0)]) is None
 
 
 def test_the_seed_decides_the_pairs():
