@@ -158,6 +158,7 @@ def render(results: dict[str, dict[str, Any]]) -> str:
     rows = [_row(method, runs) for method, runs in groups.items() if runs]
     width = statistics.median(map(half_width, known))
     texts = statistics.median(result["texts"] for result in known)
+    betas = [result["beta"] for result in known]
     reached = (
         f"at most {WIDEST:g}, as asked for"
         if width <= WIDEST
@@ -165,8 +166,8 @@ def render(results: dict[str, dict[str, Any]]) -> str:
         f"{round(ceil(texts * (width / WIDEST) ** 2), -2):,} texts a side would be needed"
     )
     intro = [
-        "Written by `python -m benchmarks.theorem` from `benchmarks/theorem.json`. Short runs at",
-        f"β from {min(BETAS):g} to {max(BETAS):g}; {texts:,.0f} texts a side on held-out prompts.",
+        "Written by `python -m benchmarks.theorem` from `benchmarks/theorem.json`. Runs at",
+        f"β from {min(betas):g} to {max(betas):g}; {texts:,.0f} texts a side on held-out prompts.",
         "Each side is a mean (lowest–highest) over the runs, in nats of reward. Apart: the",
         "difference of the sides in standard errors, mean and standard deviation; within: the",
         "runs whose 95% interval of the difference holds 0. The median half-width of these",
