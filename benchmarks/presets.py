@@ -101,6 +101,7 @@ def store(preset: Preset, run: RunDirectory) -> None:
 
 
 def _run(client: Client, **options) -> RunDirectory:
+    client.make_room()  # the process of the run before may still be exiting
     name = client.start(**options)
     while (client.status(name) or {}).get("status") not in FINAL:
         time.sleep(0.2)

@@ -21,6 +21,14 @@ GROUPS = {
         "off-distribution-ppo",
         "half-the-continents",
     ),
+    "methods": (
+        "rloo-same-beta",
+        "grpo-same-beta",
+        "grpo-no-kl",
+        "ipo-too-long",
+        "thumbs-kto",
+        "simpo-no-leash",
+    ),
 }
 _STRIP = """
 <nav><ul></ul></nav>

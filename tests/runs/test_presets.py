@@ -12,7 +12,7 @@ from align_core.runs.machine_speed import PROBE_SECONDS
 from align_core.runs.preset_checks import RULES, checks
 
 LONGEST = 90 / PROBE_SECONDS  # steps of the probe: the presets are short on any machine
-ALL_BYTES = 4_000_000
+ALL_BYTES = 5_000_000
 
 
 @pytest.fixture(params=presets.names())
