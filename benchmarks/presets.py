@@ -3,6 +3,7 @@
     python -m benchmarks.presets                      run all and check their promises
     python -m benchmarks.presets --record             also store the runs that keep them
     python -m benchmarks.presets --record --missing   only those not recorded with their settings
+    python -m benchmarks.presets --render             write the table in docs/lesson.md
 
 Runs are started one after the other, as the page starts them, in a process of the forkserver. A
 recording is the run's directory without its model, and the name of the machine.
@@ -26,8 +27,10 @@ from align_core.runs.machine_speed import PROBE_SECONDS
 from align_core.runs.preset_checks import Check, checks
 from align_core.runs.presets import Preset
 from align_core.training.machine_probe import probe_seconds
-from benchmarks.common import machine
+from benchmarks.common import DOCS, machine, table, write_section
+from playground import text
 
+PAGE = DOCS / "lesson.md"
 LONGEST = 90  # seconds, at the speed of the machine of the recordings
 
 
@@ -38,7 +41,11 @@ def main() -> None:
         "--missing", action="store_true", help="only presets without an up-to-date recording"
     )
     parser.add_argument("--only", choices=presets.names(), action="append", help="only these")
+    parser.add_argument("--render", action="store_true", help="only write the page")
     args = parser.parse_args()
+    if args.render:
+        write_section(PAGE, "presets", render())
+        return
     chosen = [presets.load(name) for name in args.only or presets.names()]
     if args.missing:
         chosen = [preset for preset in chosen if not is_recorded(preset)]
@@ -98,6 +105,28 @@ def store(preset: Preset, run: RunDirectory) -> None:
         shutil.copy(path, preset.recording)
     hardware = machine().partition(",")[0]  # versions are in config.json
     (preset.recording / "machine.txt").write_text(hardware + "\n", encoding="utf-8")
+
+
+def render() -> str:
+    """A row for each recorded preset, in the order of their names."""
+    named = text.load()["presets"]["cards"]
+    head = ["preset", "method", "β", "gold: start", "best", "end", "KL at the end", "seconds"]
+    rows = []
+    for preset in map(presets.load, presets.names()):
+        events = RunDirectory.open(preset.recording).events()[0]
+        gold, kl = (series(events)[f"eval/{name}"] for name in ("gold_reward", "kl"))
+        values = [value for _, value in gold]
+        beta = preset.config.beta
+        rows.append(
+            [
+                named[preset.name]["name"],
+                preset.config.method,
+                "–" if beta is None else f"{beta:g}",
+                *(f"{value:.2f}" for value in (values[0], max(values), values[-1], kl[-1][1])),
+                f"{events[-1]['seconds']:.0f}",
+            ]
+        )
+    return table(head, rows)
 
 
 def _run(client: Client, **options) -> RunDirectory:

@@ -31,6 +31,7 @@ from benchmarks import (
     ppo_peers,
     ppo_switches,
     ppo_throughput,
+    presets,
     real_model,
     sharpened,
     strangers,
@@ -76,6 +77,10 @@ def test_a_section_equals_its_rendered_results(benchmark, name):
     if benchmark.RESULTS.exists():
         shown = benchmark.render(json.loads(benchmark.RESULTS.read_text()))
     assert section(benchmark.PAGE, name) == shown
+
+
+def test_the_lesson_has_the_numbers_of_the_recordings():
+    assert section(presets.PAGE, "presets") == presets.render()
 
 
 def test_the_effect_of_sharpening_is_that_of_the_lessons():
