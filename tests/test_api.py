@@ -153,7 +153,7 @@ def test_queries_of_a_runs_model_pass_their_arguments(tmp_path):
     (run.path / "model" / "config.json").write_text(json.dumps(model))
     path = str(run.path)
     arguments = run.evaluate(prompts=8, coverage="Asia", realign=2)["arguments"]
-    assert arguments == (path, "capitals", None, 8, 0, "Asia", 2.0, None, None)
+    assert arguments == (path, "capitals", None, 8, 0, "Asia", 2.0, None, None, None, None)
     arguments = run.generate("Q?", n=2)[0]["arguments"]
     assert arguments == (path, "capitals", ["Q?"], 2, 1.0, 0, None, None, None, None)
     arguments = run.generate(["Q?", "P?"], seed=5, realign=0.5)[0]["arguments"]

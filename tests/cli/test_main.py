@@ -60,14 +60,14 @@ def test_evaluate(main, reports):
     assert code == 0
     assert json.loads(out)["arguments"] == [
         *("sft-reviews", "reviews", None, 16, 0, None),
-        *(None, None, None),
+        *(None, None, None, None, None),
     ]
     options = ("--coverage", "sound,film", "--realign", "1.5")
     _, out, _ = main("evaluate", "sft-reviews", *options, "--json")
-    assert json.loads(out)["arguments"][-4:] == ["film,sound", 1.5, None, None]
+    assert json.loads(out)["arguments"][5:] == ["film,sound", 1.5, None, None, None, None]
     options = ("--best-of", "8", "--reward-model", "reward-reviews")
     _, out, _ = main("evaluate", "sft-reviews", *options, "--json")
-    assert json.loads(out)["arguments"][-2:] == [8, "reward-reviews"]
+    assert json.loads(out)["arguments"][7:9] == [8, "reward-reviews"]
     _, out, _ = main("evaluate", "pretrained", "--task", "capitals", "--reference", "sft-capitals")
     assert out.splitlines()[1:] == [
         "kl                     1.250 ± 0.100",

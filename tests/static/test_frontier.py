@@ -6,7 +6,7 @@ from playground import text
 from playground.views.train import _FRONTIER
 
 # The state after each of the server's answers, which have no frontier.
-FORGOTTEN = """async ({ mount }, { template, words }) => {
+FORGOTTEN = """async ({ mount }, { template, words, saving }) => {
   const { get, set } = await import("/core/store.js");
   const element = document.body.appendChild(document.createElement("div"));
   element.innerHTML = template;
@@ -17,7 +17,7 @@ FORGOTTEN = """async ({ mount }, { template, words }) => {
   };
   const value = { task: "reviews", method: "ppo" };
   set({ beta: 1 });
-  mount({ element, props: { words, value }, server, watch: () => {} });
+  mount({ element, props: { words, saving, value }, server, watch: () => {} });
   set({ frontiers: {}, target: null });
   const known = [];
   while (answers.length) {
@@ -32,6 +32,7 @@ FORGOTTEN = """async ({ mount }, { template, words }) => {
 
 def test_a_frontier_that_is_forgotten_during_its_request_is_requested_again(script, blank):
     blank.reload()
-    argument = {"template": _FRONTIER, "words": text.load("en")["frontier"]}
+    english = text.load("en")
+    argument = {"template": _FRONTIER, "words": english["frontier"], "saving": english["saving"]}
     known = script("train/frontier.js", FORGOTTEN, argument)
     assert known == [[], ["reviews sft-reviews"]]
