@@ -1,6 +1,7 @@
 """The speed of this machine relative to the one that recorded the presets' runs. Imports no torch.
 
-It is measured once, in a process of its own, and kept in the cache folder.
+It is measured in a process of its own, and kept in the cache folder. A machine that was busy then
+seems slow: a slow measurement is repeated at the next start, and the faster one is kept.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from align_core.runs.child_process import Child
 from align_core.runs.files import write_atomically
 
 PROBE_SECONDS = 0.046  # of `training.machine_probe` on the machine of the recordings
+REPEATED = 1.5  # above this slowness
 _PROBE = "align_core.training.machine_probe"
 _FILE = "machine_speed.json"
 _TIMEOUT = 120.0  # seconds; includes importing the libraries, which is slow on a busy machine
@@ -30,21 +32,22 @@ _LOG = logging.getLogger(__name__)
 class MachineSpeed:
     """`slowness`: how many times as long this machine takes as the one of the recordings.
 
-    It is 1 until `measure` is called, None while it is measured, and 1 if that fails.
+    It is 1 until `measure` is called, None while it is measured for the first time, and 1 if that
+    fails.
     """
 
     def __init__(self) -> None:
         self.slowness: float | None = 1.0
 
     def measure(self) -> None:
-        """Read the kept measurement of this machine, or begin to measure. Returns at once."""
-        if kept := _kept():
-            self.slowness = kept / PROBE_SECONDS
-        else:
-            self.slowness = None
-            threading.Thread(target=self._measure, daemon=True).start()
+        """Read the kept measurement of this machine, and measure if it is slow or there is none.
+        Returns at once."""
+        kept = _kept()
+        self.slowness = kept and kept / PROBE_SECONDS
+        if self.slowness is None or self.slowness > REPEATED:
+            threading.Thread(target=self._measure, args=(kept,), daemon=True).start()
 
-    def _measure(self) -> None:
+    def _measure(self, kept: float | None) -> None:
         seconds = None
         with contextlib.suppress(EOFError, OSError):
             child = Child(_PROBE)
@@ -53,8 +56,9 @@ class MachineSpeed:
             child.kill()
         if seconds is None:
             _LOG.warning("The speed of this machine could not be measured")
-            self.slowness = 1.0
+            self.slowness = self.slowness or 1.0
             return
+        seconds = min(seconds, kept or seconds)
         self.slowness = seconds / PROBE_SECONDS
         with contextlib.suppress(OSError, ValueError):
             path = cache_folder() / _FILE

@@ -1,4 +1,4 @@
-"""The speed of this machine: measured once, kept, and used in estimates."""
+"""The speed of this machine: measured, kept, and used in estimates."""
 
 from __future__ import annotations
 
@@ -66,13 +66,25 @@ def measured(monkeypatch):
     return measured
 
 
-def test_a_machine_is_measured_once_and_again_when_it_is_another_one(measured, monkeypatch):
-    assert measured() == pytest.approx(3.0)
-    assert measured() == pytest.approx(3.0)
+def test_a_fast_machine_is_measured_once_and_again_when_it_is_another_one(measured, monkeypatch):
+    monkeypatch.setattr(Probe, "seconds", 1.4 * PROBE_SECONDS)
+    assert measured() == pytest.approx(1.4)
+    assert measured() == pytest.approx(1.4)
     assert Probe.started == 1
     monkeypatch.setattr(machine_speed, "_machine", lambda: "another")
-    assert measured() == pytest.approx(3.0)
+    assert measured() == pytest.approx(1.4)
     assert Probe.started == 2
+
+
+@pytest.mark.parametrize("later, slowness", [(1.2, 1.2), (3.5, 3.0), (None, 3.0)])
+def test_a_slow_measurement_is_repeated_and_the_faster_one_kept(
+    measured, cache, monkeypatch, later, slowness
+):
+    assert measured() == pytest.approx(3.0)
+    monkeypatch.setattr(Probe, "seconds", later and later * PROBE_SECONDS)
+    assert measured() == pytest.approx(slowness)
+    assert Probe.started == 2
+    assert json.loads(cache.read_text())["seconds"] == pytest.approx(slowness * PROBE_SECONDS)
 
 
 @pytest.mark.parametrize("kept", ["", "[]", '{"seconds": "x"}', '{"seconds": -1.0}'])
