@@ -21,7 +21,8 @@ class ChosenLanguage:
     """Middleware that redirects a request for a page to its path in the chosen language.
 
     The query chooses the language, and a cookie stores it. The stored language redirects only from
-    the root, because any other path names a language. `paths` is language -> path of its page.
+    the root, because any other path names a language. A slash after the path is removed here, with
+    the query kept, which Gradio drops. `paths` is language -> path of its page.
     """
 
     def __init__(self, app: ASGIApp, paths: Mapping[str, str]) -> None:
@@ -31,8 +32,11 @@ class ChosenLanguage:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._app
-        if scope["type"] == "http" and scope["path"] in self._languages:
+        path = scope["path"] if scope["type"] == "http" else ""
+        if path in self._languages:
             app = self._redirection(Request(scope)) or app
+        elif path.endswith("/") and path[:-1] in self._languages:
+            app = _redirect(f"..{path[:-1]}", Request(scope).url.query)
         await app(scope, receive, send)
 
     def _redirection(self, request: Request) -> RedirectResponse | None:
@@ -53,9 +57,11 @@ class ChosenLanguage:
     def _to(self, language: str, query: str) -> RedirectResponse:
         """A redirection to the page of a language, with the query without `lang`."""
         parts = [part for part in query.split("&") if part.partition("=")[0] != "lang"]
-        target = (
-            self._paths[language] or "."
-        )  # relative, because the page may be served below a path
-        response = RedirectResponse("?".join(filter(None, [target, "&".join(parts)])), 307)
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return _redirect(self._paths[language] or ".", "&".join(parts))
+
+
+def _redirect(target: str, query: str) -> RedirectResponse:
+    """A redirection to a relative path, because the page may be served below a path."""
+    response = RedirectResponse("?".join(filter(None, [target, query])), 307)
+    response.headers["Cache-Control"] = "no-store"
+    return response

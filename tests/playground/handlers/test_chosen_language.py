@@ -43,7 +43,10 @@ def ask(server, path, kept=None, **headers):
         ("/zh", "en", None),
         ("/zh?lang=en", "zh", "."),
         ("/zh?lang=en&seed=7", None, ".?seed=7"),
+        ("/zh/?method=kto&seed=7", None, "../zh?method=kto&seed=7"),
+        ("/zh/", "en", "../zh"),
         ("/config?lang=zh", "zh", None),
+        ("/config/?method=kto", None, None),
     ],
 )
 def test_the_languages_order_is_query_then_path_then_cookie(server, path, kept, target):
