@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from align_core.distance import Texts, optimum_gap, optimum_kl
+from align_core.evaluation.distance import Texts, optimum_gap, optimum_kl
 from align_core.evaluation.evaluator import Evaluation
 from align_core.optimum import FloatArray, ReferenceSamples, optimum
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from align_core.distance import Texts, optimum_gap, optimum_kl
+from align_core.evaluation.distance import Texts, optimum_gap, optimum_kl
 from align_core.evaluation.optimum_distance import UNKNOWN, optimum_distance
 from align_core.optimum import ReferenceSamples
 from tests import toy

@@ -13,6 +13,7 @@ const SAYS_MS = 3000; // for which a button says what it did
 export function keepMenu(menu, words, withLink) {
   const { find, put } = within(menu);
   const { keep } = words;
+  const language = words.language.tag.split("-")[0];
 
   function draw({ run, standing }) {
     const ended = Boolean(run && standing?.files);
@@ -54,7 +55,7 @@ export function keepMenu(menu, words, withLink) {
     });
   }
 
-  save("page", `run.html?lang=${words.language.tag.split("-")[0]}&`, ".html");
+  save("page", `run.html?lang=${language}&`, ".html");
   save("files", "run.zip?", ".zip");
   for (const name of ["command", "python"]) {
     offer(name, async ({ repeat }) => (await copyText(repeat[name], find("textarea"))) ? keep.copied : keep.shown);
@@ -63,7 +64,6 @@ export function keepMenu(menu, words, withLink) {
   put("summary", keep.title);
   // In a talk, phones take the settings along.
   if ("present" in document.documentElement.dataset) {
-    const language = words.language.tag.split("-")[0];
     const image = find(".code img");
     find(".code").hidden = false;
     image.onload = () => put("figcaption", keep.code);

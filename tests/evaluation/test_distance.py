@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from align_core.distance import Texts, optimum_gap, optimum_kl
+from align_core.evaluation.distance import Texts, optimum_gap, optimum_kl
 
 # Texts of two tokens, each 0 or 1: log-probabilities [first], and [first, second] of the second.
 REFERENCE = np.log([0.5, 0.5]), np.log([[0.25, 0.75], [0.5, 0.5]])

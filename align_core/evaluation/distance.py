@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from align_core.optimum import FloatArray
+from align_core.optimum import FloatArray, by_prompt, weights
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,15 @@ def _lacking(texts: Texts, divergences: FloatArray, stored: FloatArray, beta: fl
     spread = (control**2).sum()
     slope = (objective * control).sum() / spread if spread else 0.0
     known = stored.mean(-1)
-    log_z = np.log(np.exp((stored - stored.max(-1, keepdims=True)) / beta).mean(-1))
-    log_z += stored.max(-1) / beta
+    reward, kl, _ = by_prompt(stored, beta)  # of π*, whose objective is β log Z
+    log_z = reward / beta - kl
     means = (texts.rewards / beta - divergences).mean(-1)
     means -= slope * (texts.reference_rewards.mean(-1) - known)
     residuals = objective - slope * control
     of_texts = (residuals**2).sum() / (prompts * (count - 1) - 1) / (prompts * count)
     # The influence of each stored sample on log Z and on the control's known mean.
-    influence = np.exp(stored / beta - log_z[:, None]) - 1 - slope * (stored - known[:, None])
     samples = stored.shape[1]
+    influence = samples * weights(stored, beta) - 1 - slope * (stored - known[:, None])
     of_stored = (influence**2).sum() / (samples * (samples - 1)) / prompts**2
     return Estimate(float((log_z - means).mean()), float(np.sqrt(of_texts + of_stored)))
 
