@@ -111,10 +111,15 @@ class Served:
         return live["run"]
 
     def post(self, visitor: str, path: str, content: Any, **headers: str) -> Any:
-        """The JSON answer to a POST of a visitor."""
+        """The JSON answer to a POST of a visitor. Raises httpx.HTTPStatusError for any other answer,
+        with its text and the end of the server's log."""
         headers = {"Cookie": f"playground_visitor={visitor}", **headers}
         answer = self._http.post(f"{self.address}{path}", json=content, headers=headers)
-        return answer.raise_for_status().json()
+        if answer.is_error:
+            log = self.log.read_text()[-2000:]
+            message = f"{path}: {answer.status_code} {answer.text[:500]}\n{log}"
+            raise httpx.HTTPStatusError(message, request=answer.request, response=answer)
+        return answer.json()
 
     def processes(self) -> dict[str, psutil.Process]:
         """The live processes by name: "server", "forkserver", "worker" and "helper"."""

@@ -10,3 +10,7 @@ set_library_environment()
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "200")
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")
+# At its first event Gradio asks matplotlib, where it is installed, for a backend. Without this one,
+# matplotlib looks for a window system first and imports all of pyplot: 1.2 s for which the server
+# answers nobody.
+os.environ.setdefault("MPLBACKEND", "agg")
