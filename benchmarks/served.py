@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import psutil
 
+from align_core.config.environment import QUESTION_NICE
 from benchmarks.browsing import free_port
 from benchmarks.common import ROOT, THREADS
 
@@ -133,7 +134,8 @@ class Served:
                 if child.ppid() == self.process.pid:
                     found["forkserver"] = child
                 else:  # the helper yields to the runs
-                    found["helper" if child.nice() > self.process.nice() else "worker"] = child
+                    above = child.nice() - self.process.nice()
+                    found["helper" if above >= QUESTION_NICE else "worker"] = child
             except psutil.Error:
                 continue
         return found

@@ -102,7 +102,8 @@ class Watchers:
 
     async def _follow(self, number: int, cookie: str) -> None:
         connection = await asyncio.open_connection(self._host.hostname, self._host.port)
-        line, cursor = Connection(*connection), {"run": None, "offset": 0}
+        line = Connection(*connection)
+        cursor: dict[str, Any] = {"run": self._log.parent.name, "offset": 0, "chosen": True}
         line.headers = cookie + "Content-Type: application/json\r\n"
         while True:
             query = {"data": cursor, "component_id": self._part, "fn_name": "new_events"}
@@ -111,7 +112,7 @@ class Watchers:
             if status != 200:
                 raise ValueError(status)
             now, known = time.monotonic(), cursor["offset"]
-            cursor = {"run": answer["run"], "offset": answer.get("offset", 0)}
+            cursor |= {"run": answer["run"], "offset": answer.get("offset", 0)}
             if cursor["offset"] > known >= self._sizes[0][1]:
                 written = next((when for when, size in self._sizes if size > known), now)
                 self.ages.append(1000 * (now - written))

@@ -1,10 +1,12 @@
-"""Environment variables that every process of the project sets, unless they are set already."""
+"""What the project's processes share: environment variables, threads, and who yields to whom."""
 
 from __future__ import annotations
 
 import os
 
 THREADS = min(2, os.cpu_count() or 1)  # the embedded models are too small to use more
+# The page answers first, also while all cores train; its live runs come before visitors' questions.
+RUN_NICE, QUESTION_NICE = 3, 8
 
 
 def set_library_environment() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from align_core.config.environment import set_library_environment
+from align_core.config.environment import QUESTION_NICE, set_library_environment
 from align_core.config.errors import CODE_ERRORS, ConfigError, describe_error
 from align_core.evaluation.provenance import reference_of
 from align_core.inference import queries
@@ -20,8 +20,6 @@ from align_core.inference.client import LEFT
 from align_core.inference.mixtures import mixture
 from align_core.models.libraries import silence_libraries
 from align_core.tasks.loader import load_allowed
-
-NICE = 5  # live runs have priority
 
 
 def main(connection: Connection, idle_timeout: float, allowed: tuple[str, ...]) -> None:
@@ -33,7 +31,7 @@ def main(connection: Connection, idle_timeout: float, allowed: tuple[str, ...]) 
     # Ctrl-C in a terminal reaches the page's whole process group; the page decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
-        os.nice(NICE)
+        os.nice(QUESTION_NICE)
     torch.set_num_threads(1)
     silence_libraries()
     with contextlib.suppress(EOFError, OSError):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from align_core.config.environment import THREADS, set_library_environment
+from align_core.config.environment import RUN_NICE, THREADS, set_library_environment
 from align_core.config.errors import CODE_ERRORS, ConfigError, describe_error
 from align_core.config.messages import Message, plain
 from align_core.runs.control import Control
@@ -32,6 +32,8 @@ def main(connection: Connection, path: str, training: str, allowed: tuple[str, .
     # Ctrl-C in a terminal reaches the page's whole process group; the page decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: control.put({"command": "stop"}))
+    if hasattr(os, "nice"):
+        os.nice(RUN_NICE)
     threading.Thread(target=_listen, args=(connection, control), daemon=True).start()
     directory = RunDirectory(path)
     try:
