@@ -112,8 +112,11 @@ class Served:
         return live["run"]
 
     def post(self, visitor: str, path: str, content: Any, **headers: str) -> Any:
-        """The JSON answer to a POST of a visitor. Raises httpx.HTTPStatusError for any other answer,
-        with its text and the end of the server's log."""
+        """The JSON answer to a POST of a visitor.
+
+        Raises httpx.HTTPStatusError for any other answer, with its text and the end of the server's
+        log.
+        """
         headers = {"Cookie": f"playground_visitor={visitor}", **headers}
         answer = self._http.post(f"{self.address}{path}", json=content, headers=headers)
         if answer.is_error:
