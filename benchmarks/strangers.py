@@ -36,11 +36,8 @@ SOAK_MINUTES = 10.0  # of all of that, for the memory; the phases count
 SHORT_RUNS = 200
 PPO = {"method": "ppo", "task": "reviews", "steps": 100_000, "eval_every": 20}
 SHORT = {
-    "method": "reward",
-    "task": "reviews",
-    "steps": 1,
-    "preference_pairs": 32,
-    "label_noise": 0,
+    **{"method": "reward", "task": "reviews", "steps": 1},
+    **{"preference_pairs": 32, "label_noise": 0},
 }
 PARTS = ("live", "visit", "try")
 MOST = {"age": 1000, "lost": 15, "cores": 0.3, "memory": 50, "start": 6, "poll": 1}

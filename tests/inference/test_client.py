@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from align_core.config import task_card
+from align_core.config.environment import QUESTION_NICE, RUN_NICE
 from align_core.config.errors import ConfigError
 from align_core.config.run_config import resolve
 from align_core.inference import client as inference_client
@@ -332,7 +333,7 @@ def test_the_helper_yields_to_a_run(helper):
     own = os.nice(0)
     helper.generate(**ASKED)
     nice = Path(f"/proc/{helper.pid()}/stat").read_text().rsplit(")", 1)[1].split()[16]
-    assert int(nice) == min(own + 5, 19)
+    assert int(nice) == min(own + QUESTION_NICE, 19) and QUESTION_NICE > RUN_NICE
 
 
 PAGE = """
