@@ -38,7 +38,7 @@ def optimum_distance(
     rewards = stored.select([prompts[row] for row in rows]).rewards
     even, odd = rewards[:, ::2], rewards[:, 1::2]
     facts = {"optimum_beta": beta, "optimum_prompts": len(rows)}
-    texts = [_texts(evaluation, len(prompts), rows) for evaluation in (first, second)]
+    texts = [texts_of(evaluation, len(prompts), rows) for evaluation in (first, second)]
     few = not all(optimum(half, beta).known for half in (even, odd))
     if few or texts[0].rewards.shape[1] < 2 or any(np.isnan(t.rewards).any() for t in texts):
         return UNKNOWN | facts
@@ -52,7 +52,8 @@ def optimum_distance(
     }
 
 
-def _texts(evaluation: Evaluation, prompts: int, rows: list[int]) -> Texts:
+def texts_of(evaluation: Evaluation, prompts: int, rows: list[int]) -> Texts:
+    """The texts of those `rows` of the evaluation's prompts, of which it has `prompts`."""
     pairs = zip(evaluation.logp, evaluation.ref_logp, strict=True)
     log_ratios = np.array([math.fsum(own) - math.fsum(reference) for own, reference in pairs])
 

@@ -23,7 +23,7 @@ from align_core.runs.control import Control
 from align_core.trainers.common import Setup
 from align_core.trainers.ppo.trainer import PPOTrainer
 from align_core.training.example_token import example_token
-from align_core.training.probes import evaluator_of
+from align_core.training.probes import evaluator_of, shortfall_of
 
 
 def measure_of(
@@ -70,6 +70,7 @@ class PolicyMeasure:
         if _is_last(self._trainer):
             intervals = self._evaluator.intervals(evaluation).items()
             metrics |= {name: width for name, width in intervals if name.startswith("eval/")}
+            metrics |= shortfall_of(self._setup, evaluation, getattr(self._trainer, "beta", None))
         payloads = {"metrics": metrics, "samples": self._evaluator.samples(evaluation)}
         return payloads if token is None else {**payloads, "token": token}
 

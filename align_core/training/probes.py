@@ -8,17 +8,19 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.config.methods import methods
+from align_core.config.methods import methods, sought_optimum
 from align_core.config.run_config import RunConfig
 from align_core.data.formats import Text
 from align_core.data.preference_files import READERS
-from align_core.evaluation.evaluator import Evaluator
+from align_core.evaluation.evaluator import Evaluation, Evaluator
+from align_core.evaluation.learned_optimum import score_of, shortfall
 from align_core.evaluation.prepared import stored_samples
 from align_core.evaluation.provenance import coverage
 from align_core.models.prompts import model_inputs, rows_with_model_inputs
 from align_core.models.rewards import ProxyReward, of_samples
 from align_core.tasks import Task
 from align_core.tasks.folder.contents import text_of
+from align_core.trainers.common import Setup
 
 
 @dataclass(frozen=True)
@@ -77,3 +79,18 @@ def evaluator_of(
         subsets=task.split_by_coverage(coverage(config), probes.prompts),
         interrupted=interrupted,
     )
+
+
+def shortfall_of(setup: Setup, evaluation: Evaluation, beta: float | None) -> dict[str, float]:
+    """The `shortfall` at β of a run that seeks the highest reward − β·KL; {} for any other run."""
+    config, task, writer = setup.config, setup.task, setup.tokenizer
+    if not beta or sought_optimum(config.model_dump()) != "kl":
+        return {}
+    probes = probes_of(config, task, writer)
+    stored = None if probes.own else stored_samples(config.task, config.model, "probe")
+    if stored is None:
+        return {}
+    score = None
+    if setup.proxy is not None and config.reward_model not in (None, "gold"):
+        score = score_of(setup.proxy, writer, task, len(probes.prompts))
+    return shortfall(probes.prompts, stored, evaluation, beta, score)

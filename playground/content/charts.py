@@ -31,7 +31,7 @@ def _charts(below: bool) -> dict[str, list[dict[str, Any]]]:
 BESIDE, BELOW = _charts(below=False), _charts(below=True)
 
 # Metrics without a curve: a line in the reward chart, the height of a run in the frontier chart,
-# and the efficiency that the readings need.
+# the efficiency that the readings need, and the place of the learned reward's optimum.
 REFERENCE, GAIN, EFFICIENCY = (
     "eval/gold_reward_reference",
     "eval/gain",
@@ -44,7 +44,8 @@ CURVES = {
     for curve in chart.curves
 }
 PART = "reward/"  # the terms of a gold reward that is a sum, by name
-DRAWN = CURVES | {REFERENCE, GAIN, EFFICIENCY}
+LEARNED = {"eval/learned_optimum_above_reference", "eval/learned_optimum_kl"}
+DRAWN = CURVES | {REFERENCE, GAIN, EFFICIENCY} | LEARNED
 
 
 def delta(events: Iterable[log.Event]) -> dict[str, Any]:

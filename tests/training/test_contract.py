@@ -80,6 +80,19 @@ def test_a_run_writes_the_events_and_the_model_of_the_contract(plain, method):
     }
 
 
+@pytest.mark.parametrize("reward_model", ["reward-reviews", "gold"])
+def test_the_last_evaluation_has_the_distance_and_the_part_of_the_reward_model(
+    tmp_path, reward_model
+):
+    options = {"steps": 1, "batch_size": 8, "eval_every": 1, "beta": 2.0}
+    config = configured("ppo", reward_model=reward_model, **options)
+    run = Run(tmp_path / "run", config).execute()
+    learned = [1] * (reward_model != "gold")
+    assert list(run.metric("eval/optimum_gap")) == list(run.metric("eval/optimum_gap_ci95")) == [1]
+    for name in ("gap", "gap_ci95", "above_reference", "kl"):
+        assert list(run.metric(f"eval/learned_optimum_{name}")) == learned
+
+
 @pytest.mark.parametrize("method", ["sft", "ppo", "dpo"])
 def test_sample_events_show_policy_and_reference(plain, method):
     run = plain(method)

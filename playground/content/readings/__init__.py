@@ -18,7 +18,7 @@ MAX_READINGS = 3  # at once: the curves move while a visitor reads
 _OF_REWARD: tuple[Rule, ...]
 _OF_REWARD = (evaluations.past_best, evaluations.below_reference, evaluations.overpaid)
 _OF_REWARD += (evaluations.far, evaluations.rising, evaluations.no_better, evaluations.efficiency)
-_AT_THE_END = ((evaluations.short_of_target,),)
+_AT_THE_END = ((evaluations.lost_by_reward_model, evaluations.short_of_target),)
 _OF_TEXTS = ((evaluations.near,), (evaluations.alike,), (evaluations.length,))
 
 RuleGroups = tuple[tuple[Rule, ...], ...]

@@ -8,7 +8,7 @@ reference, and ±5% (PPO) or ±12% (DPO) for a KL.
 
 from __future__ import annotations
 
-from math import sqrt
+from math import hypot, sqrt
 from statistics import fmean
 
 from align_core.config.methods import sought_optimum
@@ -133,6 +133,22 @@ def short_of_target(run: Run) -> Reading | None:
     if best - reached < LEVEL:
         return Reading("on_target", "good", {"beta": beta})
     return Reading("short_of_target", "note", {"beta": beta, "best": best, "reached": reached})
+
+
+def lost_by_reward_model(run: Run) -> Reading | None:
+    """The parts of the distance from the optimum: the reward model's error, and the training's,
+    which is below 0 if the run ended nearer to the optimum than the learned reward's own optimum
+    is."""
+    gap, model = (run.at(f"eval/{name}optimum_gap", run.last) for name in ("", "learned_"))
+    if gap < LEVEL or not model:
+        return None
+    widths = [run.at(f"eval/{name}optimum_gap_ci95", run.last) for name in ("", "learned_")]
+    training, width = gap - model, hypot(*widths)
+    values = {"beta": run.config["beta"], "model": model, "model_width": widths[1]}
+    values |= {"gap": gap, "width": widths[0], "training_width": width}
+    if training < -width:
+        return Reading("better_than_learned", "note", values | {"better": -training})
+    return Reading("two_parts", "note", values | {"training": training})
 
 
 # The distance from the reference.

@@ -50,6 +50,22 @@ export function targetTrace(target, words, { colour, size }) {
   };
 }
 
+// The square of `point`, {x, y}: the optimum of the reward that a run learned from. Null: no square.
+export function learnedTrace(point, words, { colour, size }) {
+  const [x, y, text] = point ? [[point.x], [point.y], [words.learned]] : [[], [], []];
+  return {
+    name: words.learned,
+    hovertemplate: `${words.learned}<br>${words.hover}<extra></extra>`,
+    x,
+    y,
+    mode: "markers+text",
+    text,
+    textposition: "bottom right",
+    textfont: { size, color: colour("--proxy") },
+    marker: { size: 13, symbol: "square", color: colour("--proxy"), line: { width: 2, color: colour("--card") } },
+  };
+}
+
 // A run's trail. Its name stands at the side `at` of its end; `colour` is the name of a CSS variable.
 export function namedTrail(name, { colour: variable, dash, symbol, at = "top center", steps, x, y }, words, { colour, size }) {
   return [

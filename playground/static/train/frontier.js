@@ -11,7 +11,7 @@ import { betaOnStage, isWatching, pairKey, pairOnStage, runOnStage, soughtOnStag
 import { WIDEST, trail } from "../charts/geometry.js";
 import { drawInSight, fitToBox, lookOf, paint, whenRecoloured } from "../charts/plots.js";
 import { offerSaving } from "../charts/saving.js";
-import { limitTraces, targetTrace, tradeOffLayout } from "../charts/trade_off.js";
+import { learnedTrace, limitTraces, targetTrace, tradeOffLayout } from "../charts/trade_off.js";
 
 export function mount({ element, props, server, watch }) {
   const { words } = props;
@@ -61,7 +61,8 @@ export function mount({ element, props, server, watch }) {
     document.documentElement.classList.toggle("no-optimum", frontier === null || isWithoutBeta);
     if (!frontier || isWithoutBeta) return;
     const target = state.target?.pair === pair && state.target.sought === sought ? state.target : null;
-    const measured = [shown?.series["eval/kl"], shown?.series["eval/gain"]];
+    const learned = learnedOptimum(shown);
+    const measured = [shown?.series["eval/kl"], shown?.series["eval/gain"], learned?.x];
     if (!isChanged(frontier, target, sought, viewedStep, mixture, shown?.name, ...measured) && !anyway) return;
     const run = trail(shown, frontier);
     const newest = viewedStep === null ? run.steps.length - 1 : run.steps.findLastIndex((step) => step <= viewedStep);
@@ -86,12 +87,13 @@ export function mount({ element, props, server, watch }) {
         ...limitTraces(frontier, words, look),
         trailTrace(run, look),
         mixturesTrace(mixture?.path ?? [], look),
+        learnedTrace(learned, words, look),
         targetTrace(target, words, look),
         policyTrace(here, look),
       ],
-      tradeOffLayout(frontier, [run, points(aim), columns(mixture?.path ?? [])], subject, words, look),
+      tradeOffLayout(frontier, [run, points(aim), points(learned), columns(mixture?.path ?? [])], subject, words, look),
     ]);
-    plot.setAttribute("aria-label", [alternative(target, aim, here), ...remarks].join(" "));
+    plot.setAttribute("aria-label", [alternative(target, aim, here, learned), ...remarks].join(" "));
   }
 
   const hover = (name) => `${name}<br>${words.hover}<extra></extra>`;
@@ -137,10 +139,11 @@ export function mount({ element, props, server, watch }) {
   }
 
   // The picture in words, for screen readers.
-  function alternative(target, aim, here) {
+  function alternative(target, aim, here, learned) {
     const parts = [words.title];
     if (aim) parts.push(fill(words.alternative.target, { beta: target.beta, ...pointTexts(aim) }));
     if (here) parts.push(fill(words.alternative.policy, pointTexts(here)));
+    if (learned) parts.push(fill(words.alternative.learned, pointTexts(learned)));
     return parts.join(" ");
   }
 
@@ -155,6 +158,12 @@ export function mount({ element, props, server, watch }) {
   watch("value", choose);
   choose();
   update(get());
+}
+
+// The optimum of the reward that a run learned from, as its last evaluation measured it; or null.
+function learnedOptimum(run) {
+  const [x, y] = ["kl", "above_reference"].map((name) => run?.series[`eval/learned_optimum_${name}`]?.y.at(-1));
+  return x === undefined ? null : { x, y };
 }
 
 const points = (point) => (point ? { x: [point.x], y: [point.y] } : { x: [], y: [] });

@@ -20,6 +20,13 @@ def evaluated(gold, kl, **others):
     }
 
 
+def at_the_end(gap, learned):
+    """The distance from the optimum at step 10 and the reward model's part, each with its ±."""
+    numbers = {"optimum_gap": gap[0], "optimum_gap_ci95": gap[1]}
+    numbers |= {"learned_optimum_gap": learned[0], "learned_optimum_gap_ci95": learned[1]}
+    return {f"eval/{name}": [(10, value)] for name, value in numbers.items()}
+
+
 def trained(**curves):
     """Metrics of each step from 1 on; the keyword `policy__clipfrac_avg` stands for
     policy/clipfrac_avg."""
@@ -126,6 +133,19 @@ EXAMPLES = {
         PPO,
         evaluated(**WELL, gain=[0.0, 1.0]),
         {"beta": 0.5, "best": 2.05, "reached": 1.5},
+    ),
+    # √(0.12² + 0.05²) = 0.13.
+    "two_parts": (
+        PPO,
+        evaluated(**WELL, gain=[0.0, 1.0]) | at_the_end(gap=(0.5, 0.12), learned=(0.4, 0.05)),
+        {"beta": 0.5, "gap": 0.5, "width": 0.12, "model": 0.4, "model_width": 0.05,
+         "training": 0.1, "training_width": 0.13},
+    ),
+    "better_than_learned": (
+        PPO,
+        evaluated(**WELL, gain=[0.0, 1.0]) | at_the_end(gap=(0.5, 0.12), learned=(0.64, 0.05)),
+        {"beta": 0.5, "gap": 0.5, "width": 0.12, "model": 0.64, "model_width": 0.05,
+         "better": 0.14, "training_width": 0.13},
     ),
     # 1.23 · 2 − 0.5 · 1 = 1.96, which is 0.09 below 2.05.
     "on_target": (PPO, evaluated(**WELL, gain=[0.0, 1.23]), {"beta": 0.5}),

@@ -18,6 +18,7 @@ from tests.playground.content.readings.examples import (
     PPO,
     WELL,
     around,
+    at_the_end,
     evaluated,
     trained,
 )
@@ -27,6 +28,7 @@ RUNNING, FAILED = {"name": "running"}, {"name": "failed"}
 FINISHED, STOPPED = {"name": "finished"}, {"name": "stopped"}
 STATUS = {"failed": FAILED, "too_short": FINISHED, "stopped_early": STOPPED}
 STATUS |= {"short_of_target": FINISHED, "on_target": STOPPED}
+STATUS |= {"two_parts": FINISHED, "better_than_learned": FINISHED}
 TARGET = Target(gain=2.5, kl=0.9)  # objective at β = 0.5: 2.05
 FRONTIER = Frontier(full_gain=2.0, curve=[(0.0, 0.0), (0.5, 1.0), (1.5, 1.8)])  # 1.4 at KL 1
 
@@ -106,6 +108,10 @@ def test_only_an_ended_run_is_compared_with_the_target():
     }
     assert keys_at["running"] == keys_at["paused"] == ["rising"]
     assert keys_at["finished"] == keys_at["stopped"] == ["rising", "short_of_target"]
+    for gap, key in ((0.09, "short_of_target"), (0.1, "two_parts")):
+        parts = series | at_the_end(gap=(gap, 0.12), learned=(0.05, 0.05))
+        found = [reading.key for reading in readings(PPO, parts, FINISHED, TARGET, 0, FRONTIER)]
+        assert found == ["rising", key]
     assert keys(PPO, series, FINISHED) == ["rising"], "the target is not known"
     del series["eval/gain"]
     assert [r.key for r in readings(PPO, series, FINISHED, TARGET, 0, FRONTIER)] == ["rising"]

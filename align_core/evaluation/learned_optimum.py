@@ -1,0 +1,134 @@
+"""The optimum of a learned reward r̂, and what it lacks by the gold reward r.
+
+A policy that is trained on r̂ at β seeks π*_r̂ ∝ π_ref·exp(r̂/β), as one trained on r seeks π*. With
+J(π) = E_π[r] − β KL(π ‖ π_ref), its distance from the optimum has two parts:
+
+    J(π*) − J(π) = [J(π*) − J(π*_r̂)] + [J(π*_r̂) − J(π)],
+
+the error of the reward model, which is never negative, and that of the training, which is negative
+if the policy stopped short of π*_r̂ to its own advantage. Samples of the reference give the first,
+with self-normalised weights.
+
+Arrays are [P, N]: P prompts, N samples each, in nats; means are over prompts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from align_core.evaluation.distance import Estimate, optimum_gap
+from align_core.evaluation.evaluator import Evaluation
+from align_core.evaluation.optimum_distance import texts_of
+from align_core.evaluation.reference_samples import stored_scores
+from align_core.models.prompts import model_inputs
+from align_core.models.rewards import ProxyReward
+from align_core.optimum import (
+    FloatArray,
+    ReferenceSamples,
+    by_prompt,
+    optimum,
+    weights,
+)
+from align_core.tasks import Task
+
+# Samples of each prompt that a reward model scores at the end of a run: with fewer effective ones,
+# `gap` would be too low. WORK is parameters × texts, two seconds of a processor.
+SCORED, FEWEST_SCORED, FEWEST_EFFECTIVE = 32, 16, 8.0
+WORK = 64 * SCORED * 1e6
+
+# Samples -> the learned rewards of the first ones of each prompt, [P, n].
+Score = Callable[[ReferenceSamples], FloatArray]
+
+
+@dataclass(frozen=True)
+class LearnedOptimum:
+    """π*_r̂ at one β against π*, on the same samples.
+
+    `reward` and `kl` are those of π*_r̂ minus those of π*; `gap` is J(π*) − J(π*_r̂).
+    """
+
+    reward: float
+    kl: float
+    effective_samples: float
+    gap: Estimate
+
+
+def learned_optimum(rewards: FloatArray, learned: FloatArray, beta: float) -> LearnedOptimum:
+    """π*_r̂ for gold and `learned` rewards of the same samples. An offset of a prompt's learned
+    rewards changes nothing. The standard error is over samples, for these prompts."""
+    best, best_kl, _ = by_prompt(rewards, beta)
+    _, kl, effective = by_prompt(learned, beta)
+    of_gold, of_learned = weights(rewards, beta), weights(learned, beta)
+    reward = (of_learned * rewards).sum(-1)
+    gaps = (best - beta * best_kl) - (reward - beta * kl)
+    # J(π*) = β log Z and J(π*_r̂) = E_π*_r̂[r − r̂] + β log Z_r̂: the influence of each sample.
+    error = rewards - learned
+    error = error - (of_learned * error).sum(-1, keepdims=True)
+    prompts, samples = rewards.shape
+    influence = samples * (beta * (of_gold - of_learned) - of_learned * error)
+    variance = (influence**2).sum() / (samples * (samples - 1)) / prompts**2
+    return LearnedOptimum(
+        float((reward - best).mean()),
+        float((kl - best_kl).mean()),
+        float(effective.mean()),
+        Estimate(float(gaps.mean()), float(np.sqrt(variance))),
+    )
+
+
+def shortfall(
+    prompts: Sequence[str],
+    stored: ReferenceSamples,
+    evaluation: Evaluation,
+    beta: float,
+    score: Score | None,
+) -> dict[str, float]:
+    """The distance from the optimum at β, and the part of it that is the reward model's.
+
+    The metrics of docs/metrics.md that are known, as means over those of the prompts that have
+    stored samples: none of them if gold rewards are unknown or effective samples too few at this β.
+    `score` gives the learned reward; None for a policy that was trained on the gold reward.
+    """
+    known = set(stored.prompts)
+    rows = [row for row, prompt in enumerate(prompts) if prompt in known]
+    if not rows or beta <= 0:
+        return {}
+    stored = stored.select([prompts[row] for row in rows])
+    rewards, texts = stored.rewards, texts_of(evaluation, len(prompts), rows)
+    best = optimum(rewards, beta)
+    if not best.known or texts.rewards.shape[1] < 2 or np.isnan(texts.rewards).any():
+        return {}
+    gap = optimum_gap(texts, rewards, beta)
+    metrics = {"optimum_gap": gap.value, "optimum_gap_ci95": gap.ci95}
+    if score is not None:
+        learned = score(stored)
+        own = learned_optimum(rewards[:, : learned.shape[1]], learned, beta)
+        if own.effective_samples >= FEWEST_EFFECTIVE:
+            metrics |= {
+                "learned_optimum_above_reference": best.reward + own.reward - rewards.mean(),
+                "learned_optimum_kl": best.kl + own.kl,
+                "learned_optimum_gap": own.gap.value,
+                "learned_optimum_gap_ci95": own.gap.ci95,
+            }
+    return {f"eval/{name}": float(value) for name, value in metrics.items()}
+
+
+def score_of(
+    proxy: ProxyReward, writer: PreTrainedTokenizerBase, task: Task, prompts: int
+) -> Score | None:
+    """The scores by a reward model of the first SCORED samples of each of `prompts` prompts, or of
+    as many as WORK allows; None if these are too few. `writer` is the tokenizer of the samples."""
+    most = min(SCORED, int(WORK / (proxy.model.num_parameters() * prompts)))
+    if most < FEWEST_SCORED:
+        return None
+
+    def score(stored: ReferenceSamples) -> FloatArray:
+        samples = min(most, stored.rewards.shape[1])
+        rows = [(row, sample) for row in range(len(stored.prompts)) for sample in range(samples)]
+        inputs = model_inputs(writer, task, stored.prompts)
+        return stored_scores(proxy, writer, stored, rows, inputs).view(-1, samples).numpy()
+
+    return score
