@@ -5,8 +5,8 @@ VENV   ?= .venv
 PORT   ?= 7860
 
 RUN    := $(VENV)/bin/python
-# A process for each core; each takes the next test that waits, or the next file of quick ones.
-PYTEST := $(RUN) -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
+# A process for each core; each takes the next file that waits, and makes its fixtures once.
+PYTEST := $(RUN) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 # Otherwise each process of the tests compiles all of them anew, which takes 5 s.
 unexport PYTHONDONTWRITEBYTECODE
 USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))

@@ -34,22 +34,22 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test impor
 set_library_environment()
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Slow tests come first. Each process gets whole files, because of their shared fixtures;
-    browser tests share none, and are distributed one by one."""
+    """Slow tests come first."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-    for item in items:
-        if item.path.parent.name != "browser":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish():
-    """Later garbage collections, of which each training starts several, skip the imported modules:
-    over those of torch one takes 0.3 s."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """No garbage is collected while modules are imported, and later collections, of which each
+    training starts several, skip these: over those of torch one takes 0.3 s."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)
