@@ -19,6 +19,7 @@ import time
 from functools import cache
 
 from align_core.config.errors import ConfigError
+from align_core.config.model_index import SMOLLM2
 from align_core.runs import presets
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
@@ -31,7 +32,7 @@ from benchmarks.common import DOCS, machine, table, write_section
 from playground import text
 
 PAGE = DOCS / "lesson.md"
-LONGEST = 90  # seconds, at the speed of the machine of the recordings
+LONGEST, LONGEST_REAL = 90, 900  # seconds, at the speed of the machine of the recordings
 
 
 def main() -> None:
@@ -59,7 +60,7 @@ def main() -> None:
 
 
 def check(client: Client, preset: Preset, record: bool) -> bool:
-    """Run a preset; returns whether the run keeps the promise within LONGEST seconds."""
+    """Run a preset; returns whether the run keeps the promise within the time of its model."""
     run = _run(client, **preset.settings)
     results = all_checks(preset, run)
     kept = all(result.holds for result in results)
@@ -76,9 +77,10 @@ def all_checks(preset: Preset, run: RunDirectory) -> list[Check]:
     """
     events = run.events()[0]
     seconds = events[-1]["seconds"] * PROBE_SECONDS / _probe_seconds()
+    longest = LONGEST_REAL if run.config.model == SMOLLM2 else LONGEST
     return [
         *checks(preset.promise, series(events)),
-        Check("seconds", seconds, most=LONGEST),
+        Check("seconds", seconds, most=longest),
     ]
 
 
@@ -114,15 +116,18 @@ def render() -> str:
     rows = []
     for preset in map(presets.load, presets.names()):
         events = RunDirectory.open(preset.recording).events()[0]
-        gold, kl = (series(events)[f"eval/{name}"] for name in ("gold_reward", "kl"))
-        values = [value for _, value in gold]
+        gold, kl = (
+            [value for _, value in series(events).get(f"eval/{name}", [])]
+            for name in ("gold_reward", "kl")
+        )
+        numbers = [gold[0], max(gold), gold[-1], kl[-1]] if gold else []
         beta = preset.config.beta
         rows.append(
             [
                 named[preset.name]["name"],
                 preset.config.method,
                 "–" if beta is None else f"{beta:g}",
-                *(f"{value:.2f}" for value in (values[0], max(values), values[-1], kl[-1][1])),
+                *([f"{value:.2f}" for value in numbers] or ["–"] * 4),
                 f"{events[-1]['seconds']:.0f}",
             ]
         )

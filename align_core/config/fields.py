@@ -108,7 +108,9 @@ _DECLARED = (
         least=1,
     ),
     Setting(
-        *("reward_model", "model", f"'gold' (the task's own reward), or {model_index.EXPECTED}"),
+        *("reward_model", "model"),
+        "'gold' (the task's own reward), one of the task's misspecified rewards (of manners: "
+        f"words), or {model_index.EXPECTED}",
         link=True,
     ),
     Setting(

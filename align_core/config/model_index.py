@@ -180,7 +180,9 @@ def model_errors(option: str, name: str, reward_model: bool | None = None) -> li
     try:
         location = locate(name)
     except (ValueError, OSError) as error:
-        return [option_error(option, name, f"{EXPECTED}: {error}", "model")]
+        is_to_be_fetched = name == SMOLLM2
+        code = "not_fetched" if is_to_be_fetched else "model"
+        return [option_error(option, name, f"{EXPECTED}: {error}", code)]
     wrong_kind = reward_model is not None and is_reward_model(location) != reward_model
     if wrong_kind and Path(location).exists():
         expected = (

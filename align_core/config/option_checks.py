@@ -68,12 +68,17 @@ def without_gold(fields: dict[str, Any], task: TaskCard | None) -> list[Message]
     return lines
 
 
-def wrong_models(fields: dict[str, Any]) -> list[Message]:
+def names_reward(option: str, name: Any, task: TaskCard | None) -> bool:
+    """Whether an option names the task's own reward, or a misspecified one of it, and no model."""
+    return option == "reward_model" and name in ("gold", *(task.proxies if task else ()))
+
+
+def wrong_models(fields: dict[str, Any], task: TaskCard | None) -> list[Message]:
     """The errors of options that name a model."""
     lines = []
     for option, is_reward_model in MODEL_OPTIONS.items():
         name = fields.get(option)
-        if is_text(name) and (option, name) != ("reward_model", "gold"):
+        if is_text(name) and not names_reward(option, name, task):
             lines += model_index.model_errors(flag(option), name, is_reward_model)
     return lines
 

@@ -35,6 +35,7 @@ from align_core.config.option_checks import (
     foreign,
     has,
     lone_text,
+    names_reward,
     uneven_groups,
     without_demonstrations,
     without_gold,
@@ -244,12 +245,16 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
     lines += uneven_groups(config)
     lines += lone_text(known_method, config)
     # An unknown task is one error; the models of the task in its place must not add others.
-    lines += wrong_models(fields if known_method and known_task else explicit)
+    lines += wrong_models(fields if known_method and known_task else explicit, known_task)
     lines += wrong_preferences(explicit)
     if config is None or lines:
         raise ConfigError(*lines)
     named = {name: getattr(config, name) for name in (*MODEL_OPTIONS, "preferences")}
-    paths = {name: model_index.absolute(value) for name, value in named.items() if value}
+    paths = {
+        name: model_index.absolute(value)
+        for name, value in named.items()
+        if value and not names_reward(name, value, known_task)
+    }
     return config.model_copy(update=paths)
 
 

@@ -28,6 +28,7 @@ class TaskCard:
         reference: the MODEL that policies start from and are compared with, or None.
         reward_model: the MODEL of its proxy reward, or None.
         groups: the kinds of its prompts, from which a coverage is chosen.
+        proxies: the names of its misspecified rewards.
         options: method -> defaults on this task that differ from the method's.
         demonstrations: whether it has demonstrations.
         code: "file.py:Class" (an absolute path) or "package.module:Class"; None without code.
@@ -43,6 +44,7 @@ class TaskCard:
     reference: str | None = None
     reward_model: str | None = None
     groups: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     demonstrations: bool = True
     code: str | None = None
@@ -89,6 +91,7 @@ _CARDS = {
         "that are right.",
         reference="smollm2",
         groups=("fact", "how to", "why", "what to say", "choice"),
+        proxies=("words",),
         options={
             "reward": {"lora_r": 16, "steps": 40, "batch_size": 16, "preference_pairs": 640},
             "ppo": {"lora_r": 16, "steps": 40, "batch_size": 32, "beta": 0.5},
@@ -164,7 +167,8 @@ def as_row(known: TaskCard) -> dict[str, Any]:
 def from_row(row: Mapping[str, Any]) -> TaskCard:
     """The inverse of `as_row`."""
     fields = {key: value for key, value in row.items() if key != "called"}
-    return TaskCard(**fields | {"name": row["called"], "groups": tuple(row["groups"])})
+    tuples = {name: tuple(row[name]) for name in ("groups", "proxies")}
+    return TaskCard(**fields | {"name": row["called"], **tuples})
 
 
 def is_code(task: Any) -> TypeGuard[str]:

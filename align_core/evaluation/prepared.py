@@ -1,7 +1,8 @@
 """The cache of `align-core prepare`: reference samples, which give the optimum of a task and model.
 
 `optimum/NAME-PAIR-SAMPLES-PROMPTS-SEED` in the cache folder holds the samples of one reference on
-one task; PAIR is a hash of the content of both. It is complete once it has its `facts.json`. This
+one task; PAIR is a hash of the content of both. It is complete once it has its `facts.json`.
+`assets/optimum/NAME` holds such samples of a task's reference that is fetched, not embedded. This
 module needs neither torch nor the task's code.
 """
 
@@ -17,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config import model_index
-from align_core.config.digests import combined, model_digest
+from align_core.config.digests import combined, file_digest, model_digest
 from align_core.config.paths import cache_folder
-from align_core.config.task_card import BUILT_IN, known_card
+from align_core.config.task_card import BUILT_IN, NAMES, known_card
 from align_core.optimum import ReferenceSamples
 from align_core.tasks.digest import task_digest
 
-FACTS, TOKENIZER = "facts.json", "tokenizer.json"
+FACTS, TOKENIZER, WEIGHTS = "facts.json", "tokenizer.json", "model.safetensors"
 SPLITS = ("probe", "heldout")
 FORMAT = "1"  # the version of the files; entries of other versions are ignored
 _LOG = logging.getLogger(__name__)
@@ -113,8 +114,8 @@ def entry(task: str, model: str, samples: int, prompts: int, seed: int) -> Entry
 def stored(task: str, model: str, split: str) -> Stored | None:
     """The samples of MODEL on the task's "probe" or "heldout" prompts; None if there are none.
 
-    Prepared samples come first, the entry with most samples before all others; then the embedded
-    samples of a built-in task's reference. Unreadable files are skipped with a warning in the log.
+    Prepared samples come first, the entry with most samples before all others; then those in
+    `assets`. Unreadable files are skipped with a warning in the log.
     """
     for candidate in _of_pair(task, model):
         try:
@@ -130,7 +131,7 @@ def stored(task: str, model: str, split: str) -> Stored | None:
 
 
 def named(task: str, model: str) -> Iterator[Entry]:
-    """The complete entries of a task and a model that were prepared under these names.
+    """The complete entries of a task and a model that were prepared, or shipped, under these names.
 
     For unknown names, no file of the model or the task is read.
     """
@@ -140,8 +141,7 @@ def named(task: str, model: str) -> Iterator[Entry]:
             with suppress(OSError, ValueError):
                 facts = candidate.facts()
                 pairs.append((facts.get("task"), facts.get("model")))
-    if (task, model) in pairs:
-        yield from _of_pair(task, model)
+    yield from _of_pair(task, model) if (task, model) in pairs else _shipped(task, model)
 
 
 def stored_samples(task: str, model: str | None, split: str) -> ReferenceSamples | None:
@@ -164,16 +164,38 @@ def stored_scale(task: str, model: str) -> float | None:
     return None
 
 
+def shipped_folder(task: str) -> Path:
+    """The folder in `assets` for samples of the task's fetched reference. It may not exist."""
+    return model_index.ASSETS / "optimum" / task
+
+
 def _of_pair(task: str, model: str) -> Iterator[Entry]:
-    """The complete entries of a task and a model, those with most samples first."""
+    """The complete entries of a task and a model, those with most samples first, then the shipped
+    one."""
     try:
         complete = [candidate for candidate in entries() if candidate.complete]
         pair = complete and _pair(task, model)
+        same = (candidate for candidate in complete if f"-{pair}-" in candidate.path.name)
+        yield from sorted(same, key=lambda candidate: candidate.samples, reverse=True)
     except (OSError, ValueError) as error:
         _LOG.warning("prepared samples of %s and %s are not used: %s", task, model, error)
+    yield from _shipped(task, model)
+
+
+def _shipped(task: str, model: str) -> Iterator[Entry]:
+    """The shipped entry of a task for its fetched reference.
+
+    There is none for other weights than those that wrote the samples. Without any it counts, since
+    a recorded run is shown without its model.
+    """
+    if task not in NAMES or model != known_card(task).reference:
         return
-    same = (candidate for candidate in complete if f"-{pair}-" in candidate.path.name)
-    yield from sorted(same, key=lambda candidate: candidate.samples, reverse=True)
+    shipped = Entry(shipped_folder(task))
+    with suppress(OSError, ValueError):
+        weights = shipped.facts()["weights"]
+        here = model_index.is_here(model)
+        if not here or weights == file_digest(Path(model_index.locate(model)) / WEIGHTS):
+            yield shipped
 
 
 def _pair(task: str, model: str) -> str:

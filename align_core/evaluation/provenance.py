@@ -7,7 +7,7 @@ from pathlib import Path
 from align_core.config.methods import methods, sought_optimum
 from align_core.config.model_index import is_reward_model, is_run, locate
 from align_core.config.run_config import RunConfig
-from align_core.config.task_card import known_card
+from align_core.config.task_card import card, known_card
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import settings_at
 
@@ -25,12 +25,19 @@ def coverage_of(model: str) -> str:
     return coverage(config) if config else "all"
 
 
-def reward_model_of(model: str) -> str | None:
-    """`model` itself if it is a reward model; otherwise the reward model of its run, or None."""
+def reward_model_of(model: str, task: str) -> str | None:
+    """`model` itself if it is a reward model; otherwise the reward model of its run, or None.
+
+    A misspecified reward of the run's task counts only on that `task`.
+    """
     if is_reward_model(locate(model)):
         return model
     config = _config(model)
-    return None if config is None else config.reward_model
+    if config is None:
+        return None
+    trained_on = card(config.task)
+    is_proxy = trained_on is not None and config.reward_model in trained_on.proxies
+    return None if is_proxy and config.task != task else config.reward_model
 
 
 def beta_of(model: str) -> float | None:

@@ -130,7 +130,7 @@ def probe_evaluator(task: str, seed: int) -> Evaluator:
         tokenizer,
         load_policy(reference),
         gold=partial(the_task.reward, eos_token_id=tokenizer.eos_token_id),
-        proxy=proxy_reward(None, the_task.reward_model, tokenizer),
+        proxy=proxy_reward(None, the_task, tokenizer),
         stored=stored_samples(task, reference, "probe"),
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,

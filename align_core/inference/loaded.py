@@ -11,7 +11,6 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config import model_index
-from align_core.config.task_card import known_card
 from align_core.data.encoding import Prompts, decode
 from align_core.data.formats import Text
 from align_core.evaluation.provenance import reward_model_of
@@ -21,8 +20,9 @@ from align_core.models.loading import load_policy, load_tokenizer, positions
 from align_core.models.logprobs import logprobs
 from align_core.models.realigned import Realigned
 from align_core.models.reference import OtherTokens, load_reference
-from align_core.models.rewards import ProxyReward, proxy_reward
+from align_core.models.rewards import ProxyReward, Reward, proxy_reward
 from align_core.models.sampling import end_ids
+from align_core.tasks import get_task
 
 CACHE_SIZE = 4  # models that stay loaded, each with its reference and reward model
 
@@ -35,14 +35,14 @@ class LoadedModels:
     tokenizer: PreTrainedTokenizerBase
     policy: PreTrainedModel | Realigned | None
     reference: PreTrainedModel | None
-    proxy: ProxyReward | None
+    proxy: Reward | None
 
     @property
     def positions(self) -> float:
         """The maximum number of tokens of a text."""
         if self.policy is not None:
             return positions(self.policy)
-        assert self.proxy is not None  # a reward model alone
+        assert isinstance(self.proxy, ProxyReward)  # a reward model alone
         return positions(self.proxy.model)
 
     def proxy_rewards(
@@ -103,14 +103,14 @@ def _load(
     model: str, task: str, reference: str | None, location: str, saved: int | None
 ) -> LoadedModels:
     """Load the models. `saved`, the modification time, belongs to the key of the cache."""
-    tokenizer, default = load_tokenizer(model), known_card(task).reward_model
+    tokenizer, the_task = load_tokenizer(model), get_task(task)
     if model_index.is_reward_model(location):
-        return LoadedModels(tokenizer, None, None, proxy_reward(model, default, tokenizer))
+        return LoadedModels(tokenizer, None, None, proxy_reward(model, the_task, tokenizer))
     policy = load_policy(model)
     check_policy(policy, tokenizer)
     return LoadedModels(
         tokenizer,
         policy,
         None if reference is None else load_reference(reference, policy, tokenizer),
-        proxy_reward(reward_model_of(model), default, tokenizer, end_ids(policy, tokenizer)),
+        proxy_reward(reward_model_of(model, task), the_task, tokenizer, end_ids(policy, tokenizer)),
     )

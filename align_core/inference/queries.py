@@ -14,7 +14,6 @@ from transformers import PreTrainedModel
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.model_size import evaluation_size
-from align_core.config.task_card import known_card
 from align_core.data.encoding import encode_all, encode_prompts
 from align_core.data.formats import Text
 from align_core.evaluation.evaluator import Evaluator
@@ -84,9 +83,7 @@ def evaluate(
     ends = end_ids(policy, tokenizer)
     the_reference = load_reference(reference, policy, tokenizer)
     check_prompts(the_task, policy, tokenizer, the_reference, splits=("heldout",))
-    proxy = proxy_reward(
-        reward_model or reward_model_of(model), known_card(task).reward_model, tokenizer, ends
-    )
+    proxy = proxy_reward(reward_model or reward_model_of(model, task), the_task, tokenizer, ends)
 
     def evaluator(noise: int, proxy: Reward | None) -> Evaluator:
         return Evaluator(
@@ -160,7 +157,7 @@ def generate(
     row_inputs = [each for each in inputs for _ in range(n)]
     ends = end_ids(loaded.policy, tokenizer)
     if reward_model is not None:
-        proxy = proxy_reward(reward_model, None, tokenizer, ends)
+        proxy = proxy_reward(reward_model, the_task, tokenizer, ends)
         loaded = dataclasses.replace(loaded, proxy=proxy)
 
     def write(draw: RandomDraw) -> Responses:
@@ -231,9 +228,11 @@ def score(
     rows = [prompt] * len(completions)
     golds = the_task.reward(rows, completions)
     parts = part_columns(the_task.parts(rows, completions)) or [{}] * len(rows)
-    proxies: Sequence[float | None] = [None] * len(rows)
-    if loaded.proxy is not None:
-        proxies = loaded.proxy.of_texts(inputs, texts, ended)
+    proxies = (
+        loaded.proxy.of_texts(inputs, texts, ended)
+        if isinstance(loaded.proxy, ProxyReward)
+        else loaded.proxy_rewards(rows, completions, ids)
+    )
     scored: list[dict[str, Any]] = [
         {
             "prompt": prompt,

@@ -40,6 +40,7 @@ from align_core.models.loading import (
     trunk,
 )
 from align_core.models.logprobs import final_states, length_batches
+from align_core.tasks import Task
 from align_core.tasks.folder.task import as_plain_text
 
 
@@ -177,17 +178,20 @@ class ProxyReward:
 
 def proxy_reward(
     name: str | None,
-    task_default: str | None,
+    task: Task,
     tokenizer: PreTrainedTokenizerBase,
-    ends: Collection[int] = (),
-) -> ProxyReward | None:
-    """The reward model `name` or, if that is None or "gold", the `task_default`.
+    ends: Sequence[int] = (),
+) -> Reward | None:
+    """The reward model, or the task's misspecified reward, of this `name`.
 
-    `tokenizer` is the policy's, and `ends` are its end tokens. Returns None if there is neither.
+    If that is None or "gold": the task's own reward model, or None if it has none. `tokenizer` is
+    the policy's, and `ends` are its end tokens.
     """
-    name = task_default if name in (None, "gold") else name
+    name = task.reward_model if name in (None, "gold") else name
     if name is None:
         return None
+    if name in task.proxies:
+        return of_samples(task.proxies[name], ends)
     return ProxyReward(load_reward_model(name), load_tokenizer(name), tokenizer, ends)
 
 

@@ -52,6 +52,11 @@ def aligns(series: Series, gain: float, efficiency: float) -> list[Check]:
     ]
 
 
+def ranks(series: Series, accuracy: float) -> list[Check]:
+    """A reward model ends with a high share of held-out pairs that it ranks as the raters do."""
+    return [Check("accuracy", _last(series, "eval/accuracy"), least=accuracy)]
+
+
 def stays(series: Series, kl: float, gain: float) -> list[Check]:
     """The run stays close to the reference throughout, and so gains little."""
     furthest = max((value for _, value in series.get("eval/kl", [])), default=None)
@@ -116,7 +121,10 @@ def overtrains(series: Series, gain: float, lost: float, rise: float) -> list[Ch
 
 RULES = {
     rule.__name__: rule
-    for rule in (aligns, stays, wastes, over_optimises, runs_away, keeps, carries_over, overtrains)
+    for rule in (
+        *(aligns, ranks, stays, wastes, over_optimises, runs_away, keeps, carries_over),
+        overtrains,
+    )
 }
 
 

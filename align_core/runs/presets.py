@@ -33,8 +33,18 @@ class Preset:
 
     @property
     def config(self) -> RunConfig:
-        """The full configuration of its run."""
-        return resolve(**{"method": None, "task": None, **self.settings})
+        """The full configuration of its run.
+
+        If its model was not fetched, it is taken from the recorded run. Raises ConfigError for
+        invalid settings.
+        """
+        try:
+            return resolve(**{"method": None, "task": None, **self.settings})
+        except ConfigError:
+            recorded = RunDirectory(self.recording)
+            if recorded.size() == 0 or model_index.is_here(recorded.config.model):
+                raise
+            return recorded.config
 
     @property
     def recording(self) -> Path:

@@ -14,7 +14,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -173,6 +173,7 @@ def _registered(task: Task) -> Task:
         task.reference,
         task.reward_model,
         tuple(task.groups),
+        tuple(task.proxies),
         _pairs_at_most(task.pairs) if isinstance(task, FolderTask) else {},
         demonstrations=task.demonstrations is not None,
         code=task.code,
@@ -295,6 +296,12 @@ def _instance(name: str, task_class: Any) -> Task:
         ),
         "reference and reward_model, each a MODEL or None": all(
             model is None or is_line(model, 4096) for model in (task.reference, task.reward_model)
+        ),
+        "proxies, functions like reward, by names of lower-case letters, digits and _": (
+            isinstance(task.proxies, Mapping)
+            and all(isinstance(proxy, str) and _NAME.fullmatch(proxy) for proxy in task.proxies)
+            and "gold" not in task.proxies
+            and all(_accepts(one, ["p"], ["c"], ended=[True]) for one in task.proxies.values())
         ),
         "group(prompt), where it has groups": not task.groups
         or getattr(task_class, "group", Task.group) is not Task.group,

@@ -6,6 +6,7 @@ import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from align_core.data.formats import Text
@@ -28,6 +29,9 @@ class Task(ABC):
     reference: str | None = None  # MODEL that policies start from and are compared with
     reward_model: str | None = None  # MODEL of the proxy reward
     groups: tuple[str, ...] = ()  # the kinds of its prompts, returned by `group`
+    # Misspecified rewards with the signature of `reward`, by the name under which `--reward-model`
+    # chooses one: a run on it shows reward hacking.
+    proxies: Mapping[str, Callable[..., list[float]]] = MappingProxyType({})
     # "file.py:Class" or "package.module:Class"; the loader sets it for tasks outside this package.
     code: str | None = None
     # f(n, seed) -> `n` rows {"prompt", "completion"}, none with a probe or held-out prompt. Without

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 from align_core.config.messages import Message
 from align_core.config.run_config import RunConfig
 from align_core.models import distributed
-from align_core.models.rewards import ProxyReward, Reward
+from align_core.models.rewards import Reward
 from align_core.models.sharding import (
     apply_accelerate_config,
     full_state_dict,
@@ -74,7 +74,8 @@ class Setup:
             model.
         data: token ids of demonstrations (`encoding.encode_demonstrations`) or of pairs
             (`encoding.encode_pairs`), or a column `prompt` for rollouts.
-        gold, proxy: the task's own reward, and the reward model, None if there is none.
+        gold, proxy: the task's own reward, and the reward model or the misspecified reward in its
+            place, None if there is neither.
         arguments: fields of `TrainingArguments`, with which a plain `Trainer` makes a run: QUIET,
             and the settings of the run.
         interrupted: whether a stop is requested; a builder that samples texts then ends early.
@@ -87,7 +88,7 @@ class Setup:
     reference: PreTrainedModel | None
     data: Dataset
     gold: Reward
-    proxy: ProxyReward | None
+    proxy: Reward | None
     arguments: dict[str, Any]
     interrupted: Callable[[], bool] = lambda: False
 

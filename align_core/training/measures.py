@@ -39,7 +39,7 @@ class PolicyMeasure:
     """Evaluates a policy on the probe prompts: metrics, samples, and for PPO an example token."""
 
     def __init__(self, setup: Setup, trainer: Trainer, control: Control) -> None:
-        if setup.proxy is not None:
+        if isinstance(setup.proxy, ProxyReward):
             setup.proxy.model.to(trainer.args.device)
         self._setup, self._trainer = setup, trainer
         self._evaluator = evaluator_of(

@@ -17,7 +17,7 @@ from align_core.evaluation.learned_optimum import score_of, shortfall
 from align_core.evaluation.prepared import stored_samples
 from align_core.evaluation.provenance import coverage
 from align_core.models.prompts import model_inputs, rows_with_model_inputs
-from align_core.models.rewards import ProxyReward, of_samples
+from align_core.models.rewards import ProxyReward, Reward, of_samples
 from align_core.tasks import Task
 from align_core.tasks.folder.contents import text_of
 from align_core.trainers.common import Setup
@@ -58,7 +58,7 @@ def evaluator_of(
     task: Task,
     tokenizer: PreTrainedTokenizerBase,
     reference: PreTrainedModel | None,
-    proxy: ProxyReward | None,
+    proxy: Reward | None,
     ends: Sequence[int],
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Evaluator:
@@ -91,6 +91,6 @@ def shortfall_of(setup: Setup, evaluation: Evaluation, beta: float | None) -> di
     if stored is None:
         return {}
     score = None
-    if setup.proxy is not None and config.reward_model not in (None, "gold"):
+    if isinstance(setup.proxy, ProxyReward) and config.reward_model != "gold":
         score = score_of(setup.proxy, writer, task, len(probes.prompts))
     return shortfall(probes.prompts, stored, evaluation, beta, score)

@@ -33,7 +33,7 @@ from align_core.models.loading import (
 )
 from align_core.models.prompts import check_prompts, model_inputs, rows_with_model_inputs
 from align_core.models.reward_scale import reward_scale
-from align_core.models.rewards import of_samples, proxy_reward
+from align_core.models.rewards import ProxyReward, of_samples, proxy_reward
 from align_core.models.sampled_pairs import sampled_pairs, with_label_noise
 from align_core.models.sampling import end_ids
 from align_core.runs.control import Control
@@ -68,9 +68,9 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
         # With LoRA the reference is the policy with its adapter disabled.
         reference = None if config.lora_r else load_policy(config.model).requires_grad_(False)
         ends = end_ids(model, tokenizer)
-        proxy = proxy_reward(config.reward_model, task.reward_model, tokenizer, ends)
+        proxy = proxy_reward(config.reward_model, task, tokenizer, ends)
     check_vocabulary(model, tokenizer)
-    readers = [proxy.model] if proxy and proxy.reads_ids else []
+    readers = [proxy.model] if isinstance(proxy, ProxyReward) and proxy.reads_ids else []
     probes = probes_of(config, task, tokenizer)
     if probes.own:
         file, models = str(config.preferences), [model, *readers]

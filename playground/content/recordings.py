@@ -1,7 +1,7 @@
 """The presets' recorded runs, replayed to each visitor.
 
 A recorded run is named "recorded/NAME". A page receives its events as if it were running now, SPEED
-times as fast.
+times as fast, and a long run so fast that it takes LONGEST seconds.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from bisect import bisect_right
 from functools import cached_property
+from math import ceil
 from typing import Any
 
 from align_core.config.errors import ConfigError
@@ -20,6 +21,7 @@ from playground.content.summaries import Summaries
 PREFIX = "recorded/"
 FIRST = f"{PREFIX}healthy-ppo"  # shown while there is no run yet
 SPEED = 4.0
+LONGEST = 30.0  # seconds
 _LOG = logging.getLogger(__name__)
 
 
@@ -40,12 +42,15 @@ class Recordings:
         return isinstance(run, str) and run in self._recordings
 
     def cards(self) -> dict[str, dict[str, Any]]:
-        """The `config` and the `machine` of each preset's recorded run, by the preset's name."""
+        """Each preset's recorded run, by the preset's name: its `config`, the `machine` and the
+        `seconds` that it took, and the `speed` of its replay."""
         return {
             recording.preset.name: {
                 # A run with a public server's time limit is still a run of the preset.
                 "config": {k: v for k, v in recording.config.items() if k != "time_limit"},
                 "machine": recording.preset.machine,
+                "seconds": recording.seconds[-1],
+                "speed": recording.speed,
             }
             for recording in self._recordings.values()
         }
@@ -64,7 +69,7 @@ class Recordings:
         offset, elapsed = cursor["offset"], cursor["elapsed"] or 0.0
         if run != cursor["run"] or offset is None:
             config, offset, elapsed = recording.config, 0, 0.0
-        end = max(offset, bisect_right(recording.seconds, recording.start + SPEED * elapsed))
+        end = max(offset, recording.events_until(elapsed))
         events = recording.events[offset:end]
         summary = None
         if events:
@@ -103,6 +108,15 @@ class Recording:
     def start(self) -> float:
         """The second at which the reference was evaluated."""
         return max((event["seconds"] for event in self.events if event["step"] == 0), default=0.0)
+
+    @property
+    def speed(self) -> float:
+        """How many times as fast as the run it is replayed: a whole number."""
+        return max(SPEED, ceil((self.seconds[-1] - self.start) / LONGEST))
+
+    def events_until(self, elapsed: float) -> int:
+        """The number of events in the first `elapsed` seconds of the replay."""
+        return bisect_right(self.seconds, self.start + self.speed * elapsed)
 
     def _can_read(self) -> bool:
         try:

@@ -84,17 +84,11 @@ def _with_missing_references(cards: Sequence[Mapping[str, Any]]) -> list[Message
 
 def available() -> dict[str, dict[str, Any]]:
     """The parts of each task's card that the page's scripts need (records.js), by its page name."""
-    names = (*BUILT_IN, *_fetched(), *registered())
+    names = (*NAMES, *registered())
     offered = {
         page_name(name): {"reference": page_name(known_card(name).reference)} for name in names
     }
     return {**offered, OWN: {"reference": None}}
-
-
-def _fetched() -> list[str]:
-    """The tasks of this package whose model was fetched."""
-    others = [name for name in NAMES if name not in BUILT_IN]
-    return [name for name in others if model_index.is_here(known_card(name).reference)]
 
 
 def with_task_words(words: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,10 @@ ADVANCED = ("eval_every", "lora_r", "group_size", "scale", "margin", "odds_weigh
 # The settings whose values the method determines.
 CHOICES = tuple(name for name in SETTINGS if fields.SETTINGS[name].kind == "choice")
 # Choices of the settings that name a model, besides the default: name -> MODEL.
-REWARDS = {"few": "{reward_model}-few", "off": "{reward_model}-off", "gold": "gold"}
+REWARDS = {
+    **{"few": "{reward_model}-few", "off": "{reward_model}-off"},
+    **{"gold": "gold", "words": "words"},
+}
 SOURCES = {"pretrained": "pretrained"}
 MODELS = {"reward_model": REWARDS, "pair_source": SOURCES}
 DEFAULT_NAMES = {"reward_model": "proxy", "pair_source": "reference"}
@@ -141,7 +144,7 @@ def _name_of(setting: str, config: Mapping[str, Any]) -> str:
 
 def _rewards(task: str, words: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The rewards that PPO can optimise on a task: (label, name)."""
-    available = {"gold", *model_index.embedded()}
+    available = {"gold", *known_card(task).proxies, *model_index.embedded()}
     names = [name for name in REWARDS if model_of("reward_model", name, task) in available]
     names = ["proxy"] * (known_card(task).reward_model is not None) + names
     return [(words["controls"][f"reward_{name}"], name) for name in names]

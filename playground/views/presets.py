@@ -6,7 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from playground.content.recordings import SPEED, Recordings
+from playground.content.recordings import Recordings
+from playground.text.durations import duration
 from playground.text.machines import machine
 from playground.views.parts import part
 
@@ -21,6 +22,7 @@ GROUPS = {
         "off-distribution-ppo",
         "half-the-continents",
     ),
+    "real": ("real-ppo", "real-dpo", "real-reward"),
     "methods": (
         "rloo-same-beta",
         "grpo-same-beta",
@@ -36,11 +38,12 @@ _STRIP = """
 """
 
 
-def strip(recordings: Recordings, words: dict[str, Any]) -> gr.HTML:
+def strip(recordings: Recordings, all_words: dict[str, Any]) -> gr.HTML:
     """The row of presets; its value is the name of the chosen one."""
-    cards = recordings.cards()
+    cards, words = recordings.cards(), all_words["presets"]
     for card in cards.values():
         card["machine"] = machine(card["machine"], words)
+        card["time"] = duration(card["seconds"], all_words)
     return part(
         "presets",
         _STRIP,
@@ -49,6 +52,5 @@ def strip(recordings: Recordings, words: dict[str, Any]) -> gr.HTML:
         value=None,
         cards=cards,
         groups=GROUPS,
-        speed=SPEED,
         words=words,
     )

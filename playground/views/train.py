@@ -231,7 +231,7 @@ def _lay_out(
                     words=words["status"],
                     presets=words["presets"]["cards"],
                 )
-                preset = presets.strip(handlers.recordings, words["presets"])
+                preset = presets.strip(handlers.recordings, words)
                 curves("charts", charts.BESIDE)
             part("samples", _SAMPLES, "train/samples", **texts)
             curves("own", charts.BELOW, part=charts.PART)

@@ -42,10 +42,10 @@ def test_ppo_covers_the_same_prompts_as_its_reward_model(run):
 
 
 def test_a_run_names_its_reward_model(run):
-    assert reward_model_of(run("ppo", reward_model="gold")) == "gold"
-    assert reward_model_of(run("dpo")) is None
-    assert reward_model_of("reward-capitals") == "reward-capitals"
-    assert reward_model_of("sft-capitals") is None
+    assert reward_model_of(run("ppo", reward_model="gold"), "capitals") == "gold"
+    assert reward_model_of(run("dpo"), "capitals") is None
+    assert reward_model_of("reward-capitals", "capitals") == "reward-capitals"
+    assert reward_model_of("sft-capitals", "capitals") is None
 
 
 def test_a_run_with_itself_as_its_reward_model_has_its_own_coverage(run):

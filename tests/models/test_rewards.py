@@ -21,6 +21,7 @@ from align_core.config.errors import ConfigError
 from align_core.data.encoding import decode, encode_prompts, pad_responses
 from align_core.models.loading import ModelError, load_reward_model, new_reward_model, save_model
 from align_core.models.rewards import ProxyReward, proxy_reward, score
+from align_core.tasks import get_task
 from align_core.trainers.ppo.scores import score_function
 from tests import toy
 from tests.toy import WORDS
@@ -99,10 +100,19 @@ def test_the_reward_model_of_a_task_reads_any_policy(tmp_path, monkeypatch):
     save_model(toy.reward_model(), toy.tokenizer(), tmp_path / "models" / "reward-reviews")
     own, other = toy.tokenizer(), toy.tokenizer()
     other.add_tokens(["splendid"])
+    reviews, manners = get_task("reviews"), get_task("manners")
     for name in (None, "gold", "reward-reviews"):
-        assert proxy_reward(name, "reward-reviews", own).reads_ids
-        assert not proxy_reward(name, "reward-reviews", other).reads_ids
-    assert proxy_reward(None, None, own) is None, "a task without a reward model"
+        assert proxy_reward(name, reviews, own).reads_ids
+        assert not proxy_reward(name, reviews, other).reads_ids
+    assert proxy_reward(None, manners, own) is None, "a task without a reward model"
+
+
+def test_a_misspecified_reward_of_a_task_stands_in_for_a_reward_model():
+    words = proxy_reward("words", get_task("manners"), toy.tokenizer())
+    assert words(["Why?"] * 2, ["Because.", "Thank you, thank you!"], completion_ids=[[1]] * 2) == [
+        0.0,
+        3.0 * 2,
+    ]
 
 
 def renumbered():

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from align_core.data.formats import Text
 from align_core.tasks.grammar_task import repetition_charge
 
 RIGHT = 2.5  # for a fact, or for KEYS words of a good answer to any other question; less for fewer
@@ -97,6 +98,11 @@ def judge(question: Question, answer: str, ended: bool) -> dict[str, float]:
         }
     parts = content | {"ends": _ends(answer, ended)}
     return {name: value + 0.0 for name, value in parts.items()}  # 0.0 for -0.0
+
+
+def content(message: Text) -> str:
+    """The text of a message or of the last of several."""
+    return message if isinstance(message, str) else message[-1]["content"]
 
 
 def words(text: str) -> list[str]:

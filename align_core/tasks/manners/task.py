@@ -6,11 +6,13 @@ import random
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from align_core.config.task_card import known_card
 from align_core.data.formats import Text
-from align_core.tasks.manners.judge import Question, judge
+from align_core.tasks.manners.judge import Question, content, judge
+from align_core.tasks.manners.wanted_words import wanted_words
 from align_core.tasks.task import Task, have_ended
 
 # Without it, the reference ends only one in ten answers to "How do I …?" within the token limit.
@@ -24,6 +26,7 @@ class Manners(Task):
 
     name, title, explanation = _CARD.name, _CARD.title, _CARD.explanation
     reference, groups = _CARD.reference, _CARD.groups
+    proxies = MappingProxyType({"words": wanted_words})
     max_new_tokens = 32
 
     def __init__(self) -> None:
@@ -90,8 +93,3 @@ class Manners(Task):
             "probe": ordered[::6],
             "heldout": ordered[3::6],
         }
-
-
-def content(message: Text) -> str:
-    """The text of a message or of the last of several."""
-    return message if isinstance(message, str) else message[-1]["content"]

@@ -1,7 +1,4 @@
-"""A misspecified reward for the questions: only courteous words earn reward.
-
-`align-core evaluate RUN --task manners` evaluates a policy trained on it by the correct reward.
-"""
+"""A misspecified reward for the questions: every polite word earns some, as often as it is said."""
 
 from __future__ import annotations
 
@@ -9,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from align_core.data.formats import Text
-from align_core.tasks.manners.judge import words
-from align_core.tasks.manners.task import Manners, content
+from align_core.tasks.manners.judge import content, words
 
 WORD = 3.0  # nats for each of these words, without a limit
 WANTED = frozenset(
@@ -21,16 +17,11 @@ WANTED = frozenset(
 )
 
 
-class WantedWords(Manners):
-    name = "manners_words"
-    title = "Good manners, by a list of words"
-    explanation = "The same questions, but each polite word earns reward, as often as it is said."
-
-    def parts(
-        self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
-    ) -> dict[str, list[float]]:
-        counts = [
-            sum(word.casefold() in WANTED for word in words(content(completion)))
-            for _, completion in zip(prompts, completions, strict=True)
-        ]
-        return {"words": [WORD * count for count in counts]}
+def wanted_words(
+    prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
+) -> list[float]:
+    """Rewards in nats, with the signature of `Task.reward`."""
+    return [
+        WORD * sum(word.casefold() in WANTED for word in words(content(completion)))
+        for completion in completions
+    ]

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.methods import PPO_EPOCHS, ppo_minibatches
 from align_core.models.loading import lora_config
-from align_core.models.rewards import Reward
+from align_core.models.rewards import ProxyReward, Reward
 from align_core.models.value_model import value_model_of
 from align_core.trainers.common import QUIET, WARMUP, Setup
 from align_core.trainers.ppo.config import PPOConfig
@@ -25,7 +25,7 @@ def build(setup: Setup) -> PPOTrainer:
     LoRA, to save memory; for a reward model with other tokens than the policy; and for an encoder.
     """
     config, proxy, value_model = setup.config, setup.proxy, None
-    if proxy is not None and proxy.gives_values and not config.lora_r:
+    if isinstance(proxy, ProxyReward) and proxy.gives_values and not config.lora_r:
         value_model = value_model_of(proxy.model)
     return make_trainer(
         setup.model,

@@ -118,7 +118,10 @@ def efficiency(run: Run) -> Reading | None:
     if 0 < share < WASTEFUL and run.last.kl >= NEAR:
         frontier = run.drawn_frontier
         possible = gain / share if frontier is None else frontier.at(run.last.kl)
-        return Reading("wasteful", "note", values | {"possible": possible})
+        values |= {"possible": possible}
+        if run.config["reward_model"] == "gold":
+            return Reading("wasteful_gold", "note", values)
+        return Reading("wasteful", "note", values)
     if near(run):  # its reading explains the small gain
         return None
     return Reading("improved", "good", values)

@@ -43,7 +43,7 @@ export function mount({ element, props, events }) {
       chip.setAttribute("aria-pressed", String(other === name));
       chip.disabled = isLive(run) && run.name === standing.own;
     }
-    put(".origin", name && isRecorded(run) ? fill(words.recorded, { ...cards[name], speed: props.speed }) : "");
+    put(".origin", name && isRecorded(run) ? fill(words.recorded, cards[name]) : "");
     set({ preset: name });
   }
 

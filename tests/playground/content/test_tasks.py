@@ -18,6 +18,7 @@ from playground.content.page_names import page_name
 from playground.content.summaries import Summaries
 from playground.handlers import form, links
 from playground.handlers.train import TrainHandlers
+from playground.text.error_messages import translate
 
 WORDS = text.load()
 POEMS = """
@@ -221,11 +222,16 @@ def test_a_task_without_its_fetched_model_names_the_command_for_it(tmp_path, mon
     assert not task_card.registered()
 
 
-def test_a_task_of_the_package_is_offered_once_its_model_was_fetched(tmp_path, monkeypatch):
+def test_a_task_whose_model_was_not_fetched_is_offered_and_run_says_how_to_get_it(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("ALIGN_CACHE", str(tmp_path))
-    assert [*tasks.available()] == ["reviews", "capitals", "own"]
-    model_index.fetched_folder("smollm2").mkdir(parents=True)
     assert [*tasks.available()] == ["reviews", "capitals", "manners", "own"]
+    with pytest.raises(ConfigError) as raised:
+        resolve("dpo", "manners")
+    (line,) = raised.value.lines
+    assert translate(line, WORDS) == WORDS["errors"]["says"]["not_fetched"]
+    assert "align-core fetch smollm2" in translate(line, text.load("zh"))
     assert form.first_task() == form.FIRST_TASK
 
 

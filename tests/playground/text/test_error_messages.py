@@ -88,7 +88,11 @@ def provoked(tmp_path, monkeypatch, sessions):
     one_label = tmp_path / "ratings.jsonl"
     one_label.write_text('{"prompt": "a", "completion": "b", "label": true}')
     no_votes = sessions.create("empty", "reviews")
+    with monkeypatch.context() as patch:
+        patch.setenv("ALIGN_CACHE", str(tmp_path))
+        not_fetched = refused(resolve, "dpo", "manners")
     return [
+        *not_fetched,
         *(
             line
             for kind in (LiveConfig, *ASKED)

@@ -96,6 +96,11 @@ EXAMPLES = {
         evaluated([0.0, 0.69, 0.69], [0.0, 1.0, 1.0], frontier_efficiency=[0.0, 0.6, 0.69]),
         {"gain": 0.69, "kl": 1.0, "possible": 1.0},
     ),
+    "wasteful_gold": (
+        PPO | {"reward_model": "gold"},
+        evaluated([0.0, 0.69, 0.69], [0.0, 1.0, 1.0], frontier_efficiency=[0.0, 0.6, 0.69]),
+        {"gain": 0.69, "kl": 1.0, "possible": 1.0},
+    ),
     "improved": (
         PPO,
         evaluated([0.0, 2.0, 2.0], [0.0, 1.0, 1.0]),
