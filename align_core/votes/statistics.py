@@ -69,6 +69,22 @@ def stats(votes: Votes) -> dict[str, Any]:
     }
 
 
+def with_majority(votes: Votes) -> dict[str, tuple[int, int]]:
+    """How often each rater chose the text that most of the others prefer: rater -> (agreed,
+    compared), the numbers of such votes and of decided votes on pairs where the others have a
+    majority."""
+    agreements: dict[str, tuple[int, int]] = {}
+    for pair in _by_pair([vote for vote in votes if vote["choice"] in DECIDED]):
+        counts = _counts(pair)
+        for vote in pair:
+            choice = vote["choice"]
+            with_rater, against = counts[choice] - 1, counts[_OTHER[choice]]
+            if with_rater != against:
+                agreed, compared = agreements.get(vote["rater"], (0, 0))
+                agreements[vote["rater"]] = agreed + (with_rater > against), compared + 1
+    return agreements
+
+
 def disputed(votes: Votes, most: int = SHOWN) -> list[dict[str, Any]]:
     """The pairs with the most votes against the majority: both texts and the votes for each."""
     rows = [

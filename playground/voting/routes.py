@@ -31,6 +31,7 @@ from playground.settings import Settings
 from playground.voting import phone_page
 from playground.voting.room import ACTIVE_SHARE, Rater, VotingService
 from playground.voting.vote_training import PIPELINES, VoteTraining, vote_counts
+from playground.voting.voter_return import VoterReturn
 
 SIMULATED_VOTES = 200  # cast by one "simulate" request
 MAX_BYTES = 1000  # the largest request body; that of a vote has 40 bytes
@@ -90,11 +91,13 @@ class VoteRoutes:
     ) -> None:
         self._voting = voting
         self._vote_training = vote_training
+        self._voter_return = VoterReturn(vote_training)
         self._visitors = visitors
         self._settings = settings
         self._votes = Threads("votes", VOTE_THREADS)
         self._new_sessions = Threads("sessions", SESSION_THREADS)
         self._reports = Threads("reports", REPORT_THREADS)
+        self._returns = Threads("returns", REPORT_THREADS)
         self._raters = RateLimit(*RATER_LIMIT)
         self._addresses = RateLimit(*ADDRESS_LIMIT)
         self._joins = RateLimit(*JOIN_LIMIT)
@@ -115,6 +118,7 @@ class VoteRoutes:
             "simulate": self._simulate,
             "train": self._train,
             "report": self._report,
+            "return": self._return,
             "export": self._export,
         }
         return [
@@ -254,6 +258,12 @@ class VoteRoutes:
         return await self._reports.run(
             lambda: self._vote_training.report(self._voting.session(rater))
         )
+
+    async def _return(self, request: Request) -> dict[str, Any]:
+        await parse(request, Body, MAX_BYTES)
+        rater = self._limited_rater(request)
+        session = await self._votes.run(self._voting.session, rater)
+        return await self._returns.run(self._voter_return.of, session, rater.token)
 
     async def _export(self, request: Request) -> Response:
         """The votes of the session as `align-core preferences export` writes them, in JSONL."""

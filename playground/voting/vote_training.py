@@ -164,6 +164,24 @@ class VoteTraining:
         against = statistics.against_gold(votes, DISAGREEING)
         return {"runs": runs, "gold_agreement": agreement, "against": against}
 
+    def taught(self, session: Session) -> dict[str, str] | None:
+        """What the votes have taught: the `method` of the newest policy trained on them, or by a
+        reward model of them, and a `prompt` with its text `before` and `after`.
+
+        None if no such run has written texts yet.
+        """
+        for run, config in self._runs(session):
+            if methods()[config["method"]].makes == "policy":
+                events = replay(self._client.events(run)[0])
+                samples = [event["samples"] for event in of_kind(events, "samples")]
+                if len(samples) > 1:  # the first are of the untrained policy
+                    before, after = ("reference", "policy")
+                    changed = (one for one in samples[-1] if one[before] != one[after])
+                    shown = next(changed, samples[-1][0])
+                    texts = {"before": shown[before]["text"], "after": shown[after]["text"]}
+                    return {"method": config["method"], "prompt": shown["prompt"], **texts}
+        return None
+
     def _run_report(
         self, run: str, config: dict[str, Any], session: Session, held_out: list
     ) -> dict[str, Any]:

@@ -193,8 +193,11 @@ def a_phone_votes_by_thumb_and_the_presenter_sees_it(phone, rate):
     phone.wait_for_timeout(400)
     phone.tap("[data-choice=left]")
     wait_for_text(phone, "#message", WORDS["ballot"]["closed"])
+    wait_for_text(phone, "#agreed", WORDS["ballot"]["alone"])
+    expect(phone.locator(".taught")).to_be_hidden()  # nothing was trained yet
     rate.click("#rate .room .open")
     phone.wait_for_selector("main:not([hidden])")  # without a reload
+    expect(phone.locator("section")).to_be_hidden()
     wait_for_text(phone, "#rated", "3")
 
     phone.click("header a")

@@ -61,6 +61,19 @@ def test_without_votes_statistics_are_none_and_no_token_is_shown():
         assert "token" not in str(report)
 
 
+def test_a_rater_is_compared_with_the_majority_of_the_others():
+    votes = [vote(1, "first", "a"), vote(1, "first", "b"), vote(1, "second", "c")]
+    votes += [vote(2, "second", "a"), vote(2, "first", "b"), vote(2, "tie", "c")]
+    votes += [vote(3, "first", "a"), vote(4, "first", "a"), vote(4, "bad", "b")]
+    # Pair 1: the others of a and of b are split, both others of c chose the first. Pair 2: a and b
+    # each disagree with the other; a tie does not count. Pairs 3 and 4: nobody else has chosen.
+    assert statistics.with_majority(votes) == {"a": (0, 1), "b": (0, 1), "c": (0, 1)}
+    votes.append(vote(1, "first", "d"))
+    # Now a, b and d have two for the first and one for the second beside them.
+    agreements = {"a": (1, 2), "b": (1, 2), "c": (0, 1), "d": (1, 1)}
+    assert statistics.with_majority(votes) == agreements
+
+
 def test_the_most_disputed_have_the_largest_minority():
     votes = [vote(1, "first", rater) for rater in "abcd"]
     votes += [vote(2, "first", "a"), vote(2, "second", "b")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
@@ -17,6 +18,7 @@ from align_core.config.model_index import ASSETS
 from playground import app
 from playground.settings import Settings
 from playground.views import parts
+from playground.voting import phone_page
 from playground.voting.routes import VoteRoutes
 from tests import loops
 
@@ -131,7 +133,11 @@ def test_pictures_are_computed_in_threads_of_their_own(page):
 
 
 def test_ballots_request_only_existing_routes():
-    code = "".join(file.read_text("utf-8") for file in (parts.STATIC / "rate").glob("*.js"))
+    files = [
+        *(parts.STATIC / "rate").glob("*.js"),
+        Path(phone_page.__file__).with_name("vote.html"),
+    ]
+    code = "".join(file.read_text("utf-8") for file in files)
     requested = set(re.findall(r'\b(?:(?:ask|send|request)\("|download\("vote/)(\w+)"', code))
     settings = Settings.read({})
     routes = VoteRoutes(None, None, None, settings).routes()

@@ -46,6 +46,17 @@ def test_only_the_presenter_opens_closes_and_deletes(phone, presenter, sessions)
     assert phone.join()["rated"] == 0
 
 
+def test_a_voter_gets_something_back_whether_the_room_is_open_or_not(phone, presenter):
+    name = presenter.headers["X-Session"]
+    taught = {"method": "dpo", "prompt": name, "before": "worse", "after": "better"}
+    phone.cast(phone.join()["pair"]["id"])
+    assert phone.ask("return").json() == {"agreed": 0, "compared": 0, "taught": taught}
+    presenter.room("close")
+    assert phone.ask("return").json()["taught"] == taught
+    stranger = {"X-Session": name, "X-Rater": "x" * 22}
+    assert phone.ask("return", **stranger).status_code == 401
+
+
 def test_the_tally_names_the_reward_model_that_selects_pairs(client, sessions, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Stored, "score", lambda *_: None)

@@ -24,6 +24,7 @@ from playground.people.run_queue import AlreadyHasRun, RunQueue
 from playground.people.visitors import Visitors
 from playground.voting.pairs import Pairs
 from playground.voting.vote_training import HELD_OUT, VoteTraining
+from playground.voting.voter_return import VoterReturn
 from tests.waiting import until
 
 WORDS = text.load("en")
@@ -156,6 +157,30 @@ def test_a_report_on_a_policy_has_texts_with_rewards_and_a_verdict(
     gain = ends["eval/gain"] * optimum.full_gain(client.config(run))
     assert one["verdict"]["key"] == "rose" and not one["mixed"]
     assert one["verdict"]["values"]["gain"] == pytest.approx(gain)
+
+
+def test_voters_get_back_a_text_of_the_newest_policy_of_their_votes(
+    client, trained, session, monkeypatch
+):
+    assert trained.taught(session) is None
+    monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": 12})
+    run = trained.train(session, "dpo", simulated=0.0)
+    until(lambda: ended(client, run))
+    events, _ = client.events(run)
+    first = [event for event in events if event["kind"] == "samples"][-1]["samples"][0]
+    texts = {"before": first["reference"]["text"], "after": first["policy"]["text"]}
+    assert texts["before"] != texts["after"]
+    taught = {"method": "dpo", "prompt": first["prompt"], **texts}
+    assert trained.taught(session) == taught
+    votes = session.votes()
+    (rater,) = {vote["rater"] for vote in votes} - {votes[0]["rater"]}
+    returns = VoterReturn(trained)
+    agreed, compared = statistics.with_majority(votes)[rater]
+    back = {"agreed": agreed, "compared": compared, "taught": taught}
+    assert returns.of(session, rater) == back
+    assert returns.of(session, "nobody") == {"agreed": 0, "compared": 0, "taught": taught}
+    monkeypatch.setattr(session, "votes", lambda: pytest.fail("computed again at once"))
+    assert returns.of(session, rater) == back
 
 
 def shown(client, run, visitor=None):

@@ -53,6 +53,9 @@ class Trained:
     def report(self, session):
         return {"runs": [session.name]}
 
+    def taught(self, session):
+        return {"method": "dpo", "prompt": session.name, "before": "worse", "after": "better"}
+
 
 class Phone:
     """One browser: its cookie, and the session and token that it has received."""
