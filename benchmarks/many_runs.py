@@ -7,6 +7,7 @@ python -m benchmarks.many_runs --render   write docs/benchmarks.md from the stor
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import tempfile
 import time
@@ -43,6 +44,7 @@ def measure(count: int) -> dict[str, float]:
     from playground import text
     from playground.handlers.train import TrainHandlers
 
+    gc.freeze()  # as the page does at its start
     with tempfile.TemporaryDirectory() as folder:
         names = [_stored(Path(folder), number) for number in range(count)]
         client = Client(folder)

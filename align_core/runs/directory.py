@@ -14,6 +14,7 @@ import math
 import os
 import shutil
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ except ImportError:
     fcntl = None  # type: ignore[assignment]  # a module elsewhere
 
 _PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
+_LOG_NAME = "events.jsonl"
 MOST_LOG = 256_000_000  # bytes
 _TAIL = 64_000  # bytes at the end of a log, which usually contain its newest status
 
@@ -66,14 +68,22 @@ class RunDirectory:
     def __init__(self, path: str | Path, writes: bool = True) -> None:
         self.path = Path(path)
         self.writes = writes
-        self.model_path = self.path / "model"
-        self.events_path = self.path / "events.jsonl"
         self._created: list[Path] = []  # folders that `create` made, innermost first
         self._log: int | None = None  # file descriptor of the writer
         self._offset = 0
         self._last: dict[str, Any] = {"step": 0, "seconds": 0.0}
         self._status: dict[str, Any] | None = None
         self._config: RunConfig | None = None  # once it was read
+
+    # Not made before they are needed: a list of thousands of runs needs neither.
+
+    @cached_property
+    def model_path(self) -> Path:
+        return self.path / "model"
+
+    @cached_property
+    def events_path(self) -> Path:
+        return self.path / _LOG_NAME
 
     @staticmethod
     def errors(path: str | Path, option: str = "--run-dir") -> list[Message]:
@@ -151,7 +161,7 @@ class RunDirectory:
         try:
             self._check_log()
         except OSError as error:
-            expected = f"a run directory; {self.events_path.name} cannot be read: {error.strerror}"
+            expected = f"a run directory; {_LOG_NAME} cannot be read: {error.strerror}"
             raise ConfigError(option_error(option, str(self.path), expected)) from None
 
     @property
@@ -262,7 +272,7 @@ class RunDirectory:
     def _check_log(self) -> None:
         """Raises OSError if there is a log that cannot be read."""
         with contextlib.suppress(FileNotFoundError):
-            if readable_size(self.events_path) > MOST_LOG:
+            if readable_size(f"{self.path}/{_LOG_NAME}") > MOST_LOG:
                 raise OSError(errno.EFBIG, f"it has over {MOST_LOG} bytes")
 
     def size(self) -> int:
