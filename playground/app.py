@@ -201,7 +201,8 @@ def _lay_out(
     def mixture_handlers(request: gr.Request) -> MixtureHandlers:
         return MixtureHandlers(*visible(request), words, recorded)
 
-    mixtures = server_functions(mixture_handlers, MixtureHandlers.mixture, threads=questions)
+    asked = MixtureHandlers.mixture, MixtureHandlers.distance
+    mixtures = server_functions(mixture_handlers, *asked, threads=questions)
 
     with gr.Tabs(elem_id="views") as views:
         # All views are rendered at once: Train keeps following a run while another view is shown.

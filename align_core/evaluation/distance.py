@@ -39,10 +39,15 @@ class Texts:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over prompts with its standard error over texts, for these prompts."""
+    """The mean of `of_prompts` [P] with its standard error over texts, for these prompts."""
 
-    value: float
+    of_prompts: FloatArray
     standard_error: float
+
+    @property
+    def value(self) -> float:
+        """The mean."""
+        return float(self.of_prompts.mean())
 
     @property
     def ci95(self) -> float:
@@ -53,7 +58,7 @@ class Estimate:
 def optimum_gap(texts: Texts, stored: FloatArray, beta: float) -> Estimate:
     """J(π*) − J(π), in nats of reward, by the exact KL at each token."""
     lacking = _lacking(texts, texts.kls, stored, beta)
-    return Estimate(beta * lacking.value, beta * lacking.standard_error)
+    return Estimate(beta * lacking.of_prompts, beta * lacking.standard_error)
 
 
 def optimum_kl(texts: Texts, stored: FloatArray, beta: float) -> Estimate:
@@ -87,7 +92,7 @@ def _lacking(texts: Texts, divergences: FloatArray, stored: FloatArray, beta: fl
     samples = stored.shape[1]
     influence = samples * weights(stored, beta) - 1 - slope * (stored - known[:, None])
     of_stored = (influence**2).sum() / (samples * (samples - 1)) / prompts**2
-    return Estimate(float((log_z - means).mean()), float(np.sqrt(of_texts + of_stored)))
+    return Estimate(log_z - means, float(np.sqrt(of_texts + of_stored)))
 
 
 def _centred(values: FloatArray) -> FloatArray:

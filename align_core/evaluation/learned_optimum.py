@@ -75,7 +75,7 @@ def learned_optimum(rewards: FloatArray, learned: FloatArray, beta: float) -> Le
         float((reward - best).mean()),
         float((kl - best_kl).mean()),
         float(effective.mean()),
-        Estimate(float(gaps.mean()), float(np.sqrt(variance))),
+        Estimate(gaps, float(np.sqrt(variance))),
     )
 
 

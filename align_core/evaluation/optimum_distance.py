@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from align_core.evaluation.distance import Texts, optimum_gap, optimum_kl
+from align_core.evaluation.distance import Estimate, Texts, optimum_gap, optimum_kl
 from align_core.evaluation.evaluator import Evaluation
 from align_core.optimum import FloatArray, ReferenceSamples, optimum
 
@@ -17,6 +18,52 @@ UNKNOWN: dict[str, float | None] = dict.fromkeys(
 )
 
 
+@dataclass(frozen=True)
+class Sides:
+    """Both sides of J(π*) − J(π) = β KL(π ‖ π*) for the prompts at `rows`."""
+
+    rows: list[int]
+    gap: Estimate
+    kl: Estimate
+
+    def heaviest(self, share: float) -> tuple[list[int], float]:
+        """The fewest rows that make up this share of `kl`, largest first, and their share of `gap`.
+
+        Chosen by chance, they would have too large a share of `kl`, but `gap` is independent of it.
+        """
+        order = np.argsort(-self.kl.of_prompts)
+        most = self.kl.of_prompts[order].cumsum()
+        chosen = order[: int(np.searchsorted(most, share * most[-1])) + 1]
+        of_gap = self.gap.of_prompts[chosen].sum() / self.gap.of_prompts.sum()
+        return [self.rows[place] for place in chosen], float(of_gap)
+
+
+def optimum_sides(
+    prompts: Sequence[str],
+    stored: ReferenceSamples,
+    beta: float,
+    first: Evaluation,
+    second: Evaluation,
+) -> Sides | None:
+    """Both sides on those of the prompts that have stored samples.
+
+    The objective that the policy lacks comes from the first evaluation and the even samples, its KL
+    to the optimum from the second one and the odd samples, so the two are independent. None if a
+    half has too few effective samples at this β, if a prompt has one text, or if a gold reward is
+    unknown.
+    """
+    rows = _known_rows(prompts, stored)
+    if not rows:
+        return None
+    rewards = stored.select([prompts[row] for row in rows]).rewards
+    even, odd = rewards[:, ::2], rewards[:, 1::2]
+    texts = [texts_of(evaluation, len(prompts), rows) for evaluation in (first, second)]
+    few = not all(optimum(half, beta).known for half in (even, odd))
+    if few or texts[0].rewards.shape[1] < 2 or any(np.isnan(t.rewards).any() for t in texts):
+        return None
+    return Sides(rows, optimum_gap(texts[0], even, beta), optimum_kl(texts[1], odd, beta))
+
+
 def optimum_distance(
     prompts: Sequence[str],
     stored: ReferenceSamples,
@@ -24,32 +71,25 @@ def optimum_distance(
     first: Evaluation,
     second: Evaluation,
 ) -> dict[str, float | None]:
-    """The numbers of docs/metrics.md, on those of the prompts that have stored samples.
-
-    The objective that the policy lacks comes from the first evaluation and the even samples, its KL
-    to the optimum from the second one and the odd samples, so the two are independent. Both are
-    None if a half has too few effective samples at this β, if a prompt has one text, or if a gold
-    reward is unknown.
-    """
-    known = set(stored.prompts)
-    rows = [row for row, prompt in enumerate(prompts) if prompt in known]
-    if not rows:
+    """The numbers of docs/metrics.md: those of `optimum_sides`, None where it is None."""
+    if not (count := len(_known_rows(prompts, stored))):
         return UNKNOWN
-    rewards = stored.select([prompts[row] for row in rows]).rewards
-    even, odd = rewards[:, ::2], rewards[:, 1::2]
-    facts = {"optimum_beta": beta, "optimum_prompts": len(rows)}
-    texts = [texts_of(evaluation, len(prompts), rows) for evaluation in (first, second)]
-    few = not all(optimum(half, beta).known for half in (even, odd))
-    if few or texts[0].rewards.shape[1] < 2 or any(np.isnan(t.rewards).any() for t in texts):
+    facts = {"optimum_beta": beta, "optimum_prompts": count}
+    sides = optimum_sides(prompts, stored, beta, first, second)
+    if sides is None:
         return UNKNOWN | facts
-    gap, kl = optimum_gap(texts[0], even, beta), optimum_kl(texts[1], odd, beta)
     return {
-        "optimum_gap": gap.value,
-        "optimum_gap_ci95": gap.ci95,
-        "optimum_kl": kl.value,
-        "optimum_kl_ci95": kl.ci95,
+        "optimum_gap": sides.gap.value,
+        "optimum_gap_ci95": sides.gap.ci95,
+        "optimum_kl": sides.kl.value,
+        "optimum_kl_ci95": sides.kl.ci95,
         **facts,
     }
+
+
+def _known_rows(prompts: Sequence[str], stored: ReferenceSamples) -> list[int]:
+    known = set(stored.prompts)
+    return [row for row, prompt in enumerate(prompts) if prompt in known]
 
 
 def texts_of(evaluation: Evaluation, prompts: int, rows: list[int]) -> Texts:

@@ -33,7 +33,7 @@ IDLE_TIMEOUT = 300.0  # seconds without a query after which the server exits
 LEFT = "left"  # the server's last message, when it exits after IDLE_TIMEOUT
 MAX_PENDING = 8  # queries at once: each waiting one occupies a thread of the page
 MAX_CHARACTERS = 2000  # of a prompt or completion
-MAX_MIXTURES = 512  # measured mixtures that are stored, some 20 kB each
+MAX_MEASURED = 512  # stored measurements of runs; one of a mixture has some 20 kB
 _LOG = logging.getLogger(__name__)
 _NO_MODEL = "an embedded model, or a run here that has saved a model"
 
@@ -106,6 +106,10 @@ class _Mixture(BaseModel):
     share: Float = Field(ge=0, le=2, multiple_of=0.25, description="a multiple of 0.25 from 0 to 2")
 
 
+class _Distance(BaseModel):
+    model: str = Field(description=_NO_MODEL)
+
+
 class InferenceClient:
     """Queries about the embedded models and the runs of `client`. Threads may share it."""
 
@@ -115,7 +119,7 @@ class InferenceClient:
         self._lock = threading.Lock()  # one query at a time
         self._joining = threading.Lock()  # of `_under_way`
         self._under_way: dict[bytes, Future[Any]] = {}
-        self._mixtures: OrderedDict[tuple[str, int, float], dict[str, Any]] = OrderedDict()
+        self._measured: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
         self._places = threading.BoundedSemaphore(MAX_PENDING)
 
     def generate(self, **arguments: Any) -> list[dict[str, Any]]:
@@ -189,22 +193,14 @@ class InferenceClient:
         be answered within ANSWER_TIMEOUT. Raises as `generate` does.
         """
         options = _checked(_Mixture, arguments)
-        run, share = options["model"], options["share"]
-        config = self._client.config(run)  # raises ConfigError if there is no such run
-        task = card(config["task"])
-        if task is None or evaluation_size(config["model"], task.max_new_tokens) != MOST:
-            expected = "a small model on a known task; measuring this one takes too long"
-            raise ConfigError(option_error("--model", run, expected, "small_model"))
-        located = self._locate("--model", run, writes=True)
-        key = located, (Path(located) / "model").stat().st_mtime_ns, share
-        if (known := self._mixtures.get(key)) is not None:
-            return known
-        query = {"task": config["task"], "model": located, "share": share}
-        measured = self._mixtures[key] = self._query("mixture", query)
-        with self._joining:
-            while len(self._mixtures) > MAX_MIXTURES:
-                self._mixtures.popitem(last=False)
-        return measured
+        return self._measure("mixture", options.pop("model"), options)
+
+    def distance(self, **arguments: Any) -> dict[str, Any]:
+        """The distance of a run from the optimum at its β, by both sides: `distances.distance`.
+
+        Takes model, a run. Otherwise as `mixture`.
+        """
+        return self._measure("distance", _checked(_Distance, arguments)["model"], {})
 
     def pid(self) -> int | None:
         """The process id of the server, or None if it is not running."""
@@ -215,6 +211,25 @@ class InferenceClient:
         """Kill the server, even while it answers a query. The next query starts another server."""
         if child := self._child:
             child.end()
+
+    def _measure(self, query: str, run: str, options: dict[str, Any]) -> dict[str, Any]:
+        """The stored or new answer to a query on a run with a small model."""
+        config = self._client.config(run)  # raises ConfigError if there is no such run
+        task = card(config["task"])
+        if task is None or evaluation_size(config["model"], task.max_new_tokens) != MOST:
+            expected = "a small model on a known task; measuring this one takes too long"
+            raise ConfigError(option_error("--model", run, expected, "small_model"))
+        located = self._locate("--model", run, writes=True)
+        changed = (Path(located) / "model").stat().st_mtime_ns
+        key = query, located, changed, *options.values()
+        if (known := self._measured.get(key)) is not None:
+            return known
+        arguments = {"task": config["task"], "model": located, **options}
+        measured = self._measured[key] = self._query(query, arguments)
+        with self._joining:
+            while len(self._measured) > MAX_MEASURED:
+                self._measured.popitem(last=False)
+        return measured
 
     def _locate_all(self, options: dict[str, Any]) -> list[str]:
         task = options["task"]

@@ -1,4 +1,4 @@
-"""Requests of the slider in Train that mixes an ended run's policy with its reference."""
+"""Requests of Train on an ended run: mixed with its reference, and its distance to the optimum."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KL, _GAIN = "eval/kl", "eval/gain"
 
 
 class MixtureHandlers:
-    """Handlers of the slider, for a visitor's runs and the `recorded` ones."""
+    """Handlers of these requests, for a visitor's runs and the `recorded` ones."""
 
     def __init__(
         self,
@@ -55,6 +55,10 @@ class MixtureHandlers:
         rows = [charts.row(sample) for sample in measured["samples"]]
         numbers = {name: measured[name] for name in ("kl", "gain")}
         return {**reply, "answers": {**numbers, "rows": rows, "beta": beta, "trained": trained}}
+
+    def distance(self, query: Any) -> dict[str, Any]:
+        """Both sides of J(π*) − J(π) = β KL(π ‖ π*) for a run: `InferenceClient.distance`."""
+        return answer(self._helper.distance, query, ("model",), self._words)
 
     def _trained(self, config: Mapping[str, Any], beta: float) -> dict[str, Any] | None:
         for other, events in self._logs(config, beta):

@@ -74,7 +74,9 @@ _MIXTURE = """
 <section class="panel" hidden>
   <label class="mix"><small></small>
     <input type="range" min="0" step="0.25" value="1"><output></output></label>
-  <p class="said" role="status"></p>
+  <p class="said mixed" role="status"></p>
+  <button type="button" class="measure"></button>
+  <p class="said sides" role="status"></p>
   <ul class="errors" role="alert"></ul>
 </section>
 """
@@ -112,7 +114,7 @@ def build(
     mixtures: list[Callable[..., Any]],
 ) -> dict[str, gr.Component]:
     """Lay out the view in `page` and connect it to `client` and `queue`; `mixtures` are the server
-    functions of the slider that mixes a run with its reference.
+    functions on an ended run.
 
     Returns the controls of the task, the method and the SETTINGS, by name.
     """

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from align_core.evaluation.distance import Texts, optimum_gap, optimum_kl
-from align_core.evaluation.optimum_distance import UNKNOWN, optimum_distance
+from align_core.evaluation.distance import Estimate, Texts, optimum_gap, optimum_kl
+from align_core.evaluation.optimum_distance import UNKNOWN, Sides, optimum_distance
 from align_core.optimum import ReferenceSamples
 from tests import toy
 from tests.evaluation.toy_evaluator import PROMPTS, evaluator
@@ -72,3 +72,13 @@ def test_a_distance_that_is_not_known_is_null(evaluations):
 def test_one_text_a_prompt_is_too_few():
     single = [evaluator(toy.policy(1), seed=seed, samples=1)(toy.policy(0)) for seed in (0, 1)]
     assert optimum_distance(PROMPTS, stored(), BETA, *single)["optimum_kl"] is None
+
+
+def test_the_heaviest_prompts_are_chosen_by_one_side_and_weighed_by_the_other():
+    """KL 1, 5, 1, 3 in sum 10: 5 is half of it, 5 + 3 are 0.7 of it and more; of the gap's 20 they
+    have 6 and 6 + 4."""
+    gap = Estimate(np.array([8.0, 6.0, 2.0, 4.0]), 0.1)
+    kl = Estimate(np.array([1.0, 5.0, 1.0, 3.0]), 0.1)
+    sides = Sides([10, 20, 30, 40], gap, kl)
+    assert sides.heaviest(0.5) == ([20], 6 / 20)
+    assert sides.heaviest(0.7) == ([20, 40], 10 / 20)

@@ -6,13 +6,15 @@ import { latestOnly } from "../core/latest_only.js";
 import { makesPolicy, methods } from "../core/records.js";
 import { isMoving, isRecorded, samplesAt } from "../core/run_log.js";
 import { get, set, subscribe } from "../core/store.js";
-import { pairKey, runOnStage } from "../core/view.js";
+import { pairKey, runOnStage, soughtOnStage } from "../core/view.js";
 import { trail } from "../charts/geometry.js";
+import { offerDistance } from "./distance.js";
 
 export function mount({ element, props, server }) {
   const { words, shares } = props;
   const { find, put } = within(element);
   const slider = find("[type=range]");
+  const showDistance = offerDistance({ find, put }, words, server);
   let mixed = null; // {run, frontier} whose mixtures are shown
   let answers = new Map(); // share -> the server's answer
   let beta = null; // of the controls
@@ -30,13 +32,16 @@ export function mount({ element, props, server }) {
   function follow(state) {
     const now = mixable(state);
     const same = now?.run.name === mixed?.run.name && state.beta === beta;
-    if (now?.run.name !== mixed?.run.name) answers = new Map();
+    if (now?.run.name !== mixed?.run.name) {
+      answers = new Map();
+      showDistance(now?.run, soughtOnStage(state));
+    }
     [mixed, beta] = [now, state.beta];
     find("section").hidden = !now;
     if (same) return;
     slider.value = 1;
     listErrors(find(".errors"), []);
-    put(".said", "");
+    put(".mixed", "");
     showShare();
     set({ mixture: null });
   }
@@ -60,7 +65,7 @@ export function mount({ element, props, server }) {
     const path = shares.filter((share) => pointAt(share)).map((share) => ({ share, ...pointAt(share) }));
     const point = pointAt(share);
     if (point) set({ mixture: { share, point, path, beta: answers.get(share)?.beta, samples: samplesOf(share) } });
-    put(".said", point ? sentences(share) : fill(words.measuring, { share }));
+    put(".mixed", point ? sentences(share) : fill(words.measuring, { share }));
   }
 
   // The point of a share, {x: KL, y: gain}, null if it is not measured yet.
