@@ -121,7 +121,8 @@
     const line = find(`.side${side} p`);
     line.replaceChildren();
     line.appendChild(document.createElement("span")).className = "prompt";
-    line.firstChild.textContent = promptText;
+    // An answer to a question has no space of its own.
+    line.firstChild.textContent = /^\S/.test(text) && /\S$/.test(promptText) ? `${promptText} ` : promptText;
     line.append(text);
     const rewards = [["gold", gold_reward], ["proxy", proxy_reward], ["kl", kl]].filter(([, value]) => Number.isFinite(value));
     find(`.side${side} small`).textContent = rewards.map(([name, value]) => `${words.sides[name]} ${name === "kl" ? number(value, 1) : signed(value, 1)}`).join(" · ");

@@ -55,3 +55,10 @@ def test_a_setting_in_a_name_has_all_its_values(text):
     run = {"run": "first", "beta": [[0, 0.7], [4, 0.2]], "learning_rate": [[0, 0.001]]}
     written = text("fillRun", "{run}: β {beta}, {learning_rate}", run)
     assert written == "first: β 0.7 → 0.2, 0.001"
+
+
+def test_a_text_without_a_space_of_its_own_gets_one_after_its_prompt(text):
+    assert text("beforeText", "Why?", "Because.") == "Why? "
+    assert text("beforeText", "…", "Because.") == "… "
+    for prompt, completion in (("The film", " was fine."), ("Why? ", "Because."), ("Why?", "")):
+        assert text("beforeText", prompt, completion) == prompt

@@ -42,6 +42,11 @@ export function fill(template, values) {
   return template.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
+// A prompt before its text, which follows without a space of its own where it answers a question.
+export function beforeText(prompt, text) {
+  return /^\S/.test(text) && /\S$/.test(prompt) ? `${prompt} ` : prompt;
+}
+
 // The values of a setting, [[step, value], …] (histories.py), as in a run's name: "0.7 → 0.2".
 export function settingValues(history) {
   const values = history.map(([, value]) => value);

@@ -1,6 +1,6 @@
 // Shading of signed numbers: blue above zero, orange below, deeper for larger ones.
 import { make } from "./dom.js";
-import { fill, probability, signed } from "./format.js";
+import { beforeText, fill, probability, signed } from "./format.js";
 
 const FULL_TOKEN = 2; // nats, from which a token is shaded in full
 const FULL_REWARD = 4;
@@ -33,7 +33,7 @@ export function shadedText(words) {
   // A prompt and its completion, shaded where the tokens are known, with the rewards in chips.
   function writeText(host, prompt, { text, tokens, ...rewards }) {
     const box = make("p", "", host);
-    make("span", "prompt", box, prompt);
+    make("span", "prompt", box, beforeText(prompt, text));
     const completion = make("span", "completion", box, text);
     if (tokens) writeTokens(completion, tokens);
     const chips = make("div", "chips", host);

@@ -1,6 +1,6 @@
 // The texts of reference, policy and optimum: their data, and the box of each text.
 import { make } from "../core/dom.js";
-import { fill, number, signed } from "../core/format.js";
+import { beforeText, fill, number, signed } from "../core/format.js";
 import { methods } from "../core/records.js";
 import { shadedText } from "../core/shaded_text.js";
 import { pairKey, pairOnStage, runOnStage, samplesOnStage } from "../core/view.js";
@@ -39,8 +39,8 @@ export function sidesWith(words, shading) {
 
   function fillSide({ box, prompt, completion, chips }, promptText, answer, beta) {
     box.dataset.silent = !answer;
-    prompt.textContent = promptText;
     const { text, tokens, kl, log_ratio, ...rewards } = answer ?? { text: words.silent };
+    prompt.textContent = answer ? beforeText(promptText, text) : promptText;
     if (completion.textContent !== text) {
       const changed = completion.textContent !== "";
       completion.textContent = text;
