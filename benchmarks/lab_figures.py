@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 
+from align_core import experiments
 from align_core.experiments import frontier, overoptimisation_runs, shift
+from playground import text
 
 # The colours of Okabe and Ito, which are distinguishable with any colour vision.
 COLOURS = {
+    "ink": "#000000",
     "ppo": "#0072b2",
     "ppo-gold": "#56b4e9",
     "dpo": "#d55e00",
@@ -36,9 +41,45 @@ def draw(name: str, result: dict[str, Any], path: Path) -> None:
     style = {"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 9}
     plt.switch_backend("svg")  # layouts depend on the backend's measures of text
     with plt.rc_context(style):
-        figure = FIGURES[name](result)
+        drawing = FIGURES.get(name)
+        figure = drawing(result) if drawing else of_panels(name, result)
         figure.savefig(path, metadata={"Date": None, "Creator": None})
         plt.close(figure)
+
+
+def of_panels(name: str, result: dict[str, Any]) -> plt.Figure:
+    """The panels of the page, with its English names at the ends of the curves."""
+    panels = experiments.load(name).panels(result, text.load("en")["lab"]["figures"])
+    rows = math.ceil(len(panels) / 2)
+    figure, places = plt.subplots(rows, 2, figsize=(10, 3.6 * rows), squeeze=False)
+    for place, panel in itertools.zip_longest(places.flat, panels):
+        if panel is None:
+            place.axis("off")
+            continue
+        for curve in panel["curves"]:
+            style = {"color": COLOURS[curve["colour"]], "linewidth": 1.2, "elinewidth": 0.6}
+            mark = "o-" if "markers" in curve["mode"] else "-"
+            place.errorbar(
+                curve["x"], curve["y"], curve.get("half"), fmt=mark, markersize=3, **style
+            )
+        if panel.get("falling"):
+            place.set_xscale("log")
+            place.invert_xaxis()
+        for label in panel["labels"]:
+            place.annotate(
+                label["name"],
+                (label["x"], label["y"]),
+                (5, 0),
+                textcoords="offset points",
+                color=COLOURS[label["colour"]],
+                verticalalignment="center",
+                annotation_clip=False,
+            )
+        place.set_title(panel["title"], fontsize=9)
+        place.set_xlabel(panel["x"])
+        place.set_ylabel(panel["y"])
+    figure.tight_layout()
+    return figure
 
 
 def coverage(result: dict[str, Any]) -> plt.Figure:
@@ -201,6 +242,7 @@ def shifted(result: dict[str, Any]) -> plt.Figure:
     return figure
 
 
+# Of the experiments whose figure is not that of their card.
 FIGURES = {
     "coverage": coverage,
     "frontier": limit,

@@ -3,6 +3,7 @@
 An experiment is a module of this package with
 
     TITLE, PAPER, CLAIM     its title, the paper, and the claim of the paper
+    SETUP                   rows (presentation.Row) on how its set-up differs from the paper's
     SEEDS                   the number of seeds at full size
     stages(quick)           [{run name: settings}, …]; the runs of a stage are independent of each
                             other, and may need those of earlier stages
@@ -12,8 +13,11 @@ An experiment is a module of this package with
     comparisons(result)     the signs of all comparisons that these rules call clear or not
     findings(result)        what the result shows, with all numbers taken from it
     SENTENCES               English templates of the verdicts and findings
+    panels(result, words)   its figure (presentation); `words` are the page's for figures
+    report(result)          paragraphs and tables for docs/results.md, in English
 
-`runner` executes it. The page uses `tabular` and the recorded results, which need no torch.
+`runner` executes it. Its other texts are in the page's catalogue: `cards`, `said` and `figures` of
+`lab`. The page imports these modules, so they import torch within `measure` alone.
 """
 
 from __future__ import annotations
@@ -27,7 +31,9 @@ from typing import Any
 from align_core.config import model_index
 
 TASK = "reviews"  # of the experiments on language models
-NAMES = ("frontier", "overoptimisation", "coverage", "shift")
+EXACT = ("coverage",)  # computed with numpy, in seconds
+TRAINED = ("frontier", "overoptimisation", "shift")  # they train language models
+NAMES = EXACT + TRAINED
 
 
 def load(name: str) -> ModuleType:

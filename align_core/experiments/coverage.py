@@ -11,6 +11,7 @@ import numpy as np
 
 from align_core.experiments import tabular
 from align_core.experiments.claims import Verdict, majority, verdict
+from align_core.experiments.presentation import Block, Panel, Row, Table, means
 from align_core.experiments.sentences import Finding
 from align_core.experiments.statistics import difference, format_mean, mean, sign
 
@@ -85,6 +86,13 @@ SENTENCES = {
         "rewards of {ppo} (PPO) and {dpo} (DPO) against {optimum}."
     ),
 }
+
+SETUP = (
+    Row("prompts and responses", "8 and 8, MLPs on one-hot inputs", "the same"),
+    Row("raters", "certain", "certain, and graded by σ(Δr)"),
+    Row("pairs", "random, with limited coverage", "all pairs of covered responses"),
+    Row("shown", "one example", f"means over {SEEDS} seeds, 42 settings"),
+)
 
 
 def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
@@ -245,6 +253,77 @@ def _texts(means: dict[str, Any]) -> dict[str, Any]:
         **{name: format_mean(means[name]["uncovered"]) for name in METHODS},
         **{name: format_mean(means["ppo"][name]) for name in ("to_learned", "to_optimum")},
     }
+
+
+def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
+    """The largest gain of an uncovered response against the number of covered responses; a panel
+    for each kind of raters."""
+
+    def curve(raters: str, method: str, beta: float, dash: str) -> dict[str, Any]:
+        rows = [
+            row
+            for row in result["settings"]
+            if (row["raters"], row["beta"], row["best_covered"]) == (raters, beta, False)
+            and row[method]["rise"]
+        ]
+        return {
+            "name": f"{words['names'][method]}, β = {beta:g}",
+            "colour": method,
+            "mode": "lines+markers",
+            "dash": dash,
+            "x": [row["responses"] for row in rows],
+            **means([row[method]["rise"] for row in rows]),
+        }
+
+    methods = ("ppo", "dpo", "optimum", "learned_optimum")
+    lines = [(method, *line) for method in methods for line in ((0.1, ""), (1.0, "dash"))]
+    axes = {"x": words["covered_responses"], "y": words["most_gained"]}
+    return [
+        {"title": words["raters"][kind], **axes, "curves": [curve(kind, *line) for line in lines]}
+        for kind in ("certain", "graded")
+    ]
+
+
+def report(result: dict[str, Any]) -> list[Block]:
+    """A row for each setting: uncovered probability, its largest gain, and gold rewards."""
+    head = ["raters", "β", "covered", *(f"uncovered: {name}" for name in ("reference", "PPO"))]
+    head += [
+        "DPO",
+        "optimum",
+        "most gained: PPO",
+        "DPO",
+        "optimum",
+        "optimum of the learned reward",
+    ]
+    head += ["gold: PPO", "DPO", "optimum"]
+    rows = []
+    settings = [
+        row for row in result["settings"] if row["responses"] % 2 == 0 and not row["best_covered"]
+    ]
+    for row in sorted(settings, key=lambda row: (row["raters"], row["beta"])):
+        columns = [(method, "uncovered") for method in ("reference", "ppo", "dpo", "optimum")]
+        columns += [(method, "rise") for method in ("ppo", "dpo", "optimum", "learned_optimum")]
+        columns += [(method, "gold") for method in ("ppo", "dpo", "optimum")]
+        cells = [format_mean(row[method][number]) for method, number in columns]
+        rows.append([row["raters"], f"{row['beta']:g}", str(row["responses"]), *cells])
+    first = Table(head, rows)
+    rows = [
+        [
+            row["name"].upper() if row["name"] != "reference" else "reference",
+            ", ".join(f"{p:g}" for p in row["policy"]),
+            f"{row['loss']:.3f}",
+            "∞" if row["kl"] is None else f"{row['kl']:.3f}",
+        ]
+        for row in result["table_1"]
+    ]
+    intro = (
+        "The optimum raises an uncovered response where that is the best one, and then more than "
+        "PPO does; PPO is near the optimum of the reward that it was given. Other numbers of "
+        "responses are in the file. Table 1 of the paper, computed (β = 0.1): y1 "
+        "is always preferred to y2, and y3 is in no pair. DPO's loss is as small for a policy that "
+        "nearly leaves the preferred y1 for y3, and has an infinite KL, as for PPO's policy."
+    )
+    return [first, intro, Table(["", "y1, y2, y3", "DPO's loss", "KL"], rows)]
 
 
 def _difference(row: dict[str, Any], name: str) -> float | None:

@@ -9,8 +9,11 @@ import numpy as np
 
 from align_core.experiments.claims import Verdict, majority, verdict
 from align_core.experiments.kl_curves import Curve, furthest, gold_at, lost_from
+from align_core.experiments.overoptimisation_figures import panels, report
 from align_core.experiments.overoptimisation_runs import (
+    BEST_OF,
     LAYERS,
+    PAIRS,
     PENALTY_PAIRS,
     SEEDS,
     SIZED_BY,
@@ -19,10 +22,11 @@ from align_core.experiments.overoptimisation_runs import (
     stages,
     summary,
 )
+from align_core.experiments.presentation import Row
 from align_core.experiments.sentences import Finding
 from align_core.experiments.statistics import Mean, format_mean, mean, sign
 
-__all__ = ["SEEDS", "comparisons", "findings", "measure", "stages", "summary", "verdicts"]
+__all__ = ["SEEDS", "measure", "panels", "report", "stages", "summary"]
 
 TITLE = "A reward model is not the reward"
 PAPER = "2210.10760"
@@ -90,6 +94,12 @@ SENTENCES = {
     "more": "{more} within {kl} nats",
     "penalty": "Against no penalty, β = {beta} changes the most gold reward by {listed}.",
 }
+SETUP = (
+    Row("gold reward", "a reward model of 6 B parameters", "a formula, at most 3 nats"),
+    Row("reward models", "3 M to 3 B parameters", "0.34 M to 0.77 M parameters"),
+    Row("pairs", "up to 90,000", f"{PAIRS[0]:,} to {PAIRS[-1]:,}"),
+    Row("best-of-n", "n to 60,000", f"n to {BEST_OF}"),
+)
 
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:

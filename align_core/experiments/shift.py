@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.experiments.claims import Verdict, majority, verdict
+from align_core.experiments.presentation import Block, Panel, Row, Table, means
 from align_core.experiments.sentences import Finding
 from align_core.experiments.statistics import Mean, difference, format_mean, mean, sign
 
@@ -68,6 +69,14 @@ SENTENCES = {
 # Pairs, batch of a DPO step, PPO rollouts, rounds of iterated DPO.
 FULL = {"pairs": 2400, "batch": 16, "rollouts": 20, "rounds": 3}
 QUICK = {"pairs": 32, "batch": 16, "rollouts": 1, "rounds": 1}
+
+SETUP = (
+    Row("task", "SafeRLHF: helpfulness and harm of answers", "reviews and capitals"),
+    Row("pairs", "SafeRLHF's, not of the reference's answers", "three shifts of one's own texts"),
+    Row("judged by", "reward models of help and of harm", "the gold reward"),
+    Row("iterated DPO", "4 rounds", f"{FULL['rounds']} rounds"),
+    Row("β", "0.1 in PPO", f"{BETA:g} in all methods"),
+)
 
 
 def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
@@ -189,3 +198,42 @@ def _cost(row: dict[str, Any]) -> list[Finding]:
 def _suffers(lost: Mean) -> str:
     """The template key for a loss that is clearly positive, clearly negative, or neither."""
     return {1: "loses", -1: "gains", 0: "neither"}[sign(lost)]
+
+
+def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
+    """The gain of each method on each source of pairs."""
+    policies = (row["method"] for row in result["rows"] if row["method"] in words["names"])
+    curves = []
+    for method in dict.fromkeys(policies):
+        rows = [row for row in result["rows"] if row["method"] == method]
+        curves.append(
+            {
+                "name": words["names"][method],
+                "colour": method,
+                "mode": "bars",
+                "x": [words["sources"][row["source"]] for row in rows],
+                **means([row["gain"] for row in rows]),
+            }
+        )
+    return [{"title": words["gains"], "x": "", "y": words["gain"], "curves": curves}]
+
+
+def report(result: dict[str, Any]) -> list[Block]:
+    """A row for each source and method; the first of a source has the reward model's accuracy."""
+    head = ["pairs", "method", "gold above the reference", "lost by the shift", "KL", "gain"]
+    head += ["covered continents", "others"]
+    rows = []
+    for source in dict.fromkeys(row["source"] for row in result["rows"]):
+        accuracy = row(result, source, "reward")["accuracy"]
+        label = f"{NAMES[source]} (reward model right on {format_mean(accuracy)})"
+        for method, name in METHODS.items():
+            found = row(result, source, method)
+            numbers = ("more", "lost", "kl", "gain", "covered", "others")
+            rows.append([label, name, *(format_mean(found.get(number)) for number in numbers)])
+            label = ""
+    note = (
+        f"β = {BETA:g} throughout; lost: against pairs of the reference's own texts, seed by "
+        "seed. The reward model's accuracy is that on pairs of the reference's own texts. KL and "
+        "gain are against the reference that all began from, on the probe prompts."
+    )
+    return [Table(head, rows), note]

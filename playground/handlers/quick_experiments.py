@@ -7,14 +7,13 @@ from typing import Any
 
 from align_core import experiments
 from align_core.config import model_index
-from playground.content import lab_figures
 from playground.people.no_place import NoPlace
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor
 from playground.text import durations, messages
 from playground.text.paths import without_folders
 
-NAMES = tuple(name for name in experiments.NAMES if name != "coverage")  # coverage needs no process
+NAMES = experiments.TRAINED  # the others are alive on their cards, or take seconds
 _MEASURED = model_index.ASSETS / "lab_quick.json"  # written by benchmarks.lab_quick
 
 
@@ -115,4 +114,5 @@ class QuickExperimentHandlers:
         except OSError:  # a new trial replaces it at this moment
             return None
         size = words["trial"]["size"].format(runs=result["runs"], seeds=result["seeds"])
-        return {"panels": lab_figures.panels(name, result, words["figures"]), "size": size}
+        panels = experiments.load(name).panels(result, words["figures"])
+        return {"panels": panels, "size": size}

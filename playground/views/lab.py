@@ -13,7 +13,7 @@ from align_core import experiments
 from align_core.experiments import tabular
 from align_core.experiments.claims import comparison_counts, render_verdicts
 from align_core.experiments.sentences import render_findings
-from playground.content import coverage, lab_figures
+from playground.content import coverage
 from playground.handlers.links import FIELDS
 from playground.handlers.quick_experiments import QuickExperimentHandlers
 from playground.people.requests import with_visitor
@@ -49,7 +49,6 @@ LIVE: dict[str, dict[str, dict[str, Any]]] = {
         "ppo": {"task": "reviews", "method": "ppo", "reward_model": "off"},
     },
 }
-ORDER = ("coverage", *(name for name in experiments.NAMES if name != "coverage"))
 _LAB = '<div class="lab"></div>'
 _FIRST = {"responses": 4, "beta": 0.5, "seed": 0}  # the settings of the recorded example
 
@@ -76,7 +75,7 @@ def build(words: dict[str, Any], queue: RunQueue) -> None:
         quick_runs=handlers.labels(),
         words=words["lab"],
         saving=words["saving"],
-        cards={name: card(name, words) for name in ORDER},
+        cards={name: card(name, words) for name in experiments.NAMES},
         first={**_FIRST, "certain": False, "covered": None},
         fields=list(FIELDS),
         size=tabular.SIZE,
@@ -103,7 +102,7 @@ def card(name: str, words: dict[str, Any]) -> dict[str, Any]:
         "verdicts": render_verdicts(experiment.verdicts(result), sentences),
         "tested": words["tested"].format(**comparison_counts(experiment, result)),
         "findings": render_findings(experiment.findings(result), sentences),
-        "panels": lab_figures.panels(name, result, words["figures"]),
+        "panels": experiment.panels(result, words["figures"]),
         "minutes": round(result["core_seconds"] / 60, 1),
         "machine": made_on,
         **{key: result[key] for key in ("runs", "seeds")},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from align_core.config.model_index import reference_samples
 from align_core.experiments import frontier
 from align_core.experiments.claims import conclusions
 from align_core.optimum import Frontier, ReferenceSamples
@@ -43,7 +44,7 @@ def result():
 
 
 def test_a_share_is_relative_to_the_optimums_gain(result):
-    samples = ReferenceSamples.load(frontier.reference_samples("reviews", "probe"))
+    samples = ReferenceSamples.load(reference_samples("reviews", "probe"))
     best = Frontier.of(samples.rewards).at(1.0)[0]
     expected = (1.0 + 1.1 + 1.2) / 3 / (best - 1.0)
     assert result["shares"]["ppo"]["1"]["mean"] == pytest.approx(expected)

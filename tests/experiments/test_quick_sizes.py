@@ -29,7 +29,7 @@ def drawn(result, folder):
     assert result["runs"] == sum(map(len, experiment.stages(quick=True)))
     text = " ".join(conclusions(experiment, result))
     assert text and "nan" not in text and "None" not in text
-    assert lab.TABLES[name](result).count("|") > 20
+    assert sum(block.count("|") for block in map(lab._block, experiment.report(result))) > 20
     lab_figures.draw(name, result, folder / "figure.svg")
     assert (folder / "figure.svg").stat().st_size > 10_000
 
@@ -41,7 +41,7 @@ def few_texts(small_evaluations, monkeypatch):
     monkeypatch.setattr(trained_models, "SAMPLES", 1)
 
 
-@pytest.mark.parametrize("name", ["frontier", "overoptimisation", "shift"])
+@pytest.mark.parametrize("name", experiments.TRAINED)
 def test_an_experiment_runs_from_its_command_to_its_sentences(
     name, few_texts, tmp_path, monkeypatch
 ):

@@ -4,6 +4,7 @@ import { fill } from "../core/format.js";
 import { baseLayout, discard, drawInSight, fitToBox, lookOf, paint, whenRecoloured } from "../charts/plots.js";
 import { offerSaving } from "../charts/saving.js";
 
+const FALLING = { type: "log", autorange: "reversed" };
 const SYMBOLS = ["circle", "diamond", "square", "cross", "x", "triangle-up", "star", "triangle-down"];
 
 // Functions that add figures to the cards of `element` and remove them.
@@ -66,8 +67,24 @@ function picture(panel, look) {
     hoverlabel: { ...base.hoverlabel, namelength: -1 }, // the whole name of a fit
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     margin: { l: 10, r: 10, t: 6, b: 10 },
-    xaxis: { ...axis, title: { text: panel.x, standoff: 6 } },
+    xaxis: { ...axis, title: { text: panel.x, standoff: 6 }, ...(panel.falling && FALLING) },
     yaxis: { ...axis, title: { text: panel.y, standoff: 6 } },
   };
+  if (panel.labels) nameCurves(layout, panel, look);
   return [traces, layout];
+}
+
+// Names at the ends of the curves in place of a legend.
+function nameCurves(layout, { labels, falling }, { colour, size }) {
+  layout.showlegend = false;
+  layout.margin.r = 0.6 * size * Math.max(...labels.map(({ name }) => name.length)) + 12;
+  layout.annotations = labels.map(({ name, colour: variable, x, y }) => ({
+    x: falling ? Math.log10(x) : x,
+    y,
+    text: name,
+    font: { color: colour(`--${variable}`) },
+    showarrow: false,
+    xanchor: "left",
+    xshift: 6,
+  }));
 }

@@ -11,13 +11,18 @@ from align_core import experiments
 from align_core.config.model_index import reference_samples
 from align_core.config.run_config import resolve
 from align_core.data.preference_files import stored_pairs
-from align_core.experiments import frontier, overoptimisation_runs, shift
+from align_core.experiments import (
+    coverage,
+    frontier,
+    overoptimisation,
+    overoptimisation_runs,
+    shift,
+)
 from align_core.experiments.claims import TESTED, conclusions
-from align_core.experiments.setups import SETUPS
+from align_core.experiments.presentation import SHADES
 from align_core.optimum import ReferenceSamples
 from align_core.runs import presets
 from playground import text
-from playground.content import lab_figures
 from playground.handlers import links
 from playground.views import lab
 
@@ -34,10 +39,10 @@ def curve_of(panel, name):
 
 
 def test_the_recorded_coverage_is_drawn_from_its_numbers():
-    result = experiments.result("coverage")
-    certain, graded = lab_figures.panels("coverage", result, WORDS["figures"])
+    experiment, result = experiments.load("coverage"), experiments.result("coverage")
+    certain, graded = experiment.panels(result, WORDS["figures"])
     (line,) = curve_of(graded, "DPO, β = 0.1")
-    one = experiments.load("coverage").setting(result, raters="graded", beta=0.1, responses=4)
+    one = experiment.setting(result, raters="graded", beta=0.1, responses=4)
     place = line["x"].index(4)
     assert line["y"][place] == one["dpo"]["rise"]["mean"]
     assert line["half"][place] == one["dpo"]["rise"]["ci95"]
@@ -51,7 +56,7 @@ def test_the_frontier_ends_at_the_edge_of_the_chart():
         "curves": {"ppo": [{"points": [[0.0, 1.0], [2.0, 1.5]]}, {"points": [[8.0, 0.0]]}]},
         "win_rates": {"dpo": {"temperatures": [0.0, 1.0], "rates": [mean(0.9), mean(0.7, None)]}},
     }
-    trade, wins = lab_figures.panels("frontier", result, WORDS["figures"])
+    trade, wins = frontier.panels(result, WORDS["figures"])
     (limit,) = curve_of(trade, "exact limit")
     (ppo,) = curve_of(trade, "PPO")
     assert (limit["x"], limit["y"]) == ([0.0, 1.0], [1.0, 2.0])
@@ -70,7 +75,7 @@ def test_overoptimisation_has_gold_and_proxy_of_every_seed():
 
     rows = [row(m, p, 3, 0.0) for m in ("best-of-n", "ppo") for p in (300, 1000)]
     rows += [row(m, 1000, 1, 0.0) for m in ("best-of-n", "ppo")] + [row("ppo", 300, 3, 0.1)]
-    panels = lab_figures.panels("overoptimisation", {"rows": rows}, WORDS["figures"])
+    panels = overoptimisation.panels({"rows": rows}, WORDS["figures"])
     assert [panel["title"] for panel in panels] == [
         "best-of-n, by pairs (proxy dotted; fit dashed, where the form fits)",
         "PPO, by pairs (proxy dotted; fit dashed, where the form fits)",
@@ -98,7 +103,7 @@ def test_shift_has_a_bar_for_every_method_and_source():
         for method in shift.METHODS
     ]
     rows += [{"source": "own", "method": "reward", "accuracy": mean(0.8)}]
-    (panel,) = lab_figures.panels("shift", {"rows": rows}, WORDS["figures"])
+    (panel,) = shift.panels({"rows": rows}, WORDS["figures"])
     assert len(panel["curves"]) == len(shift.METHODS)
     assert panel["curves"][0]["x"] == [
         WORDS["figures"]["sources"][s] for s in ("own", "pretrained")
@@ -109,7 +114,7 @@ def test_everything_drawn_has_its_texts():
     names = WORDS["figures"]["names"]
     assert names.keys() >= frontier.NAMES.keys() | shift.METHODS.keys() | {"best-of-n", "ppo"}
     assert WORDS["figures"]["sources"].keys() == shift.NAMES.keys()
-    assert overoptimisation_runs.LAYERS <= lab_figures.SHADES >= len(overoptimisation_runs.PAIRS)
+    assert overoptimisation_runs.LAYERS <= SHADES >= len(overoptimisation_runs.PAIRS)
 
 
 @pytest.mark.parametrize("name", experiments.NAMES)
@@ -126,18 +131,18 @@ def test_a_card_has_the_claim_of_its_experiment(name):
 @pytest.mark.parametrize("name", experiments.NAMES)
 def test_a_card_has_the_set_up_of_the_paper_beside_its_own(name, language):
     shown = text.load(language)["lab"]["cards"][name]["setup"]
-    assert language != "en" or shown == [list(row) for row in SETUPS[name]]
+    assert language != "en" or shown == [list(row) for row in experiments.load(name).SETUP]
     numbers = [[re.findall(r"\d[\d,.]*\d|\d", cell) for cell in row[1:]] for row in shown]
     if language == "en":
         return
-    for row, ours in zip(SETUPS[name], numbers, strict=True):
+    for row, ours in zip(experiments.load(name).SETUP, numbers, strict=True):
         for cell, found in zip(row[1:], ours, strict=True):
             assert set(re.findall(r"\d[\d,.]*\d|\d", cell)) <= set(found) | {"6"}
 
 
 def test_the_set_ups_are_those_of_the_experiments():
     """The numbers that no constant holds: labels against the gold reward, and its range."""
-    here = {row.part: row.here for row in SETUPS["frontier"]}
+    here = {row.part: row.here for row in frontier.SETUP}
     pairs = stored_pairs("reviews", 16_000, 0)
     against = np.mean([pair["chosen_reward"] < pair["rejected_reward"] for pair in pairs])
     assert f" {against:.0%} go against" in here["labels"]
@@ -145,11 +150,9 @@ def test_the_set_ups_are_those_of_the_experiments():
     low, high = round(rewards.min()), round(rewards.max())
     assert here["gold reward"] == f"{low} to {high} nats".replace("-", "−")
     settings = experiments.result("coverage")["settings"]
-    assert f" {sum(not row['best_covered'] for row in settings)} settings" in str(
-        SETUPS["coverage"]
-    )
+    assert f" {sum(not row['best_covered'] for row in settings)} settings" in str(coverage.SETUP)
     models = {row["parameters"] for row in experiments.result("overoptimisation")["rows"]} - {None}
-    sizes = {row.part: row.here for row in SETUPS["overoptimisation"]}["reward models"]
+    sizes = {row.part: row.here for row in overoptimisation.SETUP}["reward models"]
     assert sizes == f"{min(models) / 1e6:.2f} M to {max(models) / 1e6:.2f} M parameters"
 
 

@@ -1,0 +1,90 @@
+"""How a result is shown: the set-up beside the paper's, the panels of the figure, and tables.
+
+A panel is {"title", "x", "y", "curves"}, where "x" and "y" are the titles of the axes. A curve is
+{"name", "colour", "mode", "x", "y"}: "colour" names a variable of lab.css, and "mode" is Plotly's
+or "bars". Optional keys of a curve are "half", half the widths of the 95% intervals, "dash", and
+"quiet", which leaves it out of the legend. Optional keys of a panel are "falling", for a
+logarithmic axis that falls from left to right, and "labels", which `labelled` adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from align_core.experiments.statistics import Mean
+
+Panel = dict[str, Any]
+SHADES = 4  # of one colour, in lab.css
+LINE = 0.075  # the height of a name at the end of a curve, as a share of the vertical range
+
+
+class Row(NamedTuple):
+    """One part of a set-up, in the paper and here."""
+
+    part: str
+    paper: str
+    here: str
+
+
+class Table(NamedTuple):
+    """A table of docs/results.md."""
+
+    head: list[str]
+    rows: list[list[str]]
+
+
+Block = Table | str  # of a report; a text is a paragraph
+
+
+def labelled(panel: Panel) -> Panel:
+    """The panel with {"name", "colour", "x", "y"} for each curve at its end, in place of a legend.
+
+    Names that would overlap stand above each other.
+    """
+    curves = panel["curves"]
+    heights = [y for curve in curves for y in curve["y"]]
+    ends = spread([curve["y"][-1] for curve in curves], LINE * (max(heights) - min(heights)))
+    labels = [
+        {"name": curve["name"], "colour": curve["colour"], "x": curve["x"][-1], "y": end}
+        for curve, end in zip(curves, ends, strict=True)
+    ]
+    return {**panel, "labels": labels}
+
+
+def spread(heights: Sequence[float], gap: float) -> list[float]:
+    """The heights, moved so that none is nearer to the next than `gap`.
+
+    Heights that are too near form a group, which keeps its mean.
+    """
+
+    def lowest(group: list[int]) -> float:
+        return fmean(heights[place] for place in group) - (len(group) - 1) / 2 * gap
+
+    groups: list[list[int]] = []
+    for place in sorted(range(len(heights)), key=lambda place: heights[place]):
+        groups.append([place])
+        while len(groups) > 1 and lowest(groups[-1]) < lowest(groups[-2]) + len(groups[-2]) * gap:
+            last = groups.pop()
+            groups[-1] += last
+    moved = {
+        place: lowest(group) + rank * gap for group in groups for rank, place in enumerate(group)
+    }
+    return [moved[place] for place in range(len(heights))]
+
+
+def joined(values: Sequence[float]) -> str:
+    """For example "0.1, 1, 10"."""
+    return ", ".join(f"{value:,g}" for value in values)
+
+
+def points(pairs: Sequence[Sequence[float]]) -> dict[str, list[float]]:
+    """The "x" and "y" of a curve through these points [x, y]."""
+    return {"x": [x for x, _ in pairs], "y": [y for _, y in pairs]}
+
+
+def means(numbers: Sequence[Mean]) -> dict[str, list[float]]:
+    """The "y" and "half" of a curve of means; half is 0 for a single seed."""
+    half = [number["ci95"] or 0.0 for number in numbers]
+    return {"y": [number["mean"] for number in numbers], "half": half}
