@@ -106,7 +106,8 @@ def duration(result: dict[str, Any]) -> str:
     if "wall_seconds" not in result:
         return f"{core:.1f} minutes of one core, so on two at least {core / 2:.1f}"
     clock, lanes = result["wall_seconds"] / 60, result["lanes"]
-    return f"{core:.1f} minutes of one core, {clock:.1f} on the clock with {lanes} runs at a time"
+    at_once = "one run" if lanes == 1 else f"{lanes} runs"
+    return f"{core:.1f} minutes of one core, {clock:.1f} on the clock with {at_once} at a time"
 
 
 def _block(block: Block) -> str:

@@ -62,8 +62,11 @@ def of_panels(name: str, result: dict[str, Any]) -> plt.Figure:
             place.errorbar(
                 curve["x"], curve["y"], curve.get("half"), fmt=mark, markersize=3, **style
             )
-        if panel.get("falling"):
+        if ticks := panel.get("ticks"):
             place.set_xscale("log")
+            place.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
+            place.minorticks_off()
+        if panel.get("falling"):
             place.invert_xaxis()
         for label in panel["labels"]:
             place.annotate(

@@ -31,7 +31,7 @@ from typing import Any
 from align_core.config import model_index
 
 TASK = "reviews"  # of the experiments on language models
-EXACT = ("coverage",)  # computed with numpy, in seconds
+EXACT = ("coverage", "collapse", "kl_in_loss")  # computed with numpy, in seconds
 TRAINED = ("frontier", "overoptimisation", "shift")  # they train language models
 NAMES = EXACT + TRAINED
 

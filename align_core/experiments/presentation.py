@@ -3,8 +3,9 @@
 A panel is {"title", "x", "y", "curves"}, where "x" and "y" are the titles of the axes. A curve is
 {"name", "colour", "mode", "x", "y"}: "colour" names a variable of lab.css, and "mode" is Plotly's
 or "bars". Optional keys of a curve are "half", half the widths of the 95% intervals, "dash", and
-"quiet", which leaves it out of the legend. Optional keys of a panel are "falling", for a
-logarithmic axis that falls from left to right, and "labels", which `labelled` adds.
+"quiet", which leaves it out of the legend. Optional keys of a panel are "ticks", the
+numbers of a logarithmic horizontal axis, "falling", if it falls from left to right, and "labels",
+which `labelled` adds.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from align_core import experiments
-from align_core.experiments import tabular
+from align_core.experiments import collapse, tabular
 from align_core.experiments.claims import comparison_counts, render_verdicts
 from align_core.experiments.sentences import render_findings
 from playground.content import coverage
@@ -83,10 +83,20 @@ def build(words: dict[str, Any], queue: RunQueue) -> None:
             "beta": coverage.BETAS,
             "responses": coverage.RESPONSES,
             "seed": coverage.SEEDS,
+            "collapse": (collapse.LOWEST, collapse.BETAS[0]),
         },
+        texts=example_texts(),
         table_1=experiments.load("coverage").table_1(),
         head=PLOTLY_HEAD,
     )
+
+
+def example_texts() -> dict[str, Any] | None:
+    """The texts whose optimum moves with β; None if they are not recorded."""
+    try:
+        return experiments.result("collapse")["example"]
+    except OSError:
+        return None
 
 
 def card(name: str, words: dict[str, Any]) -> dict[str, Any]:

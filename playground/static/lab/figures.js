@@ -4,7 +4,6 @@ import { fill } from "../core/format.js";
 import { baseLayout, discard, drawInSight, fitToBox, lookOf, paint, whenRecoloured } from "../charts/plots.js";
 import { offerSaving } from "../charts/saving.js";
 
-const FALLING = { type: "log", autorange: "reversed" };
 const SYMBOLS = ["circle", "diamond", "square", "cross", "x", "triangle-up", "star", "triangle-down"];
 
 // Functions that add figures to the cards of `element` and remove them.
@@ -44,6 +43,11 @@ export function figures(element, words, saving) {
 
 const curveNames = ({ curves }) => [...new Set(curves.filter(({ quiet }) => !quiet).map(({ name }) => name))];
 
+const scale = ({ ticks, falling }) => ({
+  ...(ticks && { type: "log", tickvals: ticks, ticktext: ticks.map((tick) => tick.toLocaleString("en")) }),
+  ...(falling && { autorange: "reversed" }),
+});
+
 function picture(panel, look) {
   const { colour } = look;
   const legend = curveNames(panel);
@@ -67,7 +71,7 @@ function picture(panel, look) {
     hoverlabel: { ...base.hoverlabel, namelength: -1 }, // the whole name of a fit
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     margin: { l: 10, r: 10, t: 6, b: 10 },
-    xaxis: { ...axis, title: { text: panel.x, standoff: 6 }, ...(panel.falling && FALLING) },
+    xaxis: { ...axis, title: { text: panel.x, standoff: 6 }, ...scale(panel) },
     yaxis: { ...axis, title: { text: panel.y, standoff: 6 } },
   };
   if (panel.labels) nameCurves(layout, panel, look);
@@ -75,11 +79,11 @@ function picture(panel, look) {
 }
 
 // Names at the ends of the curves in place of a legend.
-function nameCurves(layout, { labels, falling }, { colour, size }) {
+function nameCurves(layout, { labels, ticks }, { colour, size }) {
   layout.showlegend = false;
   layout.margin.r = 0.6 * size * Math.max(...labels.map(({ name }) => name.length)) + 12;
   layout.annotations = labels.map(({ name, colour: variable, x, y }) => ({
-    x: falling ? Math.log10(x) : x,
+    x: ticks ? Math.log10(x) : x,
     y,
     text: name,
     font: { color: colour(`--${variable}`) },

@@ -4,6 +4,7 @@ import { make, within } from "../core/dom.js";
 import { fill, number } from "../core/format.js";
 import { figures } from "./figures.js";
 import { liveGrid } from "./live_grid.js";
+import { liveOptimum } from "./live_optimum.js";
 import { quickRuns } from "./quick_run.js";
 
 export function mount({ element, props, server }) {
@@ -22,6 +23,7 @@ export function mount({ element, props, server }) {
     make("p", "", box, text.claim);
     addSetup(box, text.setup);
     if (name === "coverage") addCoverage(box);
+    if (name === "collapse" && props.texts) addOptimum(box, text.alive);
     make("h3", "", box, words.measured);
     if (measured) addResult(box, measured);
     else make("p", "missing", box, words.missing);
@@ -60,6 +62,12 @@ export function mount({ element, props, server }) {
     const list = make("ul", "said", fold);
     for (const sentence of findings) make("li", "", list, sentence);
     make("p", "made", box, fill(words.made, made));
+  }
+
+  function addOptimum(box, text) {
+    make("h3", "", box, text.title);
+    make("p", "", box, text.what);
+    liveOptimum(make("div", "live", box), props.texts, props.bounds.collapse, text);
   }
 
   function addCoverage(box) {
