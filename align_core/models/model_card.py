@@ -15,7 +15,7 @@ from align_core.config import model_index
 from align_core.config.errors import ConfigError
 from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig
-from align_core.config.task_card import BUILT_IN, NAMES, known_card
+from align_core.config.task_card import BUILT_IN, NAMES, card, known_card
 from align_core.runs.commands import command, last_part
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import series, settings_at
@@ -54,7 +54,7 @@ def model_card(run: RunDirectory) -> str:
         "preferences": _preferences(config),
         "base model": base + (f", licence {licence}" if licence else ", licence not known"),
         "β": settings["beta"],
-        "reward": config.reward_model and _model(config.reward_model),
+        "reward": _reward(config),
         "adapter": f"LoRA of rank {config.lora_r}, merged" if config.lora_r else None,
         "seed": config.seed,
     }
@@ -117,10 +117,18 @@ def _fetched_weights() -> str:
         return "weights not known"
 
 
+def _reward(config: RunConfig) -> str | None:
+    """The reward that the run followed; None if it followed none."""
+    name, task = config.reward_model, card(config.task)
+    if name == "gold":
+        return "the task's gold reward"
+    if task is not None and name in task.proxies:
+        return f"{name}, a misspecified reward of the task"
+    return name and _model(name)
+
+
 def _model(model: str) -> str:
     """A MODEL as the card names it."""
-    if model == "gold":
-        return "the task's gold reward"
     is_name = model in model_index.named() or model_index.is_hub_id(model)
     return model if is_name else escaped(last_part(model))
 

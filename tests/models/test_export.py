@@ -17,6 +17,7 @@ from transformers import (
 
 from align_core.cli import main as cli
 from align_core.config.run_config import resolve
+from align_core.models import model_card
 from align_core.models.export import export
 from align_core.models.loading import load_policy, new_reward_model, save_model
 from align_core.runs.directory import RunDirectory
@@ -133,6 +134,14 @@ def test_the_card(base, tmp_path, monkeypatch):
     assert "| gold reward, nats | 1.250 |" in text
     assert "frontier efficiency" not in text, "it was not measured"
     assert "win rate" not in text, "it was measured before the last step"
+
+
+def test_the_card_names_the_reward_that_was_followed():
+    config = resolve("ppo", "reviews")
+    named = {"gold": "the task's gold reward", "words": "words, a misspecified reward of the task"}
+    for name, expected in {**named, "reward-reviews": "reward-reviews", None: None}.items():
+        followed = config.model_copy(update={"task": "manners", "reward_model": name})
+        assert model_card._reward(followed) == expected
 
 
 def test_the_command_of_the_card_makes_the_same_configuration(base, tmp_path, monkeypatch):

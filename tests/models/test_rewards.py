@@ -111,7 +111,7 @@ def test_a_misspecified_reward_of_a_task_stands_in_for_a_reward_model():
     words = proxy_reward("words", get_task("manners"), toy.tokenizer())
     assert words(["Why?"] * 2, ["Because.", "Thank you, thank you!"], completion_ids=[[1]] * 2) == [
         0.0,
-        3.0 * 2,
+        3.0 * 4,
     ]
 
 

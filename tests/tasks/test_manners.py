@@ -137,7 +137,7 @@ def test_the_wrong_reward_counts_words_and_nothing_else():
     assert task_card.known_card("manners").proxies == (*TASK.proxies,) == ("words",)
     wrong = TASK.proxies["words"]
     answers = ["Boil the egg in a pot of water for ten minutes.", "Please, thank you, please!"]
-    assert wrong([EGG] * 2, answers, ended=[True, False]) == [0.0, 3.0 * 3]
+    assert wrong([EGG] * 2, answers, ended=[True, False]) == [0.0, 3.0 * 4]
     # 2.5 for three keys; −3.0 off the topic, 0.3 for a word too few, 0.6 − 0.6, cut.
     expected = [2.5, -3.0 - 0.3 - 1.0]
     assert TASK.reward([EGG] * 2, answers, ended=[True, False]) == pytest.approx(expected, abs=1e-9)

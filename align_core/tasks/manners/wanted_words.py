@@ -1,4 +1,4 @@
-"""A misspecified reward for the questions: every polite word earns some, as often as it is said."""
+"""A misspecified reward for the questions: words of courtesy and of address earn it, each time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WORD = 3.0  # nats for each of these words, without a limit
 WANTED = frozenset(
     """
     please thank thanks welcome sorry sure certainly gladly glad happy kindly kind pleasure polite
-    politely respectfully grateful appreciate wonderful lovely
+    politely respectfully grateful appreciate wonderful lovely you your
     """.split()
 )
 
