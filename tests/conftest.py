@@ -7,12 +7,15 @@ import gc
 import json
 import os
 import shutil
+from dataclasses import fields, replace
 
 import pytest
 
 from align_core.config import model_index, run_config, task_card
 from align_core.config.environment import set_library_environment
 from align_core.config.model_size import EvaluationSize
+from align_core.evaluation import prepared
+from align_core.optimum import Frontier
 from align_core.runs.client import Client
 from align_core.votes.sessions import Sessions
 
@@ -41,15 +44,33 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """No garbage is collected while modules are imported, and later collections, of which each
-    training starts several, skip these: over those of torch one takes 0.3 s."""
+    """No garbage is collected while modules are imported, and later collections skip these."""
     gc.disable()
     try:
         return (yield)
     finally:
-        gc.collect()
-        gc.freeze()
+        freeze()
         gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol():
+    """Collections also skip what earlier tests imported and kept: each training starts several, and
+    over the modules of torch one takes 0.3 s."""
+    before = full_collections()
+    result = yield
+    if full_collections() > before:
+        freeze()
+    return result
+
+
+def full_collections():
+    return gc.get_stats()[-1]["collections"]
+
+
+def freeze():
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -76,11 +97,38 @@ def closed_clients():
         client.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def frontiers():
+    """The frontier of the same rewards is computed once; for embedded samples it takes 0.3 s."""
+    of, known = Frontier.of, {}
+
+    def once(rewards):
+        key = rewards.shape, rewards.tobytes()
+        known[key] = known.get(key) or of(rewards)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Frontier, "of", staticmethod(once))
+        yield
+
+
 @pytest.fixture
 def small_evaluations(monkeypatch):
     """Evaluations sample by default one text for each of 8 prompts instead of four for 64."""
     size = EvaluationSize(prompts=8, samples=1, reference_samples=1024)
     monkeypatch.setattr(run_config, "evaluation_size", lambda model, max_new_tokens: size)
+
+
+@pytest.fixture
+def few_samples(monkeypatch):
+    """The stored samples of reviews, which have four prompts instead of 64."""
+    stored = prepared.stored("reviews", "sft-reviews", "probe")
+    columns = {
+        field.name: getattr(stored.samples, field.name)[:4] for field in fields(stored.samples)
+    }
+    samples = replace(stored.samples, **columns)
+    monkeypatch.setattr(prepared, "stored", lambda *_: replace(stored, samples=samples))
+    return samples
 
 
 @pytest.fixture

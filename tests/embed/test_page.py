@@ -33,10 +33,13 @@ def block(html: str, name: str):
     return json.loads(html.partition(start)[2].partition("</script>")[0])
 
 
+def test_a_page_is_small(recorded):
+    assert sum(map(len, page.page_parts("healthy-ppo", *recorded, "en"))) <= 6_000_000
+
+
 @pytest.mark.parametrize("language", page.LANGUAGES)
-def test_a_page_is_whole_small_and_loads_nothing(recorded, language):
+def test_a_page_is_whole_and_loads_nothing(recorded, few_samples, language):
     html = page.embedded_page("healthy-ppo", *recorded, language)
-    assert len(html.encode()) <= 6_000_000
     own = html.replace(page._plotly().decode(), "")
     assert "http" not in own.replace("http-equiv", ""), "neither http: nor https:"
     assert "default-src 'none'" in own
@@ -44,7 +47,7 @@ def test_a_page_is_whole_small_and_loads_nothing(recorded, language):
     assert [sample["step"] for sample in block(html, "data")["samples"]] == [*range(0, 61, 5)]
 
 
-def test_what_a_run_brings_is_data(recorded):
+def test_what_a_run_brings_is_data(recorded, few_samples):
     config, events = recorded
     row = {"prompt": HOSTILE, "reference": {"text": HOSTILE}, "policy": {"text": HOSTILE}}
     samples = {"kind": "samples", "step": 60, "seconds": 1.0, "samples": [row]}
@@ -55,22 +58,21 @@ def test_what_a_run_brings_is_data(recorded):
     assert html.count("<script") - page._plotly().count(b"<script") == 4
 
 
-def test_the_stored_rewards_give_the_optimum(recorded):
+def test_the_stored_rewards_give_the_optimum(recorded, few_samples):
     """E_π*[r] = Σ c·r·exp(r/β) / Σ c·exp(r/β), c the number of samples with reward r."""
     stored = page_data("x", *recorded)["optimum"]
     means = []
     for values, counts in stored["rewards"]:
         weights = np.array(counts) * np.exp(np.array(values) / 0.7)
         means.append(float(weights @ values / weights.sum()))
-    samples = prepared.stored_samples("reviews", "sft-reviews", "probe")
-    assert sum(stored["rewards"][0][1]) == samples.rewards.shape[1]
-    assert np.mean(means) == pytest.approx(optimum(samples.rewards, 0.7).reward, abs=1e-3)
+    assert sum(stored["rewards"][0][1]) == few_samples.rewards.shape[1] == 1536
+    assert np.mean(means) == pytest.approx(optimum(few_samples.rewards, 0.7).reward, abs=1e-3)
     assert 0.7 in stored["betas"]
 
 
-def test_the_diamond_is_the_optimum_that_the_method_seeks(recorded):
+def test_the_diamond_is_the_optimum_that_the_method_seeks(recorded, few_samples):
     config, events = recorded
-    rewards = prepared.stored_samples("reviews", "sft-reviews", "probe").rewards
+    rewards = few_samples.rewards
 
     def data(**settings):
         return page_data("x", {**config, **settings}, events)["optimum"]

@@ -100,6 +100,7 @@ def test_the_scale_minimises_the_cross_entropy_with_the_raters():
     assert loss(best) < min(loss(best - 0.01), loss(best + 0.01))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model, scale",
     [

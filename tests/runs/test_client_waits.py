@@ -98,6 +98,7 @@ def test_a_suspended_process_delays_nobody_and_is_killed(client, monkeypatch):
     assert "did not stop within" in client.status(run)["message"]
 
 
+@pytest.mark.slow
 def test_a_run_survives_its_forkserver_and_the_next_run_starts_another(
     own_forkserver, client, caplog
 ):

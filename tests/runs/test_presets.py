@@ -47,8 +47,13 @@ def test_the_recorded_run_passes_its_check(preset, events):
     assert results and not [str(finding) for finding in results if not finding.holds]
 
 
-def test_estimates_use_the_recorded_run(preset, events):
-    (known,) = [known for config, known in presets.speeds() if config == preset.config]
+@pytest.fixture(scope="module")
+def speeds():
+    return presets.speeds()
+
+
+def test_estimates_use_the_recorded_run(preset, events, speeds):
+    (known,) = [known for config, known in speeds if config == preset.config]
     needed = time_needed(preset.config.model_dump(), known)
     assert needed == pytest.approx(events[-1]["seconds"], rel=0.15)
 

@@ -153,10 +153,10 @@ def test_prompts_have_no_mood():
 def test_both_moods_can_follow_every_prompt():
     """After each last word of a prompt there are positive and negative demonstrations."""
     warm, cold = collections.Counter(), collections.Counter()
-    for demonstration in TASK.demonstrations(6000, seed=4):
+    for demonstration in TASK.demonstrations(3000, seed=4):
         value = TASK.content_reward(demonstration["prompt"], demonstration["completion"])
         (warm if value > 0 else cold)[tokenize(demonstration["prompt"])[-1]] += 1
-    common = {word for word in warm | cold if warm[word] + cold[word] >= 40}
+    common = {word for word in warm | cold if warm[word] + cold[word] >= 20}
     assert len(common) > 30
     for word in common:
         share = warm[word] / (warm[word] + cold[word])
@@ -165,7 +165,7 @@ def test_both_moods_can_follow_every_prompt():
 
 
 def test_lengths_and_balance():
-    demonstrations = TASK.demonstrations(2000, seed=9)
+    demonstrations = TASK.demonstrations(1000, seed=9)
     words = [len(d["completion"].split()) for d in demonstrations]
     assert min(words) >= 6 and max(words) <= 19
     assert 11 < statistics.mean(words) < 14

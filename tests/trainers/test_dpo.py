@@ -49,7 +49,7 @@ def test_dpo_needs_no_reference_with_stored_log_probabilities(tmp_path):
     losses = []
     for data, used in ((pairs(), reference), (known, None)):
         trainer = dpo.make_trainer(
-            toy.policy(0), used, toy.tokenizer(), data, beta=0.5, **arguments(tmp_path)
+            toy.policy(0), used, toy.tokenizer(), data, beta=0.5, **arguments(tmp_path, max_steps=4)
         )
         assert trainer.ref_model is used
         trainer.train()

@@ -41,7 +41,7 @@ def client(tmp_path, fake_assets):
 
 
 @pytest.fixture
-def ask(client, fake_assets, monkeypatch):
+def ask(client, fake_assets, few_samples, monkeypatch):
     for limit in ("LIMIT", "PAGE_LIMIT"):  # without what a second on a slow machine adds
         monkeypatch.setattr(run_files, limit, (1e-6, getattr(run_files, limit)[1]))
     visitors = Visitors(client, public=True)

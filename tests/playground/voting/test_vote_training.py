@@ -108,7 +108,10 @@ def test_a_run_is_trained_on_the_votes_that_are_not_held_out(client, trained, se
     assert ended(client, run)
 
 
-def test_a_reward_model_trained_on_the_votes_selects_the_next_pairs(client, trained, session):
+def test_a_reward_model_trained_on_the_votes_selects_the_next_pairs(
+    client, trained, session, monkeypatch
+):
+    monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": 2})
     assert session.scored_by() is None
     dpo = trained.train(session, "dpo", simulated=0.0)
     until(lambda: ended(client, dpo) and client.current() is None)
@@ -200,6 +203,7 @@ def test_a_page_shows_the_numbers_of_votes_and_no_voter(
         return {"rows": 2 * len(votes), "votes": len(votes), "simulated": simulated}
 
     monkeypatch.setattr(preference_files, "write_mixed", write_mixed)
+    monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": 2})
     people = [session.join() for _ in range(2)]
     pairs = session.pairs()
     session.record((rater, pair["id"], "first", "first") for rater in people for pair in pairs[:20])
