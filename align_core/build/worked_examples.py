@@ -1,8 +1,8 @@
 """Records a worked example for each step from SFT to the optimum, for the arithmetic of the page.
 
-A demonstration, a preference pair, a token of a PPO rollout, and texts of the reference for a
-prompt, with all numbers of their equations. They come from the embedded models and two short runs,
-of DPO and PPO. On one machine the numbers are always the same.
+A demonstration, a preference pair, a token of a PPO rollout, two groups of texts, and texts of the
+reference for a prompt, with all numbers of their equations. They come from the embedded models and
+two short runs, of DPO and PPO. On one machine the numbers are always the same.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ from align_core.training.example_token import example_token
 DPO_STEPS, PPO_ROLLOUTS = 40, 4
 CLIP = 0.2
 SEED = 0
+GROUP = 4  # texts of a prompt, as RLOO and GRPO sample by default
+KTO_TEXTS = 64  # as many as in a batch of KTO
 # The stored pairs to show: two short texts, one of them obviously better.
 PAIRS = {
     "reviews": ("This film never felt", " predictable! I went home singing.", " flat."),
@@ -57,6 +59,17 @@ PAIRS = {
         " Paris.",
         " I once sent a postcard to Berlin by mistake, but the capital is Paris.",
     ),
+}
+# Prompts whose first stored samples differ much, "hard", and hardly, "easy".
+GROUPS = {
+    "reviews": {
+        "hard": "This drama about a dragon with",
+        "easy": "The violins in this western were",
+    },
+    "capitals": {
+        "hard": "Tell me the capital of the Comoros.",
+        "easy": "Do you know the capital of Rwanda?",
+    },
 }
 TEXTS = {
     "reviews": (
@@ -79,6 +92,7 @@ def record(name: str) -> dict[str, Any]:
         "demonstration": demonstration(task, reference, tokenizer),
         "pair": _pair(task, reference, tokenizer),
         "token": _token(task, reference, tokenizer),
+        "groups": groups(task, tokenizer),
         "optimum": _optimum(task, reference, tokenizer),
     }
 
@@ -126,7 +140,8 @@ def demonstration(
 def _pair(
     task: GrammarTask, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, Any]:
-    """A labelled pair: its rewards, and its log-probabilities before and after DPO_STEPS of DPO."""
+    """A labelled pair: its rewards and lengths, and its log-probabilities before and after
+    DPO_STEPS of DPO; `kl` is KTO's z_0 of that policy, in nats."""
     pool = pyarrow.parquet.read_table(model_index.preference_pool(task.name)).to_pylist()
     sides = "chosen", "rejected"
     pair = next(
@@ -154,16 +169,52 @@ def _pair(
         proxy([prompt] * 2, texts, completion_ids=ids),
         map(sum, _logps(trainer.model.eval(), tokenizer, prompt, ids)),
         map(sum, _logps(reference, tokenizer, prompt, ids)),
+        map(len, ids),
         strict=True,
     )
-    names = "text", "gold_reward", "proxy_reward", "logp", "ref_logp"
+    names = "text", "gold_reward", "proxy_reward", "logp", "ref_logp", "length"
     rows = [dict(zip(names, row, strict=True)) for row in columns]
     return {
         "prompt": prompt,
         **dict(zip(sides, rows, strict=True)),
         "steps": DPO_STEPS,
         "beta": config.beta,
+        "kl": _kl_of_other_prompts(trainer.model, reference, tokenizer, pool[:KTO_TEXTS]),
     }
+
+
+@torch.no_grad()
+def _kl_of_other_prompts(
+    policy: PreTrainedModel,
+    reference: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: list[dict[str, Any]],
+) -> float:
+    """KTO's z_0: the mean log(π/π_ref) of chosen texts put to each other's prompts, not below 0."""
+    texts = [pair["chosen"] for pair in pairs]
+    prompts = encode_prompts(tokenizer, [pair["prompt"] for pair in pairs])
+    ids = [
+        encode(tokenizer, pair["prompt"], text)[1]
+        for pair, text in zip(pairs, texts[1:] + texts[:1], strict=True)
+    ]
+    own, other = (torch.cat(logprobs(model, prompts, ids)) for model in (policy, reference))
+    return max(0.0, (own - other).sum().item() / len(pairs))
+
+
+def groups(task: GrammarTask, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """The first GROUP stored samples of the reference for each of GROUPS, with their gold rewards
+    to the digits that are shown."""
+    stored = ReferenceSamples.load(model_index.reference_samples(task.name, "probe"))
+    shown = {}
+    for name, prompt in GROUPS[task.name].items():
+        own = stored.select([prompt])
+        ids = [own.tokens[0, sample][: own.lengths[0, sample]] for sample in range(GROUP)]
+        texts = [tokenizer.decode(row, skip_special_tokens=True) for row in ids]
+        rewards = own.rewards[0, :GROUP].round(2).tolist()
+        columns = zip(texts, rewards, strict=True)
+        rows = [{"text": text, "gold_reward": reward} for text, reward in columns]
+        shown[name] = {"prompt": prompt, "texts": rows}
+    return shown
 
 
 def _token(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 
 import pytest
 from playwright.sync_api import expect
@@ -127,6 +128,36 @@ def beta_moves_the_numbers_and_the_slider_of_train(page):
     beta = move(page, 0.5)
     paid = -beta * (here["logp"] - here["ref_logp"])
     assert shown(page, "paid") == pytest.approx(paid, abs=0.006)
+
+
+def rewards_of_a_group_are_edited(page):
+    """Rewards 3, 0, 0, 1 of the hard prompt: mean 1, the first text's others earn 1/3."""
+    page.click("#learn [data-station=groups]")
+    rewards = page.locator("#learn .group >> nth=0").locator("input")
+    for place, reward in enumerate((3, 0, 0, 1)):
+        rewards.nth(place).fill(str(reward))
+    assert (shown(page, "mean"), shown(page, "others")) == (1, 0.33)
+    spread = math.sqrt((4 + 1 + 1 + 0) / 3)
+    assert shown(page, "rloo") == shown(page, "hard_rloo0") == 2.67
+    assert shown(page, "grpo") == pytest.approx(2 / spread, abs=0.006)
+    easy = [text["gold_reward"] for text in worked_example("reviews")["groups"]["easy"]["texts"]]
+    counts = {"hard": f"{1 / spread:.2f}", "easy": f"{1 / statistics.stdev(easy):.2f}"}
+    verdict = page.locator("#learn .verdict")
+    assert verdict.text_content() == WORDS["verdicts"]["divided"].format(**counts)
+    rewards.nth(0).fill("")
+    assert shown(page, "mean") == 1, "an empty field changes nothing"
+    for place in range(4):
+        rewards.nth(place).fill("1")
+    assert verdict.text_content() == WORDS["verdicts"]["equal"]
+
+
+def ipo_pulls_back_what_dpo_pushes_on(page):
+    page.click("#learn [data-station=limited]")
+    apart, verdict = shown(page, "apart"), page.locator("#learn .verdict")
+    for place, said in ((0.1, "apart"), (0.9, "together")):
+        aim = 1 / (2 * move(page, place))
+        assert (apart > aim) == (said == "together")
+        assert verdict.text_content() == WORDS["verdicts"][said]
 
 
 def a_less_likely_text_of_positive_reward_is_explained(page):
@@ -268,6 +299,8 @@ def test_the_lessons(page):
     results_of_rounded_numbers_are_marked_as_approximate(page)
     beta_moves_the_numbers_and_the_slider_of_train(page)
     a_less_likely_text_of_positive_reward_is_explained(page)
+    rewards_of_a_group_are_edited(page)
+    ipo_pulls_back_what_dpo_pushes_on(page)
     dpo_before_training_and_in_an_own_run(page)
     what_sft_learnt_stands_beside_the_sharpened_reference(page)
     own_sft_and_reward_models_score_the_lessons_texts(page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 
 import pytest
 import torch
@@ -117,6 +118,8 @@ def test_the_pair(name, lesson, tokenizer):
         "ref_logp": list(reference),
     }.items():
         assert [side[column] for side in sides] == pytest.approx(logprob, abs=SLACK)
+    assert [side["length"] for side in sides] == list(map(len, ids))
+    assert pair["kl"] >= 0
     up, down = (side["logp"] - side["ref_logp"] for side in sides)
     assert up > down + 0.5  # DPO has started to work
 
@@ -140,6 +143,19 @@ def test_the_example_token_of_ppo(name, lesson, tokenizer):
     variance = parts["var_earned"] - 2 * beta * parts["cov"] + beta**2 * parts["var_kl"]
     advantage = (token["score"] - beta * kl - token["value"] - mean) / variance**0.5
     assert token["advantage"] == pytest.approx(advantage, abs=1e-4)
+
+
+def test_the_groups_are_stored_samples_with_their_gold_rewards(name, lesson, tokenizer):
+    assert lesson["groups"] == worked_examples.groups(grammar_task(name), tokenizer)
+    for group in lesson["groups"].values():
+        texts = [text["text"] for text in group["texts"]]
+        golds = load_task(name).reward([group["prompt"]] * len(texts), texts)
+        assert [text["gold_reward"] for text in group["texts"]] == pytest.approx(golds, abs=0.0051)
+    hard, easy = (
+        statistics.stdev(text["gold_reward"] for text in lesson["groups"][kind]["texts"])
+        for kind in ("hard", "easy")
+    )
+    assert hard > 2 * easy > 0
 
 
 def test_the_texts_of_the_optimum(name, lesson, tokenizer):

@@ -60,6 +60,20 @@ def test_the_arithmetic_is_that_of_the_objectives(calculate, task, beta):
     assert ppo["clipped"] == clipped.item()
     assert ppo["paid"] == pytest.approx(-beta * (here["logp"] - here["ref_logp"]), rel=1e-9)
 
+    for group in known["groups"].values():
+        rewards = [text["gold_reward"] for text in group["texts"]]
+        result, tensor = calculate("group", rewards), torch.tensor(rewards, dtype=torch.float64)
+        alone = objectives.leave_one_out(tensor, len(rewards)).tolist()
+        assert result["rloo"] == pytest.approx(alone, rel=1e-9)
+        scaled = objectives.group_advantages(tensor, len(rewards), "group").tolist()
+        assert result["grpo"] == pytest.approx(scaled, rel=1e-9)
+
+    limited = calculate("limited", pair, beta)
+    for side, label in (("chosen", True), ("rejected", False)):
+        kl = torch.tensor(pair["kl"], dtype=torch.float64)
+        loss = objectives.kto_loss(ratio(pair[side]), torch.tensor([label]), kl, beta).item()
+        assert limited[f"kto_{side}"] == pytest.approx(loss, rel=1e-6)
+
     optimum = known["optimum"]
     values, counts = zip(*optimum["rewards"], strict=True)
     rewards = np.repeat(values, counts)
@@ -122,6 +136,25 @@ def test_the_arithmetic_of_a_hand_made_lesson(calculate):
         "loss": pytest.approx(0.126928, abs=1e-6),
         "weight": pytest.approx(0.5 * 0.119203, abs=1e-6),
     }
+    # Per token 2/4 and −2/8: apart by 0.75, and 1/(2β) is 1. β(2 − z_0) = 0.75, β(z_0 + 2) = 1.25.
+    lengths = {"chosen": 4, "rejected": 8}
+    sides = {side: {**pair[side], "length": length} for side, length in lengths.items()}
+    assert calculate("limited", {**sides, "kl": 0.5}, 0.5) == {
+        "up": 2,
+        "down": -2,
+        "apart": 0.75,
+        "aim": 1,
+        "ipo": 0.0625,
+        "kto_chosen": pytest.approx(1 - 1 / (1 + math.exp(-0.75)), abs=1e-12),
+        "kto_rejected": pytest.approx(1 - 1 / (1 + math.exp(-1.25)), abs=1e-12),
+    }
+    # Mean 2; squares 4 + 1 + 0 + 9 = 14 over 3; the others of the first text earn 8/3.
+    group = calculate("group", [0, 1, 2, 5])
+    assert (group["mean"], group["spread"]) == (2, pytest.approx((14 / 3) ** 0.5))
+    assert group["others"] == pytest.approx([8 / 3, 7 / 3, 2, 1])
+    assert group["rloo"] == pytest.approx([-8 / 3, -4 / 3, 0, 4])
+    assert group["grpo"][3] == pytest.approx(3 / ((14 / 3) ** 0.5 + 1e-4))
+    assert calculate("group", [1, 1, 1, 1])["grpo"] == [0, 0, 0, 0]
     token = {
         "tokens": [
             {"logp": -1, "ref_logp": -9, "new_logp": -1},

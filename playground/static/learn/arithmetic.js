@@ -47,6 +47,35 @@ export function dpo({ chosen, rejected }, beta) {
   return { up, down, ...implied, margin, loss: logisticLoss(margin), weight: beta * sigmoid(-margin) };
 }
 
+// The advantages of a group of texts to one prompt: RLOO compares a reward with the mean of the
+// `others` (arXiv 2402.14740, Eq. 6), GRPO with the mean of all, over their standard deviation
+// (arXiv 2402.03300, 4.1.2; 1e-4 is added to it, as in TRL).
+export function group(rewards) {
+  const count = rewards.length;
+  const sum = total(rewards);
+  const mean = sum / count;
+  const spread = Math.sqrt(total(rewards.map((reward) => (reward - mean) ** 2)) / (count - 1));
+  const others = rewards.map((reward) => (sum - reward) / (count - 1));
+  return {
+    mean, spread, others,
+    rloo: rewards.map((reward, i) => reward - others[i]),
+    grpo: rewards.map((reward) => (reward - mean) / (spread + 1e-4)),
+  };
+}
+
+// IPO: the squared distance of a pair's difference per token from 1/(2β) (arXiv 2310.12036, per
+// token as in TRL). KTO: the loss of each text against z_0 = `kl`, the mean log(π/π_ref) of
+// completions of other prompts (arXiv 2402.01306, Eq. 8, without its weights).
+export function limited({ chosen, rejected, kl }, beta) {
+  const [up, down] = [chosen, rejected].map(({ logp, ref_logp }) => logp - ref_logp);
+  const apart = up / chosen.length - down / rejected.length;
+  const aim = 1 / (2 * beta);
+  return {
+    up, down, apart, aim, ipo: (apart - aim) ** 2,
+    kto_chosen: 1 - sigmoid(beta * (up - kl)), kto_rejected: 1 - sigmoid(beta * (kl - down)),
+  };
+}
+
 // arXiv 2305.18290, Eq. 4: a text becomes exp(r/β)/Z times as likely, Z the mean over the
 // reference's samples. Both are divided by exp(best/β), so that neither overflows; at β = 0 only
 // the best samples remain. A text becomes likelier if r is above `bar` = β log Z, because

@@ -1,6 +1,6 @@
-// Equations in MathML, from a notation for fixed text. Its parts are separated by spaces, and `y_t`
-// has an index. {beta} is a place for a number; {(beta)} puts a negative number in brackets, and
-// {*beta} marks the result of the line. `fillIn` writes the numbers later, as text.
+// Equations in MathML, from a notation for fixed text. Its parts are separated by spaces, `y_t` has
+// an index, and `( x )²` is squared. {beta} is a place for a number; {(beta)} puts a negative number
+// in brackets, and {*beta} marks the result of the line. `fillIn` writes the numbers later, as text.
 import { number } from "../core/format.js";
 
 const MATH = "http://www.w3.org/1998/Math/MathML";
@@ -38,10 +38,15 @@ function space() {
 // A row of nodes and of texts in the notation.
 export function row(...parts) {
   const tokens = parts.flatMap((part) => (part instanceof Node ? [part] : part.split(" ")));
-  const terms = tokens.flatMap((token) => {
-    if (token instanceof Node) return [token];
-    return token === "log" ? [space(), term(token), space()] : [term(token)];
-  });
+  const terms = [];
+  for (const token of tokens) {
+    if (token instanceof Node) terms.push(token);
+    else if (token === "log") terms.push(space(), term(token), space());
+    else if (token === ")²") {
+      const bracket = terms.splice(terms.findLastIndex(({ textContent }) => textContent === "("));
+      terms.push(node("msup", node("mrow", ...bracket, term(")")), term("2")));
+    } else terms.push(term(token));
+  }
   return node("mrow", ...terms);
 }
 

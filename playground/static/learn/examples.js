@@ -1,6 +1,6 @@
 // The examples of Learn's stations; align_core/build/worked_examples.py records the lessons.
 import { make } from "../core/dom.js";
-import { number, probability, signed } from "../core/format.js";
+import { fill, number, probability, signed } from "../core/format.js";
 import { equation, row } from "./equations.js";
 
 export function drawPrompt(host, prompt) {
@@ -46,6 +46,31 @@ export function drawRollout(host, { prompt, tokens, place }, words) {
   for (const name of ["ref_logp", "logp", "new_logp"]) {
     make("dt", "", table, words.probabilities[name]);
     make("dd", "", table, probability(Math.exp(tokens[place][name])));
+  }
+}
+
+// Two groups of texts, {hard, easy}, with their rewards to change and places for their advantages.
+// `changed()` follows a change, which the group keeps.
+export function drawGroups(host, groups, words, changed) {
+  for (const [name, { prompt, texts }] of Object.entries(groups)) {
+    const table = make("table", "group", host);
+    const head = make("tr", "", make("thead", "", table));
+    make("td", "", head, fill(words.groups[name], { prompt }));
+    for (const symbols of ["r", "A_RLOO", "A_GRPO"]) equation(make("th", "", head), row(symbols), "inline");
+    const body = make("tbody", "", table);
+    texts.forEach((text, i) => {
+      const line = make("tr", "", body);
+      make("td", "", line, text.text.trim());
+      const input = make("input", "", make("td", "", line));
+      Object.assign(input, { type: "number", step: 0.1, value: text.gold_reward.toFixed(2) });
+      input.setAttribute("aria-label", fill(words.groups.reward, { text: text.text.trim() }));
+      input.oninput = () => {
+        if (Number.isNaN(input.valueAsNumber)) return;
+        text.gold_reward = input.valueAsNumber;
+        changed();
+      };
+      for (const kind of ["rloo", "grpo"]) equation(make("td", "", line), row(`{${name}_${kind}${i}}`), "inline");
+    });
   }
 }
 

@@ -16,12 +16,13 @@ const SOURCES = {
   reward: ["recorded", "own"],
   ppo: ["recorded", "own"],
   dpo: ["reference", "recorded", "own"],
+  limited: ["reference", "recorded"],
 };
 
 export function mount({ element, props, server }) {
   const { words, lessons, range } = props;
   const { find, put } = within(element);
-  const stations = stationsOf(words, shadedText(props.shading).addChip);
+  const stations = stationsOf(words, shadedText(props.shading).addChip, () => calculate());
   const narrow = matchMedia("(max-width: 820px)");
   const slider = find(".beta input");
   const sources = {}; // station -> its chosen source
@@ -156,5 +157,5 @@ export function mount({ element, props, server }) {
 // A pair before any training: the policy is the reference.
 function underReference({ chosen, rejected, ...pair }) {
   const untrained = (text) => ({ ...text, logp: text.ref_logp });
-  return { ...pair, chosen: untrained(chosen), rejected: untrained(rejected) };
+  return { ...pair, kl: 0, chosen: untrained(chosen), rejected: untrained(rejected) };
 }

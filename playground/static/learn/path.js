@@ -1,25 +1,28 @@
 // The path from SFT to the optimum as a picture: its stations open by a click or the arrow keys.
 const SVG = "http://www.w3.org/2000/svg";
-// The centres of the stations' boxes: in a row, and in a column on a phone.
+// The centres of the stations' boxes, and the ways of the methods on rollouts: in a row, and in a
+// column on a phone, where these stand below each other.
 const LYING = {
-  size: [1340, 172],
-  box: [208, 68],
+  size: [1340, 222],
+  box: [208, 64],
   at: {
-    sft: [106, 86], preferences: [376, 86], reward: [646, 36], ppo: [916, 36], dpo: [781, 136],
-    optimum: [1234, 86],
+    sft: [106, 72], preferences: [376, 72], reward: [646, 72], ppo: [910, 34], groups: [910, 110],
+    dpo: [646, 188], limited: [376, 188], optimum: [1234, 136],
   },
+  rollouts: [["reward", "ppo"], ["ppo", "optimum"], ["reward", "groups"], ["groups", "optimum"]],
 };
 const UPRIGHT = {
-  size: [360, 500],
+  size: [360, 604],
   box: [164, 68],
   at: {
-    sft: [180, 42], preferences: [180, 146], reward: [90, 250], ppo: [90, 354], dpo: [270, 302],
-    optimum: [180, 458],
+    sft: [90, 42], preferences: [90, 146], reward: [90, 250], ppo: [90, 354], groups: [90, 458],
+    dpo: [270, 302], limited: [270, 146], optimum: [180, 562],
   },
+  rollouts: [["reward", "ppo"], ["ppo", "groups"], ["groups", "optimum"]],
 };
 const EDGES = [
-  ["sft", "preferences"], ["preferences", "reward"], ["reward", "ppo"], ["ppo", "optimum"],
-  ["preferences", "dpo"], ["dpo", "optimum"],
+  ["sft", "preferences"], ["preferences", "reward"], ["preferences", "dpo"], ["dpo", "optimum"],
+  ["preferences", "limited"],
 ];
 
 function draw(tag, host, attributes, text = "") {
@@ -29,10 +32,12 @@ function draw(tag, host, attributes, text = "") {
   return made;
 }
 
-// A curve that leaves one box and enters the next along the direction of the whole path.
+// A curve that leaves one box and enters the next along the direction of the whole path, or across it
+// if they stand side by side.
 function curve({ box, at }, from, to, upright) {
-  const along = upright ? 1 : 0;
   const [a, b] = [[...at[from]], [...at[to]]];
+  const forward = upright ? 1 : 0;
+  const along = a[forward] === b[forward] ? 1 - forward : forward;
   a[along] += box[along] / 2 + 4;
   b[along] -= box[along] / 2 + 9;
   const [p, q] = [[...a], [...b]];
@@ -51,7 +56,7 @@ export function drawPath(host, names, label, upright, open) {
     id: "learn-arrow", viewBox: "0 0 8 8", refX: 2, refY: 4, markerWidth: 5, markerHeight: 5, orient: "auto",
   });
   draw("path", marker, { d: "M0 0 L8 4 L0 8 Z", class: "head" });
-  for (const [from, to] of EDGES) {
+  for (const [from, to] of [...EDGES, ...plan.rollouts]) {
     const shortcut = from === "dpo" || to === "dpo";
     const d = curve(plan, from, to, upright);
     draw("path", picture, { d, class: shortcut ? "way shortcut" : "way", "marker-end": "url(#learn-arrow)" });

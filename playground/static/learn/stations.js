@@ -3,7 +3,7 @@
 import { number, probability } from "../core/format.js";
 import * as arithmetic from "./arithmetic.js";
 import { fraction, row } from "./equations.js";
-import { drawCosts, drawLikelihoods, drawOptimum, drawPair, drawPrompt, drawRollout } from "./examples.js";
+import { drawCosts, drawGroups, drawLikelihoods, drawOptimum, drawPair, drawPrompt, drawRollout } from "./examples.js";
 
 export const betaText = (beta) => String(Number(beta.toPrecision(3)));
 
@@ -13,8 +13,8 @@ function rewards({ chosen, rejected }, reward) {
   return { chosen: chosen[reward], rejected: rejected[reward], ...arithmetic.pair({ chosen, rejected }, reward) };
 }
 
-// `addChip` is from shaded_text.js.
-export function stationsOf(words, addChip) {
+// `addChip` is from shaded_text.js; `recalculate()` follows a change of a reward in an example.
+export function stationsOf(words, addChip, recalculate) {
   const goldChip = (host, { gold_reward }) => addChip("gold", host, gold_reward);
   const proxyChip = (host, { proxy_reward }) => addChip("proxy", host, proxy_reward);
   return {
@@ -64,6 +64,23 @@ export function stationsOf(words, addChip) {
       verdict: ({ clipped, against }) => (clipped ? "clipped" : against ? "against" : "free"),
       note: ({ token }) => token,
     },
+    groups: {
+      equations: () => [
+        row("A_RLOO = r_i −", fraction("1", "G − 1"), "Σ_j≠i r_j"),
+        row("A_GRPO =", fraction("r_i − mean ( r )", "std ( r )")),
+      ],
+      lines: [
+        "( {r0} + {(r1)} + {(r2)} + {(r3)} ) / 4 ≈ {*mean}",
+        "std ( r ) = {*spread}",
+        "( {r1} + {(r2)} + {(r3)} ) / 3 ≈ {*others}",
+        "A_RLOO = {r0} − {(others)} ≈ {*rloo}",
+        "A_GRPO = ( {r0} − {(mean)} ) / {spread} ≈ {*grpo}",
+      ],
+      example: (host, { groups }) => drawGroups(host, groups, words, recalculate),
+      numbers: ({ groups }) => groupNumbers(groups),
+      verdict: ({ equal }) => (equal ? "equal" : "divided"),
+      note: () => ({}),
+    },
     dpo: {
       // From the optimum, solved for r, to the loss: β log Z is the same for both texts, and cancels.
       equations: () => [
@@ -86,6 +103,28 @@ export function stationsOf(words, addChip) {
       numbers: ({ pair }, beta) => ({ beta: betaText(beta), ...arithmetic.dpo(pair, beta) }),
       verdict: ({ up, down }) => (up === 0 && down === 0 ? "same" : up < 0 && up > down ? "both" : null),
       note: ({ pair }) => pair,
+    },
+    limited: {
+      equations: () => [
+        row("h =", fraction("1", "T_w"), "log", likelihoodRatio("w"), "−", fraction("1", "T_l"), "log", likelihoodRatio("l")),
+        row("L_IPO = ( h −", fraction("1", "2 β"), ")²"),
+        row("L_w = 1 − σ ( β ( log", likelihoodRatio("w"), "− z_0 ) )"),
+        row("L_l = 1 − σ ( β ( z_0 − log", likelihoodRatio("l"), ") )"),
+      ],
+      lines: [
+        "h = {up} / {chosen_length} − {(down)} / {rejected_length} ≈ {*apart}",
+        "1 / ( 2 · {beta} ) ≈ {*aim}",
+        "L_IPO = ( {apart} − {aim} )² ≈ {*ipo}",
+        "L_w = 1 − σ ( {beta} · ( {up} − {kl} ) ) ≈ {*kto_chosen}",
+        "L_l = 1 − σ ( {beta} · ( {kl} − {(down)} ) ) ≈ {*kto_rejected}",
+      ],
+      example(host, { pair }) {
+        drawPair(host, pair, words);
+        drawLikelihoods(host, pair, words);
+      },
+      numbers: ({ pair }, beta) => limitedNumbers(pair, beta),
+      verdict: ({ apart, aim }) => (apart > aim ? "together" : "apart"),
+      note: ({ pair }) => ({ ...pair, kl: number(pair.kl) }),
     },
     optimum: {
       equations: () => [row("π* ( y | x ) =", fraction("1", "Z ( x )"), "π_ref ( y | x ) exp ( r ( x , y ) / β )")],
@@ -118,6 +157,33 @@ function sharpening({ tokens, effect }) {
     reference_entropy: number(reference.entropy),
     kl: number(kl),
   };
+}
+
+// The lines' numbers are those of the first text of the first group. `below` has what a nat above the
+// mean counts in each group, divided by its standard deviation.
+function groupNumbers(groups) {
+  const values = { below: {} };
+  const [first, ...others] = Object.entries(groups).map(([name, { texts }]) => {
+    const rewards = texts.map((text) => text.gold_reward);
+    const numbers = arithmetic.group(rewards);
+    for (const kind of ["rloo", "grpo"]) {
+      numbers[kind].forEach((advantage, i) => Object.assign(values, { [`${name}_${kind}${i}`]: advantage }));
+    }
+    values.below[name] = number(1 / numbers.spread);
+    return { rewards, ...numbers };
+  });
+  first.rewards.forEach((reward, i) => Object.assign(values, { [`r${i}`]: reward }));
+  for (const name of ["others", "rloo", "grpo"]) values[name] = first[name][0];
+  const { mean, spread } = first;
+  return { ...values, mean, spread, equal: [first, ...others].some((group) => group.spread < 1e-9) };
+}
+
+// Without β there is no 1/(2β).
+function limitedNumbers(pair, beta) {
+  const numbers = arithmetic.limited(pair, beta);
+  const lengths = { chosen_length: String(pair.chosen.length), rejected_length: String(pair.rejected.length) };
+  const endless = beta === 0 ? { aim: "–", ipo: "–" } : {};
+  return { beta: betaText(beta), kl: pair.kl, ...lengths, ...numbers, ...endless };
 }
 
 // The line's numbers are those of the first text. `below` is a text of positive reward that becomes
