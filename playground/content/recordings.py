@@ -19,6 +19,9 @@ from playground.content import charts
 from playground.content.summaries import Summaries
 
 PREFIX = "recorded/"
+CLOCK = "timing/seconds"  # the time of a recorded run at each of its evaluations
+# What a trail in the picture of the trade-off, and a race of two, are drawn from.
+TRAIL = ("eval/kl", charts.GAIN, CLOCK)
 FIRST = f"{PREFIX}healthy-ppo"  # shown while there is no run yet
 SPEED = 4.0
 LONGEST = 30.0  # seconds
@@ -80,8 +83,29 @@ class Recordings:
             "offset": end,
             "config": config,
             "summary": summary,
-            **charts.delta(events),
+            **_delta(events),
         }
+
+    def trail(self, run: Any) -> dict[str, Any] | None:
+        """All events of a recorded run, as `delta` without its texts and with the points of TRAIL
+        alone; None for an unknown run."""
+        if run not in self:
+            return None
+        recording = self._recordings[run]
+        whole = _delta(recording.events)
+        points = {metric: whole["points"][metric] for metric in TRAIL if metric in whole["points"]}
+        trail = {**whole, "points": points, "samples": []}
+        offset = len(recording.events)
+        return {"run": run, "offset": offset, "config": recording.config, **trail}
+
+
+def _delta(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """`charts.delta` of events, with the CLOCK among its points."""
+    delta = charts.delta(events)
+    measured = [event for event in events if "eval/kl" in event.get("metrics", {})]
+    if measured:
+        delta["points"][CLOCK] = [[event["step"], event["seconds"]] for event in measured]
+    return delta
 
 
 class Recording:

@@ -22,7 +22,7 @@ MOST_CHARACTERS = 1000  # of a link; a code of more could not be read from a scr
 
 
 def link_code_route(settings: Settings) -> Route:
-    """The route. The link leads to this server, with settings and language, and nothing else."""
+    """The route. The link leads to this server, with settings, race and language alone."""
     limit = RateLimit(*LIMIT)
 
     async def answer(request: Request) -> Response:
@@ -32,7 +32,7 @@ def link_code_route(settings: Settings) -> Route:
             if reached is None:
                 raise Refused(404, "none", "no phone can reach this server")
             given = request.query_params
-            known = {name: given[name] for name in (*FIELDS, "lang") if name in given}
+            known = {name: given[name] for name in (*FIELDS, "race", "lang") if name in given}
             link = f"{reached}/?{urlencode(known)}"
             if len(link) > MOST_CHARACTERS:
                 raise Refused(

@@ -1,7 +1,8 @@
-"""The row of presets in the Train view."""
+"""The row of presets in the Train view: recorded runs, alone and in races of two."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -32,14 +33,45 @@ GROUPS = {
         "simpo-no-leash",
     ),
 }
+# Preset -> the preset that its card compares it with, and whose trail is drawn beside it.
+COUNTERPARTS = {
+    "healthy-ppo": "healthy-dpo",
+    "healthy-dpo": "healthy-ppo",
+    "short-leash": "healthy-ppo",
+    "no-leash": "healthy-ppo",
+    "dpo-too-long": "ipo-too-long",
+    "ipo-too-long": "dpo-too-long",
+    "reward-hacking": "hacking-mended",
+    "hacking-mended": "reward-hacking",
+    "noisy-raters": "healthy-dpo",
+    "off-distribution-dpo": "healthy-dpo",
+    "off-distribution-ppo": "healthy-ppo",
+    "real-ppo": "real-dpo",
+    "real-dpo": "real-ppo",
+    "rloo-same-beta": "healthy-ppo",
+    "grpo-same-beta": "rloo-same-beta",
+    "grpo-no-kl": "no-leash",
+    "thumbs-kto": "healthy-dpo",
+    "simpo-no-leash": "healthy-dpo",
+}
+# Race -> its two presets. The run of the first is the longer: it is replayed, and the trail of the
+# other one follows its clock.
+RACES = {
+    "ppo-dpo": ("healthy-ppo", "healthy-dpo"),
+    "hacking": ("reward-hacking", "hacking-mended"),
+    "texts": ("off-distribution-dpo", "healthy-dpo"),
+}
 _STRIP = """
 <nav><ul></ul></nav>
 <p class="origin"></p>
 """
 
 
-def strip(recordings: Recordings, all_words: dict[str, Any]) -> gr.HTML:
-    """The row of presets; its value is the name of the chosen one."""
+def strip(recordings: Recordings, trail: Callable[..., Any], all_words: dict[str, Any]) -> gr.HTML:
+    """The row of presets; its value is the name of the chosen one.
+
+    `trail` is `recordings.trail` as a server function.
+    """
     cards, words = recordings.cards(), all_words["presets"]
     for card in cards.values():
         card["machine"] = machine(card["machine"], words)
@@ -52,5 +84,8 @@ def strip(recordings: Recordings, all_words: dict[str, Any]) -> gr.HTML:
         value=None,
         cards=cards,
         groups=GROUPS,
+        counterparts={one: other for one, other in COUNTERPARTS.items() if other in cards},
+        races={name: pair for name, pair in RACES.items() if {*pair} <= cards.keys()},
+        server_functions=[trail],
         words=words,
     )

@@ -65,6 +65,8 @@ _FRONTIER = """
   <div class="values">
     <span class="value target" hidden><i></i><span class="name"></span><strong></strong></span>
     <span class="value policy" hidden><i></i><span class="name"></span><strong></strong></span>
+    <button type="button" class="value ghost" hidden><i></i><span class="name"></span>
+      <strong></strong></button>
   </div>
   <div class="plot" role="img"></div>
   <p class="remarks"></p>
@@ -148,6 +150,9 @@ def _lay_out(
         # A response, because FastAPI would convert each value of a dict in the event loop.
         return ORJSONResponse(news(request, cursor))
 
+    def trail(request: gr.Request, run: Any) -> dict[str, Any] | None:
+        return handlers.recordings.trail(run)
+
     # Gradio sets attributes on the functions that it serves, which bound methods do not allow.
     async def sign_in(request: gr.Request, key: Any) -> bool:
         visitors, sender = queue.visitors, client_address()
@@ -214,6 +219,8 @@ def _lay_out(
                     value={"task": page_name(first_task()), "method": FIRST_METHOD, "loss": None},
                     server_functions=[picture_of(optimum.frontier), picture_of(optimum.target)],
                     words=words["frontier"],
+                    ghost=_words_of_ghosts(words),
+                    races=words["presets"]["races"],
                     saving=words["saving"],
                     head=PLOTLY_HEAD,
                 )
@@ -231,15 +238,23 @@ def _lay_out(
                     _READINGS,
                     "train/readings",
                     words=words["status"],
-                    presets=words["presets"]["cards"],
+                    presets=words["presets"],
+                    race=words["race"],
                 )
-                preset = presets.strip(handlers.recordings, words)
+                preset = presets.strip(handlers.recordings, pictures.serve(trail), words)
                 curves("charts", charts.BESIDE)
             part("samples", _SAMPLES, "train/samples", **texts)
             curves("own", charts.BELOW, part=charts.PART)
     shown = {"pace": pace, "own": own, "preset": preset, "live": live}
     shown |= {"votes": votes, "picture": picture, "reset": reset}
     return settings, settings | explanations | buttons | shown | {"errors": errors}
+
+
+def _words_of_ghosts(words: dict[str, Any]) -> dict[str, Any]:
+    """What a ghost is named with: the methods, and the settings as Compare names them."""
+    compare = words["compare"]
+    settings = {name: compare[name] for name in ("settings", "yes", "no")}
+    return {**settings, "methods": words["methods"], "same": words["frontier"]["same"]}
 
 
 def _connect(

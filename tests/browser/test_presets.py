@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
 from align_core.config.run_config import resolve
 from playground import text
+from playground.content import optimum
 from tests.browser.test_page import LONG, MOVE
 from tests.playground.recordings import MACHINE, record
 from tests.runs.test_commands import of_command, of_python
 
-WORDS = text.load("en")["presets"]
+ENGLISH = text.load("en")
+WORDS = ENGLISH["presets"]
+RACE = WORDS["races"]["ppo-dpo"]
+RUNNERS = [name.format(beta=beta) for name, beta in zip(RACE["runners"], (0.7, 0.5), strict=True)]
 SETTINGS = {
     "healthy-ppo": {"method": "ppo", "task": "reviews", "steps": LONG},
+    "healthy-dpo": {"method": "dpo", "task": "reviews", "steps": LONG},
     "noisy-raters": {"method": "dpo", "task": "capitals", "label_noise": 0.3, "steps": LONG},
 }
 BEGINS = {"command": "align-core", "python": "from align_core"}
@@ -88,6 +95,50 @@ def a_preset_plays_from_its_beginning_and_fills_the_settings(page):
         expect(page.locator(f"#field-{field} input")).to_have_value(expected)
 
 
+def names(page):
+    """The names of trails in the picture."""
+    drawn = page.locator("#frontier .textpoint text")
+    return drawn.filter(has_not_text=re.compile("^β"))
+
+
+def a_link_starts_a_race_on_one_clock(page):
+    """Both recordings are the same, and take 8 s after the evaluation of their reference."""
+    expect(names(page)).to_have_text(RUNNERS)
+    expect(page.locator("#frontier .policy .name")).to_have_text(RUNNERS[0])
+    expect(page.locator("#frontier .ghost .name")).to_have_text(RUNNERS[1])
+    gain = f"+{0.8 * optimum.of_task('reviews').frontier['whole']:.2f}"
+    says = ENGLISH["race"]["result"]
+    parts = {
+        "gain": says["gain_even"].format(who=RUNNERS[0], other=RUNNERS[1], mine=gain, others=gain),
+        "kl": says["kl_even"].format(mine="1.00", others="1.00"),
+        "time": says["time_even"].format(others="0:08"),
+    }
+    expect(page.locator("#readings .summary")).to_have_text(says["sentence"].format(**parts))
+
+
+def a_race_is_in_the_address_until_another_run_is_shown(page):
+    race = page.locator("#presets button", has_text=RACE["name"])
+    race.click()
+    page.wait_for_function("new URL(location).searchParams.get('race') === 'ppo-dpo'")
+    expect(race).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#frontier .ghost")).to_be_disabled()
+    chip(page, "healthy-dpo").click()
+    page.wait_for_function("!new URL(location).searchParams.has('race')")
+    expect(race).to_have_attribute("aria-pressed", "false")
+
+
+def a_preset_has_a_ghost_which_can_be_hidden(page):
+    """It is the recording to which the preset's card compares it."""
+    ghost = page.locator("#frontier .ghost")
+    expect(names(page)).to_have_text(["PPO · β 0.7"])
+    expect(ghost.locator(".name")).to_have_text(ENGLISH["frontier"]["legend"]["ghost"])
+    ghost.click()
+    expect(names(page)).to_have_count(0)
+    expect(ghost).to_have_attribute("aria-pressed", "false")
+    ghost.click()
+    expect(names(page)).to_have_text(["PPO · β 0.7"])
+
+
 def run_live(page):
     """Choose a preset, wait for its recording and its settings, press Run."""
     chip(page, "noisy-raters").click()
@@ -136,7 +187,7 @@ def a_card_describes_its_preset_on_hover_and_focus(page):
     assert card.locator("dt").all_text_contents() == [WORDS[p] for p in ("aim", "watch", "shows")]
     page.mouse.move(0, 0)
     card.wait_for(state="hidden")
-    chip(page, "healthy-ppo").focus()
+    chip(page, "healthy-dpo").focus()
     page.keyboard.press("Tab")
     card.wait_for(state="visible")
 
@@ -148,12 +199,15 @@ def a_link_can_hide_the_presets_and_names_the_recording(page):
 
 
 def test_presets(visit, address, client):
-    page = visit(f"{address}?hide=presets")
+    page = visit(f"{address}?hide=presets&race=ppo-dpo")
     a_link_can_hide_the_presets_and_names_the_recording(page)
+    a_link_starts_a_race_on_one_clock(page)
     page.goto(address)
     the_page_opens_on_a_recorded_run_that_is_marked(page, client)
     the_recorded_run_is_copied_as_a_command_and_as_python(page)
     a_card_describes_its_preset_on_hover_and_focus(page)
     a_preset_plays_from_its_beginning_and_fills_the_settings(page)
+    a_race_is_in_the_address_until_another_run_is_shown(page)
+    a_preset_has_a_ghost_which_can_be_hidden(page)
     run_replaces_the_recording_by_a_live_run_of_its_settings(page, client)
     a_changed_run_is_no_preset_any_more(page)

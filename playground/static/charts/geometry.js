@@ -20,6 +20,12 @@ export function trail(run, { whole, reference }) {
   };
 }
 
+// A trail up to a step.
+export function trailUpTo({ steps, x, y }, step) {
+  const count = steps.filter((one) => one <= step).length;
+  return { steps: steps.slice(0, count), x: x.slice(0, count), y: y.slice(0, count) };
+}
+
 // The axes of the trade-off, [least, most] each, around a frontier and the trails below WIDEST;
 // `wide` says whether they are wider than for the frontier alone.
 export function tradeOffAxes(frontier, trails) {

@@ -92,6 +92,32 @@ export function namedTrail(name, { colour: variable, dash, symbol, at = "top cen
   ];
 }
 
+// The trail of a ghost, thin and pale, with its name beside `end`, its last point in sight.
+export function ghostTraces({ name, steps, x, y }, end, words, { colour, size }) {
+  const pale = colour("--muted");
+  return [
+    {
+      name: name.replace("<br>", ", "),
+      x,
+      y,
+      text: steps.map((step) => fill(words.at_step, { step })),
+      hovertemplate: `%{text}<br>${words.hover}<extra></extra>`,
+      mode: "lines",
+      opacity: 0.7,
+      line: { color: pale, width: Math.max(1.5, size / 10), dash: "dot" },
+    },
+    {
+      x: [end.x],
+      y: [end.y],
+      text: [name],
+      hoverinfo: "skip",
+      mode: "markers+text",
+      textfont: { size, color: pale },
+      marker: { size: 7, symbol: "circle-open", color: pale, line: { width: 1.5 } },
+    },
+  ];
+}
+
 // Plotly's layout around these trails. The reader's zoom lasts until `subject` changes. The limit is
 // named above the curves and the target, and the crosses are named beside the third of them.
 export function tradeOffLayout(frontier, trails, subject, words, look) {

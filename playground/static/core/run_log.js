@@ -71,6 +71,9 @@ export function settingsAt(run, step) {
 // Whether the run still gets new events; a recorded run does while it is played.
 export const isMoving = (run) => ["starting", "running", "paused"].includes(run?.status.name);
 
+// The name of a preset's recorded run (content/recordings.py).
+export const recordingOf = (preset) => `recorded/${preset}`;
+
 export const isRecorded = (run) => run?.name.startsWith("recorded/") ?? false;
 
 export const isLive = (run) => isMoving(run) && !isRecorded(run);

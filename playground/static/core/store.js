@@ -11,6 +11,9 @@ let state = Object.freeze({
   betaHeld: false, // whether a slider of β is being dragged; a live run takes β on release
   preset: null, // the preset whose settings the run on the stage has
   watchedBeta: null, // β of another visitor's run, which the target follows until the visitor moves β
+  race: null, // {name, pair}: the race (views/presets.py) that was chosen, and its two presets
+  ghost: null, // the run whose trail stays beside that of the shown run (train/ghost.js)
+  ghostShown: true, // whether the visitor wants to see ghosts
   viewedStep: null, // the step shown; null for the newest
   story: null, // the number of the shown scene of the story, from 1; null while the story is closed
   own: null, // the visitor's own task (own/routes.py)

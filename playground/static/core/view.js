@@ -1,6 +1,6 @@
 // Selectors of the state (store.js): the run, task, optimum and β that the page shows.
 import { methods, tasks } from "./records.js";
-import { isLive, samplesAt, valueAt } from "./run_log.js";
+import { isLive, recordingOf, samplesAt, valueAt } from "./run_log.js";
 
 // The shown run: a live run always; an ended one if its task is chosen or is not offered here.
 export function runOnStage({ run, task }) {
@@ -32,6 +32,21 @@ export const isWatching = ({ run, standing }) => isLive(run) && run.name !== sta
 
 // The β of the target.
 export const betaOnStage = (state) => state.mixture?.beta ?? (runOnStage(state) && state.watchedBeta) ?? state.beta;
+
+// The ghost beside the shown run; null if it has another task or starts from another model, so that
+// another frontier limits it.
+export function ghostOnStage(state) {
+  const { ghost } = state;
+  const shown = runOnStage(state);
+  const fits = ghost && shown && ghost.name !== shown.name && pairKey(ghost.config) === pairKey(shown.config);
+  return fits ? ghost : null;
+}
+
+// The two runs of the chosen race, once the shown run and the ghost are those of the chosen race; otherwise null.
+export function raceOnStage(state) {
+  const runs = [runOnStage(state), ghostOnStage(state)];
+  return state.race?.pair.every((preset, i) => runs[i]?.name === recordingOf(preset)) ? runs : null;
+}
 
 // The texts of the shown step or mixture; null without a run.
 export const samplesOnStage = (state) => state.mixture?.samples ?? samplesAt(runOnStage(state), state.viewedStep);

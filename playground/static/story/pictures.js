@@ -44,12 +44,6 @@ export function tradeOff(host, { frontier, words: { frontier: words } }) {
   };
 }
 
-// A trail up to a step.
-export function trailUpTo({ steps, x, y }, step) {
-  const count = steps.filter((one) => one <= step).length;
-  return { steps: steps.slice(0, count), x: x.slice(0, count), y: y.slice(0, count) };
-}
-
 // Curves of a run over its steps: `lines` are {metric, name, colour, dash}; `level`, if there is one, is
 // a line {y, name} to compare with.
 export function curves(host, title, run, lines, { axis, share = false, level = null }) {

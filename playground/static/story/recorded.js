@@ -3,10 +3,10 @@ import { make } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { samplesAt } from "../core/run_log.js";
 import { shadedText } from "../core/shaded_text.js";
-import { trail } from "../charts/geometry.js";
+import { trail, trailUpTo } from "../charts/geometry.js";
 import { namedTrail } from "../charts/trade_off.js";
 import { sidesWith } from "../train/sides.js";
-import { curves, play, runOf, standing, tradeOff, trailUpTo } from "./pictures.js";
+import { curves, play, runOf, standing, tradeOff } from "./pictures.js";
 import { addAct } from "./texts.js";
 
 const CHANCE = 0.5; // the accuracy of guessing

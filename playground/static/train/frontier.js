@@ -1,5 +1,6 @@
 // The picture of the trade-off in Train: the diamond is the optimum at β that the method seeks, the
-// target, and the run is a trail that grows towards it. An optimum that is not known has no diamond.
+// target, and the run is a trail that grows towards it. An optimum that is not known has no diamond. A
+// ghost is a second, pale trail; in a race both trails have names and colours.
 import { changeDetector } from "../core/changes.js";
 import { explain, within } from "../core/dom.js";
 import { fill, number, signed } from "../core/format.js";
@@ -12,11 +13,14 @@ import { WIDEST, trail } from "../charts/geometry.js";
 import { drawInSight, fitToBox, lookOf, paint, whenRecoloured } from "../charts/plots.js";
 import { offerSaving } from "../charts/saving.js";
 import { learnedTrace, limitTraces, targetTrace, tradeOffLayout } from "../charts/trade_off.js";
+import { secondTraces, secondTrail } from "./second_trail.js";
 
 export function mount({ element, props, server, watch }) {
   const { words } = props;
   const { find, put } = within(element);
   const plot = find(".plot");
+  const ghost = find(".values .ghost");
+  let second = null; // what is beside the run's trail (second_trail.js)
   const isTurned = changeDetector();
   const isChanged = changeDetector();
 
@@ -59,11 +63,15 @@ export function mount({ element, props, server, watch }) {
     const sought = soughtOnStage(state);
     document.documentElement.classList.toggle("other-optimum", sought !== undefined && sought !== "kl");
     document.documentElement.classList.toggle("no-optimum", frontier === null || isWithoutBeta);
+    second = frontier && !isWithoutBeta ? secondTrail(state, frontier, props) : null;
+    const isRace = Boolean(second?.isRace);
+    document.documentElement.classList.toggle("race", isRace); // phone.css
     if (!frontier || isWithoutBeta) return;
     const target = state.target?.pair === pair && state.target.sought === sought ? state.target : null;
     const learned = learnedOptimum(shown);
     const measured = [shown?.series["eval/kl"], shown?.series["eval/gain"], learned?.x];
-    if (!isChanged(frontier, target, sought, viewedStep, mixture, shown?.name, ...measured) && !anyway) return;
+    const beside = [state.ghost, state.ghostShown, isRace, second?.trails.at(-1).x.length];
+    if (!isChanged(frontier, target, sought, viewedStep, mixture, shown?.name, ...measured, ...beside) && !anyway) return;
     const run = trail(shown, frontier);
     const newest = viewedStep === null ? run.steps.length - 1 : run.steps.findLastIndex((step) => step <= viewedStep);
     const trainedTo = run.steps.length ? { x: run.x[newest], y: run.y[newest] } : null;
@@ -71,29 +79,55 @@ export function mount({ element, props, server, watch }) {
     const aim = target?.kl == null ? null : { x: target.kl, y: target.gain };
     put(".values .target .name", fill(words.legend.target, { beta: target?.beta }));
     showPoint(".target", aim);
-    put(".values .policy .name", mixture ? fill(words.legend.mixture, mixture) : words.legend.policy);
+    if (!isRace) put(".values .policy .name", mixture ? fill(words.legend.mixture, mixture) : words.legend.policy);
     showPoint(".policy", here);
-    const remarks = sought in words.sought ? [words.sought[sought]] : [];
-    const trained = here && settingsAt(shown, viewedStep).beta;
-    if (here && target && !mixture && trained !== target.beta) remarks.push(fill(words.other_beta, { trained, beta: target.beta }));
-    if (here && here.x > WIDEST) remarks.push(fill(words.outside, pointTexts(here)));
-    if (aim && !target.known) remarks.push(fill(words.unsure, target));
-    if (here && frontier.gain_kl < 2) remarks.push(fill(words.gain_kl, { kl: number(frontier.gain_kl) }));
+    showSecond(isRace, state.ghostShown);
+    const remarks = remarksOn(state, frontier, target, here);
     put(".remarks", remarks.join("\n"));
     const look = lookOf(element);
     const subject = `${shown?.name} ${pair}`;
-    paint(plot, () => [
-      [
-        ...limitTraces(frontier, words, look),
-        trailTrace(run, look),
-        mixturesTrace(mixture?.path ?? [], look),
+    const drawn = isRace || state.ghostShown ? second : null;
+    paint(plot, () => {
+      const trails = [run, points(aim), points(learned), columns(mixture?.path ?? []), ...(isRace ? drawn.trails : [])];
+      const layout = tradeOffLayout(frontier, trails, subject, words, look);
+      const limits = limitTraces(frontier, words, look);
+      const traces = [
+        ...(isRace ? [] : [trailTrace(run, look), mixturesTrace(mixture?.path ?? [], look)]),
         learnedTrace(learned, words, look),
         targetTrace(target, words, look),
-        policyTrace(here, look),
-      ],
-      tradeOffLayout(frontier, [run, points(aim), points(learned), columns(mixture?.path ?? [])], subject, words, look),
-    ]);
-    plot.setAttribute("aria-label", [alternative(target, aim, here, learned), ...remarks].join(" "));
+        ...(isRace ? [] : [policyTrace(here, look)]),
+      ];
+      const others = [...limits, ...traces];
+      const added = drawn ? secondTraces(drawn, others, layout, plot, find(".remarks"), words, look) : [];
+      return [[...limits, ...added, ...traces], layout];
+    });
+    plot.setAttribute("aria-label", [alternative(target, aim, isRace ? null : here, learned, drawn), ...remarks].join(" "));
+  }
+
+  // Notes on the `target` and on the policy, which stands `here`.
+  function remarksOn({ viewedStep, mixture, ...state }, frontier, target, here) {
+    const sought = soughtOnStage(state);
+    const remarks = sought in words.sought ? [words.sought[sought]] : [];
+    const trained = here && settingsAt(runOnStage(state), viewedStep).beta;
+    if (here && target && !mixture && trained !== target.beta) remarks.push(fill(words.other_beta, { trained, beta: target.beta }));
+    if (here && here.x > WIDEST) remarks.push(fill(words.outside, pointTexts(here)));
+    if (target?.kl != null && !target.known) remarks.push(fill(words.unsure, target));
+    if (here && frontier.gain_kl < 2) remarks.push(fill(words.gain_kl, { kl: number(frontier.gain_kl) }));
+    return remarks;
+  }
+
+  // The legend's entry of a ghost is a button that hides it. In a race, the policy has its name, too.
+  function showSecond(isRace, isShown) {
+    ghost.hidden = !second;
+    ghost.disabled = isRace;
+    ghost.setAttribute("aria-pressed", String(isRace || isShown));
+    const runners = isRace ? second.trails : [];
+    for (const [i, entry] of [find(".values .policy"), ghost].entries()) {
+      entry.style.setProperty("--line", isRace ? `var(${runners[i].colour})` : "");
+    }
+    if (isRace) put(".policy .name", runners[0].name);
+    put(".ghost .name", isRace ? runners[1].name : words.legend.ghost);
+    put(".ghost strong", isRace ? fill(words.stands, pointTexts(endOf(runners[1]))) : "");
   }
 
   const hover = (name) => `${name}<br>${words.hover}<extra></extra>`;
@@ -139,20 +173,26 @@ export function mount({ element, props, server, watch }) {
   }
 
   // The picture in words, for screen readers.
-  function alternative(target, aim, here, learned) {
+  function alternative(target, aim, here, learned, drawn) {
     const parts = [words.title];
     if (aim) parts.push(fill(words.alternative.target, { beta: target.beta, ...pointTexts(aim) }));
     if (here) parts.push(fill(words.alternative.policy, pointTexts(here)));
     if (learned) parts.push(fill(words.alternative.learned, pointTexts(learned)));
+    for (const { name, ...trail } of drawn?.trails ?? []) {
+      parts.push(fill(words.alternative.named, { name: name.replace("<br>", ", "), ...pointTexts(endOf(trail)) }));
+    }
     return parts.join(" ");
   }
 
   put("h2", words.title);
   explain(find(".help"), words.help);
   offerSaving(find("header"), plot, words.title, words.y, props.saving);
+  ghost.dataset.tip = words.ghost_help;
+  ghost.onclick = () => set({ ghostShown: !get().ghostShown });
+  new ResizeObserver(() => second && draw(get(), true)).observe(plot); // names stand by pixels
   fitToBox(plot);
   drawInSight(plot);
-  subscribe(element, ["run", "task", "method", "loss", "beta", "watchedBeta", "viewedStep", "target", "frontiers", "mixture"], update);
+  subscribe(element, ["run", "task", "method", "loss", "beta", "watchedBeta", "viewedStep", "target", "frontiers", "mixture", "ghost", "ghostShown", "race"], update);
   whenRecoloured(() => element.isConnected && draw(get(), true));
   const choose = () => set(props.value); // {task, method, loss}, as the controls say
   watch("value", choose);
@@ -167,6 +207,8 @@ function learnedOptimum(run) {
 }
 
 const points = (point) => (point ? { x: [point.x], y: [point.y] } : { x: [], y: [] });
+
+const endOf = ({ x, y }) => ({ x: x.at(-1), y: y.at(-1) });
 
 const columns = (path) => ({ x: path.map(({ x }) => x), y: path.map(({ y }) => y) });
 

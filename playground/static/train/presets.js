@@ -1,32 +1,64 @@
 // The presets, in groups. A chosen preset fills the settings and plays its recorded run. While the stage
 // shows a run with exactly these settings, the headline (readings.js) says what to watch, and at the end
-// what the run shows.
+// what the run shows. A race plays a preset while the trail of another, its ghost, follows the same clock;
+// the address has its name (?race=hacking).
 import { make, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
-import { isLive, isRecorded } from "../core/run_log.js";
+import { isLive, isRecorded, recordingOf } from "../core/run_log.js";
 import { get, set, subscribe } from "../core/store.js";
-import { runOnStage } from "../core/view.js";
+import { raceOnStage, runOnStage } from "../core/view.js";
+import { ghosts } from "./ghost.js";
 
-export function mount({ element, props, events }) {
-  const { words, cards } = props;
+export function mount({ element, props, server, events }) {
+  const { words, cards, races } = props;
   const { find, put } = within(element);
   const chips = {}; // preset -> its button
+  const starters = {}; // race -> its button
+  const followGhost = ghosts(server);
+  let chosen = null; // {name, pair} of the race that was chosen last, until another run is shown
+  let config = null; // of the shown run; each showing of a run has its own
 
-  function addChip(name, group) {
+  function addChip(group, id, said, choose) {
     const item = make("li", "", group);
-    const chip = (chips[name] = make("button", "", item, words.cards[name].name));
+    const chip = make("button", "", item, said.name);
     const card = make("dl", "card", item);
-    card.id = `preset-${name}`;
-    for (const part of ["aim", "watch", "shows"]) {
+    card.id = id;
+    for (const part of ["aim", "watch", "shows"].filter((part) => part in said)) {
       make("dt", "", card, words[part]);
-      make("dd", "", card, words.cards[name][part]);
+      make("dd", "", card, said[part]);
     }
     chip.type = "button";
     chip.setAttribute("aria-describedby", card.id);
-    chip.onclick = () => {
-      props.value = name;
-      events.select();
-    };
+    chip.onclick = choose;
+    return chip;
+  }
+
+  // Plays a preset, which may begin a race.
+  async function play(preset, race = null) {
+    chosen = race;
+    if (race === null) set({ race });
+    await window.settings.complete(); // those of the page's address would replace the preset's
+    if (chosen !== race) return; // another one was chosen meanwhile
+    props.value = preset;
+    events.select();
+  }
+
+  const playRace = (name) => play(races[name][0], { name, pair: races[name] });
+
+  // A race begins when its first run does, and ends with the next other run.
+  function followRace(run) {
+    if (!run || run.config === config) return;
+    config = run.config;
+    const begins = chosen !== null && run.name === recordingOf(chosen.pair[0]);
+    if (!begins && get().race) chosen = null;
+    set({ race: begins ? chosen : null });
+  }
+
+  function writeAddress({ race }) {
+    const url = new URL(location);
+    if (race) url.searchParams.set("race", race.name);
+    else url.searchParams.delete("race");
+    history.replaceState(history.state, "", url);
   }
 
   // The preset with the run's settings and seed; undefined for a run whose settings were changed.
@@ -38,24 +70,42 @@ export function mount({ element, props, events }) {
 
   function draw(state) {
     const { run, standing } = state;
+    followRace(run);
+    const { race } = get();
+    followGhost(run, race ? race.pair[1] : props.counterparts[presetOf(run)], race !== null);
     const name = presetOf(runOnStage(state)) ?? null;
-    for (const [other, chip] of Object.entries(chips)) {
-      chip.setAttribute("aria-pressed", String(other === name));
+    const shown = raceOnStage(get()) ? race.name : null;
+    const mark = (pressed) => ([other, chip]) => {
+      chip.setAttribute("aria-pressed", String(other === pressed));
       chip.disabled = isLive(run) && run.name === standing.own;
-    }
+    };
+    Object.entries(chips).forEach(mark(shown ? null : name));
+    Object.entries(starters).forEach(mark(shown));
     put(".origin", name && isRecorded(run) ? fill(words.recorded, cards[name]) : "");
     set({ preset: name });
   }
 
-  find("nav").ariaLabel = words.title;
-  for (const [group, names] of Object.entries(props.groups)) {
-    const present = names.filter((name) => name in cards);
-    if (!present.length) continue;
+  // Adds a group of chips, of which `add` makes each from the list and a name.
+  function addGroup(title, names, add) {
+    if (!names.length) return;
     const box = make("li", "group", find("ul"));
-    make("span", "title", box, words.groups[group]);
+    make("span", "title", box, title);
     const list = make("ul", "", box);
-    for (const name of present) addChip(name, list);
+    for (const name of names) add(list, name);
   }
-  subscribe(element, ["run", "task", "standing"], draw);
+
+  find("nav").ariaLabel = words.title;
+  addGroup(words.race, Object.keys(races), (list, name) => {
+    starters[name] = addChip(list, `race-${name}`, words.races[name], () => playRace(name));
+  });
+  for (const [group, names] of Object.entries(props.groups)) {
+    addGroup(words.groups[group], names.filter((name) => name in cards), (list, name) => {
+      chips[name] = addChip(list, `preset-${name}`, words.cards[name], () => play(name));
+    });
+  }
+  subscribe(element, ["run", "task", "standing", "race", "ghost"], draw);
+  subscribe(element, ["race"], writeAddress);
   draw(get());
+  const linked = new URL(location).searchParams.get("race");
+  if (Object.hasOwn(races, linked)) playRace(linked);
 }

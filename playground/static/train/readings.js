@@ -2,7 +2,8 @@
 import { make, within } from "../core/dom.js";
 import { isLive } from "../core/run_log.js";
 import { get, subscribe } from "../core/store.js";
-import { messageOf, phaseOnStage, runOnStage, sentencesOn } from "../core/view.js";
+import { messageOf, pairKey, phaseOnStage, raceOnStage, runOnStage, sentencesOn } from "../core/view.js";
+import { raceAt, raceText, runnerNames } from "./race.js";
 import { openingText, readingAt } from "./reading.js";
 
 export function mount({ element, props }) {
@@ -13,18 +14,25 @@ export function mount({ element, props }) {
   function draw(state) {
     const { viewedStep, frontiers } = state;
     const run = runOnStage(state);
-    const { first, others } = sentencesOn(run, viewedStep);
+    const race = raceSentence(state);
+    const { first, others } = race ? { first: race, others: [] } : sentencesOn(run, viewedStep);
     const live = isLive(run) && viewedStep === null;
     const reading = () => (run ? readingAt(run, viewedStep, frontiers, words) : "");
     const opening = live ? openingText(run, words) : null;
     const said = words[phaseOnStage(state)] ?? opening ?? messageOf(run);
-    const card = viewedStep === null && !said && props.presets[state.preset];
+    const card = viewedStep === null && !said && !race && props.presets.cards[state.preset];
     showSummary(said || (card ? presetText(card, run) : (first ?? reading())));
     if (card && first) others.unshift(first);
     showWritten(live ? run.written : null);
     if (list.textContent === others.join("")) return;
     list.replaceChildren();
     for (const sentence of others) make("li", "", list, sentence);
+  }
+
+  function raceSentence(state) {
+    const runs = raceOnStage(state);
+    const race = runs && raceAt(runs, state.viewedStep, state.frontiers[pairKey(runs[0].config)]);
+    return race && raceText(race, runnerNames(runs, state.race.name, props.presets.races), props.race);
   }
 
   // Only a whole run shows the effect of its preset.
@@ -50,7 +58,7 @@ export function mount({ element, props }) {
     summary.classList.toggle("long", summary.scrollHeight > summary.clientHeight);
   }
 
-  subscribe(element, ["phase", "run", "task", "viewedStep", "frontiers", "preset"], draw);
+  subscribe(element, ["phase", "run", "task", "viewedStep", "frontiers", "preset", "race", "ghost"], draw);
   new ResizeObserver(fit).observe(summary);
   document.fonts.ready.then(fit);
   draw(get());

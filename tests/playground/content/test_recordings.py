@@ -8,11 +8,13 @@ from align_core.config.run_config import resolve
 from align_core.config.task_card import BUILT_IN, card
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
-from align_core.runs.presets import names
+from align_core.runs.presets import load, names
 from playground import text
-from playground.content.recordings import FIRST, SPEED
+from playground.content.recordings import CLOCK, FIRST, PREFIX, SPEED, Recordings
+from playground.content.summaries import Summaries
 from playground.handlers import form
 from playground.handlers.train import TrainHandlers
+from playground.views.presets import COUNTERPARTS, GROUPS, RACES
 from tests.playground.recordings import record
 
 WORDS = text.load("en")
@@ -82,6 +84,28 @@ def test_an_unknown_run_counts_as_the_first(handlers, run):
     assert handlers.delta({"run": run, "offset": 0})["run"] == FIRST
 
 
+def test_a_replay_has_the_times_of_its_evaluations(handlers):
+    start, end = follow(handlers, 0, 3)
+    assert start["points"][CLOCK] == [[0, 2.0]]
+    assert end["points"][CLOCK] == [[1, 6.0], [2, 10.0]]
+
+
+def test_a_recording_s_trail_is_whole_and_has_nothing_else(handlers):
+    trail = handlers.recordings.trail(FIRST)
+    assert trail["points"] == {
+        "eval/kl": [[0, 0.0], [1, 0.5], [2, 1.0]],
+        "eval/gain": [[0, 0.0], [1, 0.4], [2, 0.8]],
+        CLOCK: [[0, 2.0], [1, 6.0], [2, 10.0]],
+    }
+    assert (trail["run"], trail["samples"], trail["status"]["name"]) == (FIRST, [], "finished")
+    assert trail["config"] == resolve(**FIRST_SETTINGS).model_dump()
+
+
+@pytest.mark.parametrize("run", ["recorded/none", "healthy-ppo", ["recorded/other"], {}, None])
+def test_an_unknown_recording_has_no_trail(handlers, run):
+    assert handlers.recordings.trail(run) is None
+
+
 def test_a_chosen_preset_returns_its_run_and_settings(handlers):
     shown = handlers.play({"preset": "other"})
     assert (shown["task"], shown["method"]["value"]) == ("capitals", "dpo")
@@ -136,3 +160,25 @@ def test_presets_and_cards_correspond():
     assert next(iter(cards)) == FIRST.removeprefix("recorded/")
     for preset_card in cards.values():
         assert set(preset_card) == {"name", "aim", "watch", "shows"}
+
+
+def test_what_is_compared_with_a_preset_is_limited_by_the_same_frontier():
+    shown = {name for group in GROUPS.values() for name in group}
+    for name, other in (*COUNTERPARTS.items(), *RACES.values()):
+        one, two = load(name).config, load(other).config
+        assert {name, other} <= shown
+        assert name != other and (one.task, one.model) == (two.task, two.model)
+
+
+@pytest.mark.parametrize("race", RACES)
+def test_both_runs_of_a_race_were_recorded_on_one_machine_and_the_first_lasts_longer(race):
+    recordings = Recordings(Summaries(None, WORDS))
+    first, second = (
+        [seconds for _, seconds in recordings.trail(PREFIX + name)["points"][CLOCK]]
+        for name in RACES[race]
+    )
+    assert first[-1] - first[0] >= second[-1] - second[0]
+    assert len({load(name).machine for name in RACES[race]}) == 1
+    said = WORDS["presets"]["races"][race]
+    assert set(said) == {"name", "runners", "aim", "watch"} and len(said["runners"]) == 2
+    assert WORDS["presets"]["races"].keys() == RACES.keys()

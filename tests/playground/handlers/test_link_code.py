@@ -32,12 +32,18 @@ def code_of(link):
     return drawn.getvalue()
 
 
-def test_the_code_leads_to_this_server_with_the_settings_alone(ask):
+def test_the_code_leads_to_this_server_with_settings_and_race_alone(ask):
     answer = ask(PUBLIC)(
-        beta="0.3", present="", key="secret", url="//evil", task="capitals", lang="zh"
+        beta="0.3",
+        present="",
+        key="secret",
+        url="//evil",
+        race="hacking",
+        task="capitals",
+        lang="zh",
     )
     assert answer.headers["content-type"].startswith("image/svg+xml")
-    link = "https://align.example.org/lab/?task=capitals&beta=0.3&lang=zh"
+    link = "https://align.example.org/lab/?task=capitals&beta=0.3&race=hacking&lang=zh"
     assert answer.content == code_of(link)
     assert ask(PUBLIC)(task="<&").content == code_of("https://align.example.org/lab/?task=%3C%26")
 

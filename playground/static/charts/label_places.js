@@ -1,0 +1,63 @@
+// Where labels stand beside their points, so that they cover neither each other nor what is drawn, and none
+// stands at another's point. Lengths are pixels, and y grows downwards.
+
+// Plotly's names of the sides, the preferred ones first.
+const SIDES = [
+  "middle right", "top center", "bottom center", "middle left", "bottom right", "top right", "bottom left", "top left",
+];
+const SIGNS = { top: -1, middle: 0, bottom: 1, left: -1, center: 0, right: 1 };
+// Costs, as areas: of leaving the picture by a square pixel, and of each pixel by which a label comes nearer
+// to another's point than CLEAR beyond the distance from its own.
+const OUTSIDE = 100;
+const MISTAKEN = 60;
+const CLEAR = 12;
+
+// The box of a label {x, y, gap, width, height}, `gap` away from its point, at a side of it.
+export function boxAt({ x, y, gap, width, height }, side) {
+  const [down, across] = side.split(" ").map((name) => SIGNS[name]);
+  const left = x + across * (gap + width / 2) - width / 2;
+  const top = y + down * (gap + height / 2) - height / 2;
+  return { left, top, right: left + width, bottom: top + height };
+}
+
+// The sides of a few labels, together the best: they cover least of each other and of the `drawn` boxes,
+// and stay in the box `room`.
+export function sidesOf(labels, drawn, room) {
+  const costs = labels.map((label) => SIDES.map((side) => costOf(label, boxAt(label, side), labels, drawn, room)));
+  // The best [cost, sides] of the labels from `i` on, when the earlier ones have these boxes.
+  function best(i, boxes) {
+    if (i === labels.length) return [0, []];
+    let found = [Infinity, []];
+    SIDES.forEach((side, place) => {
+      const box = boxAt(labels[i], side);
+      const own = costs[i][place] + sum(boxes, (other) => shared(box, other));
+      if (own >= found[0]) return;
+      const [rest, sides] = best(i + 1, [...boxes, box]);
+      if (own + rest < found[0]) found = [own + rest, [side, ...sides]];
+    });
+    return found;
+  }
+  return best(0, [])[1];
+}
+
+function costOf(label, box, labels, drawn, room) {
+  const others = labels.filter((other) => other !== label);
+  const near = sum(others, (other) => Math.max(0, label.gap + CLEAR - distance(other, box)));
+  return sum(drawn, (other) => shared(box, other)) + OUTSIDE * (area(box) - shared(box, room)) + MISTAKEN * near;
+}
+
+const sum = (list, value) => list.reduce((total, one) => total + value(one), 0);
+
+const area = ({ left, right, top, bottom }) => (right - left) * (bottom - top);
+
+// The area that two boxes share.
+function shared(one, other) {
+  const width = Math.min(one.right, other.right) - Math.max(one.left, other.left);
+  const height = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top);
+  return width > 0 && height > 0 ? width * height : 0;
+}
+
+// From a point to a box.
+const distance = ({ x, y }, { left, right, top, bottom }) => (
+  Math.hypot(Math.max(left - x, 0, x - right), Math.max(top - y, 0, y - bottom))
+);

@@ -1,0 +1,55 @@
+// A race: the shown recording and the ghost on one clock, that of the runs' logs, which starts when each
+// has measured its reference.
+import { clock, fill, number, signed } from "../core/format.js";
+import { isMoving, valueAt } from "../core/run_log.js";
+import { trail, trailUpTo } from "../charts/geometry.js";
+
+const CLOCK = "timing/seconds"; // content/recordings.py
+const EVEN = { gain: 0.05, kl: 0.05, seconds: 3 }; // smaller differences say nothing
+
+// Where two runs stand when the first is at `step`, null for its newest: {seconds, over, runners}, and for
+// each runner its `trail` so far, `seconds` of its whole run, and the newest `gain` and `kl`. Null before
+// both have measured their reference.
+export function raceAt([first, second], step, frontier) {
+  if (!frontier || !first.series[CLOCK] || !second.series[CLOCK]) return null;
+  const over = step === null && !isMoving(first);
+  const seconds = (step === null ? first.seconds : valueAt(first.series[CLOCK], step)) - startOf(first);
+  const steps = [step ?? Infinity, over ? Infinity : stepAt(second.series[CLOCK], seconds)];
+  const runners = [first, second].map((run, i) => {
+    const shown = trailUpTo(trail(run, frontier), steps[i]);
+    return { trail: shown, gain: shown.y.at(-1), kl: shown.x.at(-1), seconds: run.series[CLOCK].y.at(-1) - startOf(run) };
+  });
+  return runners.every(({ gain }) => gain !== undefined) ? { seconds, over, runners } : null;
+}
+
+const startOf = (run) => run.series[CLOCK].y[0];
+
+// The last step that a run has measured `seconds` after its first one.
+export function stepAt({ x, y }, seconds) {
+  return x[y.findLastIndex((at) => at - y[0] <= seconds)];
+}
+
+// The names of both runners in a race.
+export const runnerNames = (runs, race, words) => (
+  runs.map(({ config }, i) => fill(words[race].runners[i], config))
+);
+
+// Who leads in gain and who has moved less, as one sentence; when the race is over, its result.
+export function raceText({ seconds, over, runners }, names, words) {
+  if (!over && runners.every(({ trail }) => trail.x.length < 2)) return words.start;
+  const say = over ? words.result : words.now;
+  const part = (what, key, text, less) => {
+    const [one, other] = [runners[0][key], runners[1][key]];
+    const isEven = Math.abs(one - other) < EVEN[key];
+    const place = Number(!isEven && (less ? one > other : one < other));
+    const [mine, others] = (place ? [other, one] : [one, other]).map(text);
+    return fill(say[isEven ? `${what}_even` : what], { who: names[place], other: names[1 - place], mine, others });
+  };
+  const parts = {
+    gain: part("gain", "gain", (value) => signed(value), false),
+    kl: part("kl", "kl", (value) => number(value), true),
+    time: over ? part("time", "seconds", clock, true) : clock(seconds),
+    done: !over && runners[1].seconds <= seconds ? fill(say.done, { who: names[1] }) : "",
+  };
+  return fill(say.sentence, parts);
+}
