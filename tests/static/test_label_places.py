@@ -51,6 +51,13 @@ def test_a_label_rather_covers_something_than_leaves_the_picture(places):
     assert places("sidesOf", [at_the_edge], [everything], ROOM) == ["middle left"]
 
 
+def test_a_label_moves_only_for_a_much_better_side(places):
+    """It covers 20 · 10 pixels, less than the 600 of a move; it may not stay out of the picture."""
+    below = LABEL | {"side": "bottom center"}
+    assert places("sidesOf", [below], [box(40, 55, 60, 65)], ROOM) == ["bottom center"]
+    assert places("sidesOf", [below | {"y": 95}], [], ROOM) == ["middle right"]
+
+
 def test_two_labels_do_not_cover_each_other(places):
     """Both would stand to the right: 55 to 75, and 57 to 77."""
     first, second = places("sidesOf", [LABEL, LABEL | {"x": 52, "y": 52}], [], ROOM)

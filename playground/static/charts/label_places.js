@@ -6,9 +6,10 @@ const SIDES = [
   "middle right", "top center", "bottom center", "middle left", "bottom right", "top right", "bottom left", "top left",
 ];
 const SIGNS = { top: -1, middle: 0, bottom: 1, left: -1, center: 0, right: 1 };
-// Costs, as areas: of leaving the picture by a square pixel, and of each pixel by which a label comes nearer
-// to another's point than CLEAR beyond the distance from its own.
+// Costs, as areas: of leaving the picture by a square pixel, of another side than before, and of each pixel
+// by which a label comes nearer to another's point than CLEAR beyond the distance from its own.
 const OUTSIDE = 100;
+const MOVED = 600;
 const MISTAKEN = 60;
 const CLEAR = 12;
 
@@ -21,9 +22,11 @@ export function boxAt({ x, y, gap, width, height }, side) {
 }
 
 // The sides of a few labels, together the best: they cover least of each other and of the `drawn` boxes,
-// and stay in the box `room`.
+// and stay in the box `room`. A label that has a `side` leaves it only for a much better one.
 export function sidesOf(labels, drawn, room) {
-  const costs = labels.map((label) => SIDES.map((side) => costOf(label, boxAt(label, side), labels, drawn, room)));
+  const costs = labels.map((label) => SIDES.map((side) => (
+    costOf(label, boxAt(label, side), labels, drawn, room) + ((label.side ?? side) === side ? 0 : MOVED)
+  )));
   // The best [cost, sides] of the labels from `i` on, when the earlier ones have these boxes.
   function best(i, boxes) {
     if (i === labels.length) return [0, []];

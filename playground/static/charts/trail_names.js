@@ -15,7 +15,8 @@ export function placeNames(names, traces, layout, plot, remarks) {
     ...layout.annotations.filter(({ xref }) => xref !== "paper").map((note) => noteBox(note, at, layout.font)),
     boxOnPlot(remarks, plot),
   ];
-  const labels = names.map((name) => textLabel(name, at, layout.font.family));
+  const sides = new Map(plot.data?.map(({ text, textposition }) => [String(text), textposition])); // of the last picture
+  const labels = names.map((name) => ({ ...textLabel(name, at, layout.font.family), side: sides.get(String(name.text)) }));
   sidesOf(labels, drawn, room).forEach((side, i) => (names[i].textposition = side));
 }
 
