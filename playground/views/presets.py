@@ -89,3 +89,10 @@ def strip(recordings: Recordings, trail: Callable[..., Any], all_words: dict[str
         server_functions=[trail],
         words=words,
     )
+
+
+def ghost_words(words: dict[str, Any]) -> dict[str, Any]:
+    """What a ghost is named with: the methods, and the settings as Compare names them."""
+    compare = words["compare"]
+    settings = {name: compare[name] for name in ("settings", "yes", "no")}
+    return {**settings, "methods": words["methods"], "same": words["frontier"]["same"]}

@@ -65,8 +65,8 @@ _FRONTIER = """
   <div class="values">
     <span class="value target" hidden><i></i><span class="name"></span><strong></strong></span>
     <span class="value policy" hidden><i></i><span class="name"></span><strong></strong></span>
-    <button type="button" class="value ghost" hidden><i></i><span class="name"></span>
-      <strong></strong></button>
+    <button type="button" class="value ghost" hidden><b class="swatch dash"></b>
+      <span class="name"></span><strong></strong></button>
   </div>
   <div class="plot" role="img"></div>
   <p class="remarks"></p>
@@ -219,7 +219,7 @@ def _lay_out(
                     value={"task": page_name(first_task()), "method": FIRST_METHOD, "loss": None},
                     server_functions=[picture_of(optimum.frontier), picture_of(optimum.target)],
                     words=words["frontier"],
-                    ghost=_words_of_ghosts(words),
+                    ghost=presets.ghost_words(words),
                     races=words["presets"]["races"],
                     saving=words["saving"],
                     head=PLOTLY_HEAD,
@@ -248,13 +248,6 @@ def _lay_out(
     shown = {"pace": pace, "own": own, "preset": preset, "live": live}
     shown |= {"votes": votes, "picture": picture, "reset": reset}
     return settings, settings | explanations | buttons | shown | {"errors": errors}
-
-
-def _words_of_ghosts(words: dict[str, Any]) -> dict[str, Any]:
-    """What a ghost is named with: the methods, and the settings as Compare names them."""
-    compare = words["compare"]
-    settings = {name: compare[name] for name in ("settings", "yes", "no")}
-    return {**settings, "methods": words["methods"], "same": words["frontier"]["same"]}
 
 
 def _connect(

@@ -45,6 +45,14 @@ def test_where_every_side_covers_something_it_covers_least(places):
     assert places("sidesOf", [LABEL], drawn, ROOM) == ["bottom left"]
 
 
+def test_a_label_rather_covers_lines_than_texts(places):
+    """A line covers the right side whole, 200 pixels; texts cover 60 or more of each other side."""
+    line, texts = box(55, 45, 75, 55), box(0, 0, 46, 100) | {"isText": True}
+    above = box(46, 0, 100, 38) | {"isText": True}
+    below = box(46, 62, 100, 100) | {"isText": True}
+    assert places("sidesOf", [LABEL], [line, texts, above, below], ROOM) == ["middle right"]
+
+
 def test_a_label_rather_covers_something_than_leaves_the_picture(places):
     at_the_edge = LABEL | {"x": 95}
     everything = box(0, 0, 90, 100)
@@ -67,6 +75,6 @@ def test_two_labels_do_not_cover_each_other(places):
 
 
 def test_no_label_stands_at_the_point_of_another(places):
-    """The left one would come within 0 of the other's point at 60, the right one of that at 50."""
-    left, right = LABEL, LABEL | {"x": 60}
-    assert places("sidesOf", [left, right], [], ROOM) == ["middle left", "middle right"]
+    """To the right the first one would end at 65, 5 from the other's point."""
+    labels = [LABEL | {"x": 40}, LABEL | {"x": 70}]
+    assert places("sidesOf", labels, [], ROOM) == ["top center", "middle right"]

@@ -7,8 +7,10 @@ const SIDES = [
 ];
 const SIGNS = { top: -1, middle: 0, bottom: 1, left: -1, center: 0, right: 1 };
 // Costs, as areas: of leaving the picture by a square pixel, of another side than before, and of each pixel
-// by which a label comes nearer to another's point than CLEAR beyond the distance from its own.
+// by which a label comes nearer to another's point than CLEAR beyond the distance from its own. Covering a
+// text is worse than covering a line.
 const OUTSIDE = 100;
+const TEXT = 10;
 const MOVED = 600;
 const MISTAKEN = 60;
 const CLEAR = 12;
@@ -22,7 +24,7 @@ export function boxAt({ x, y, gap, width, height }, side) {
 }
 
 // The sides of a few labels, together the best: they cover least of each other and of the `drawn` boxes,
-// and stay in the box `room`. A label that has a `side` leaves it only for a much better one.
+// which may be `isText`, and stay in the box `room`. A label that has a `side` leaves it only for a much better one.
 export function sidesOf(labels, drawn, room) {
   const costs = labels.map((label) => SIDES.map((side) => (
     costOf(label, boxAt(label, side), labels, drawn, room) + ((label.side ?? side) === side ? 0 : MOVED)
@@ -33,7 +35,7 @@ export function sidesOf(labels, drawn, room) {
     let found = [Infinity, []];
     SIDES.forEach((side, place) => {
       const box = boxAt(labels[i], side);
-      const own = costs[i][place] + sum(boxes, (other) => shared(box, other));
+      const own = costs[i][place] + sum(boxes, (other) => TEXT * shared(box, other));
       if (own >= found[0]) return;
       const [rest, sides] = best(i + 1, [...boxes, box]);
       if (own + rest < found[0]) found = [own + rest, [side, ...sides]];
@@ -46,7 +48,8 @@ export function sidesOf(labels, drawn, room) {
 function costOf(label, box, labels, drawn, room) {
   const others = labels.filter((other) => other !== label);
   const near = sum(others, (other) => Math.max(0, label.gap + CLEAR - distance(other, box)));
-  return sum(drawn, (other) => shared(box, other)) + OUTSIDE * (area(box) - shared(box, room)) + MISTAKEN * near;
+  const covered = sum(drawn, (other) => (other.isText ? TEXT : 1) * shared(box, other));
+  return covered + OUTSIDE * (area(box) - shared(box, room)) + MISTAKEN * near;
 }
 
 const sum = (list, value) => list.reduce((total, one) => total + value(one), 0);

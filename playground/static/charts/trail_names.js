@@ -36,7 +36,7 @@ function boxesOf(trace, at, family) {
   const points = Array.from(trace.x, (x, i) => at({ x, y: trace.y[i] }));
   const boxes = trace.mode.includes("markers") ? points.map((point) => around(point, trace.marker.size)) : [];
   if (trace.mode.includes("lines")) boxes.push(...alongLine(points));
-  if (trace.textposition && points.length) boxes.push(boxAt(textLabel(trace, at, family), trace.textposition));
+  if (trace.textposition && points.length) boxes.push({ ...boxAt(textLabel(trace, at, family), trace.textposition), isText: true });
   return boxes;
 }
 
@@ -56,7 +56,9 @@ function textLabel({ x: [x], y: [y], text: [text], marker, textfont }, at, famil
 }
 
 // The box of a note to the right of its point and below it; all notes of this picture stand there.
-const noteBox = ({ text, x, y }, at, { size, family }) => boxAt({ ...at({ x, y }), gap: 3, ...textSize(text, size, family) }, "bottom right");
+const noteBox = ({ text, x, y }, at, { size, family }) => (
+  { ...boxAt({ ...at({ x, y }), gap: 3, ...textSize(text, size, family) }, "bottom right"), isText: true }
+);
 
 function textSize(text, size, family) {
   canvas.font = `${size}px ${family}`;
@@ -68,5 +70,6 @@ const around = ({ x, y }, size) => ({ left: x - size / 2, right: x + size / 2, t
 
 function boxOnPlot(element, plot) {
   const [{ left, right, top, bottom }, origin] = [element, plot].map((one) => one.getBoundingClientRect());
-  return { left: left - origin.left, right: right - origin.left, top: top - origin.top, bottom: bottom - origin.top };
+  const box = { left: left - origin.left, right: right - origin.left, top: top - origin.top, bottom: bottom - origin.top };
+  return { ...box, isText: true };
 }
