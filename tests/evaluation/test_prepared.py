@@ -6,11 +6,13 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from align_core.config.errors import ConfigError
-from align_core.evaluation import preparation
-from align_core.evaluation.prepared import Entry
+from align_core.evaluation import preparation, prepared
+from align_core.evaluation.prepared import Entry, stored_scale
+from align_core.optimum import ReferenceSamples
 
 
 def test_the_numbers_of_an_entry_are_in_its_name():
@@ -45,3 +47,34 @@ def test_a_preparation_needs_space_for_all_its_texts(tmp_path, monkeypatch):
         else:
             with pytest.raises(ConfigError, match="MB of free space for 9 texts"):
                 made._check_space()
+
+
+def test_a_scale_is_a_positive_number(monkeypatch):
+    """The first one is taken; entries with anything else are passed over."""
+
+    def scale(*stored):
+        entries = [SimpleNamespace(facts=lambda one=one: {"reward_scale": one}) for one in stored]
+        monkeypatch.setattr(prepared, "_of_pair", lambda *_: entries)
+        return stored_scale("task", "model")
+
+    assert scale(None, 0.0, -1.5, "2", 1.25, 3.0) == 1.25
+    assert scale(None, 0.0, -1.5, "2") is None
+
+
+def test_stored_texts_of_a_prompt_count_as_old_ones(tmp_path):
+    made = object.__new__(preparation.Preparation)
+    made._samples, made._entry = 3, Entry(tmp_path)
+    (tmp_path / "parts").mkdir()
+    stored = ReferenceSamples(
+        prompts=["a"],
+        tokens=np.ones((1, 3, 2), np.uint16),
+        lengths=np.full((1, 3), 2, np.uint8),
+        ended=np.ones((1, 3), bool),
+        rewards=np.array([[0.5, 1.0, 2.0]]),
+    )
+    stored.save(tmp_path / "parts" / "probe-0.npz")
+    (tmp_path / "parts" / "probe-0.json").write_text('{"reward/length": 0.25}')
+    reported = []
+    samples, means = made._of_prompt(None, "probe", 0, "a", lambda *news: reported.append(news))
+    assert reported == [(3, False)] and means == {"reward/length": 0.25}
+    assert samples.rewards.tolist() == [[0.5, 1.0, 2.0]]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from align_core.config.model_index import locate
 from align_core.config.run_config import resolve
-from align_core.evaluation.provenance import coverage_of, reference_of, reward_model_of
+from align_core.evaluation.provenance import beta_of, coverage_of, reference_of, reward_model_of
 from align_core.runs.directory import RunDirectory
 
 
@@ -46,6 +47,17 @@ def test_a_run_names_its_reward_model(run):
     assert reward_model_of(run("dpo"), "capitals") is None
     assert reward_model_of("reward-capitals", "capitals") == "reward-capitals"
     assert reward_model_of("sft-capitals", "capitals") is None
+
+
+def test_the_beta_of_a_run_is_its_last_one(run):
+    path = run("ppo", beta=0.7)
+    assert beta_of(path) == 0.7
+    change = {"kind": "change", "step": 1, "seconds": 1.0, "settings": {"beta": 0.3}}
+    with closing(RunDirectory(path)) as directory:
+        directory.append(change | {"before": {"beta": 0.7}})
+    assert beta_of(path) == 0.3
+    assert beta_of(run("dpo", loss="ipo")) is None, "its β weighs something else"
+    assert beta_of("sft-capitals") is None
 
 
 def test_a_run_with_itself_as_its_reward_model_has_its_own_coverage(run):

@@ -107,8 +107,10 @@ def test_the_fields_of_a_rollout(tmp_path):
 
 def test_turns_have_separate_noise_and_are_learned_together(tmp_path):
     own = alone(tmp_path, total_episodes=16, num_ppo_epochs=1)
+    turns, seed = [], own._rollout_seed
+    own._rollout_seed = lambda turn=0: turns.append(turn) or seed(turn)
     first, second = own.rollout(PROMPTS), own.rollout(PROMPTS)
-    assert first.completion_ids != second.completion_ids
+    assert first.completion_ids != second.completion_ids and turns == [0, 1]
     own.learn([first, second], [[1.0] * 4, [0.0] * 4])
     assert len(own.latest.episodes.tokens) == 8 and own.state.episode == 8
     assert own.latest.episodes.scores.tolist() == [1.0] * 4 + [0.0] * 4

@@ -32,11 +32,19 @@ def test_a_run_from_start_to_end(client):
     assert not client.send(run, "stop")
 
 
-def test_stop_is_obeyed_and_keeps_the_model(client):
+def test_stop_is_obeyed_and_keeps_the_model(client, caplog):
+    caplog.set_level("INFO", "align_core")
     run = started(client)
     assert client.send(run, "stop")
     until(lambda: status(client, run) == "stopped")
     assert (client.root / run / "model").is_dir()
+    until(lambda: client.current() is None)
+    logged = [(record.getMessage(), getattr(record, "fields", {})) for record in caplog.records]
+    end = {"step": client.status(run)["step"], "status": "stopped", "exit_code": 0, "why": None}
+    assert [line for line in logged if line[1].get("run") == run] == [
+        ("start", {"run": run}),
+        ("end", {"run": run, **end}),
+    ]
 
 
 def test_pause_step_and_resume(client):

@@ -97,6 +97,10 @@ def test_a_step_of_chipo_equals_plain_arithmetic(tmp_path, stored):
     for name, column in zip(("chosen", "rejected"), zip(*ratios, strict=True), strict=True):
         assert history(made, f"rewards/{name}") == pytest.approx([BETA * mean(column)], abs=1e-4)
     assert history(made, "rewards/accuracies") == [mean(c > r for c, r in ratios)]
+    for batch in ([1.0, 2.0], [4.0], []):
+        made.record(width=t(*batch))
+    made.log({})
+    assert history(made, "width") == [(1.5 + 4) / 2], "the mean of the batches' means"
 
 
 def kto(tmp_path, rows=RATINGS, reference=None, **changes):
