@@ -34,6 +34,7 @@ COLOURS = {
 GOLD, PROXY = {"linewidth": 0.6}, {"linewidth": 0.7, "linestyle": ":"}
 FIT, ERROR = {"linewidth": 2, "linestyle": "--"}, {"alpha": 0.2, "linewidth": 0}
 SHADES = ("#9ecae1", "#6baed6", "#2171b5", "#08306b")
+COLOURS |= {f"shade-{number}": shade for number, shade in enumerate(SHADES)}
 
 
 def draw(name: str, result: dict[str, Any], path: Path) -> None:
@@ -48,7 +49,7 @@ def draw(name: str, result: dict[str, Any], path: Path) -> None:
 
 
 def of_panels(name: str, result: dict[str, Any]) -> plt.Figure:
-    """The panels of the page, with its English names at the ends of the curves."""
+    """The panels of the page in English, with names at the ends of curves."""
     panels = experiments.load(name).panels(result, text.load("en")["lab"]["figures"])
     rows = math.ceil(len(panels) / 2)
     figure, places = plt.subplots(rows, 2, figsize=(10, 3.6 * rows), squeeze=False)
@@ -56,19 +57,15 @@ def of_panels(name: str, result: dict[str, Any]) -> plt.Figure:
         if panel is None:
             place.axis("off")
             continue
-        for curve in panel["curves"]:
-            style = {"color": COLOURS[curve["colour"]], "linewidth": 1.2, "elinewidth": 0.6}
-            mark = "o-" if "markers" in curve["mode"] else "-"
-            place.errorbar(
-                curve["x"], curve["y"], curve.get("half"), fmt=mark, markersize=3, **style
-            )
+        for number, curve in enumerate(panel["curves"]):
+            _draw_curve(place, curve, number, len(panel["curves"]))
         if ticks := panel.get("ticks"):
             place.set_xscale("log")
             place.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
             place.minorticks_off()
         if panel.get("falling"):
             place.invert_xaxis()
-        for label in panel["labels"]:
+        for label in panel.get("labels", ()):
             place.annotate(
                 label["name"],
                 (label["x"], label["y"]),
@@ -78,11 +75,28 @@ def of_panels(name: str, result: dict[str, Any]) -> plt.Figure:
                 verticalalignment="center",
                 annotation_clip=False,
             )
+        if "labels" not in panel:
+            place.legend(frameon=False, fontsize=8)
         place.set_title(panel["title"], fontsize=9)
         place.set_xlabel(panel["x"])
         place.set_ylabel(panel["y"])
     figure.tight_layout()
     return figure
+
+
+def _draw_curve(place: plt.Axes, curve: dict[str, Any], number: int, count: int) -> None:
+    """A curve, or the bars of number `number` of `count` beside each other."""
+    colour, half = COLOURS[curve["colour"]], curve.get("half")
+    if curve["mode"] == "bars":
+        width = 0.8 / count
+        at = [middle + width * (number - (count - 1) / 2) for middle in range(len(curve["x"]))]
+        place.bar(at, curve["y"], width, yerr=half, color=colour, label=curve["name"])
+        place.set_xticks(range(len(curve["x"])), curve["x"], fontsize=7)
+        return
+    line = {"dash": "--", "dot": ":"}.get(curve.get("dash", ""), "-")
+    mark = "o" if "markers" in curve["mode"] else ""
+    style = {"linewidth": 1.2, "elinewidth": 0.6, "markersize": 3}
+    place.errorbar(curve["x"], curve["y"], half, fmt=mark + line, color=colour, **style)
 
 
 def coverage(result: dict[str, Any]) -> plt.Figure:

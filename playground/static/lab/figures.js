@@ -79,8 +79,10 @@ function picture(panel, look) {
 }
 
 // Names at the ends of the curves in place of a legend.
-function nameCurves(layout, { labels, ticks }, { colour, size }) {
+function nameCurves(layout, { labels, ticks, curves }, { colour, size }) {
   layout.showlegend = false;
+  // Plotly would make room for the names within the axes.
+  if (!ticks) layout.xaxis.range = [0, 1.02 * Math.max(...curves.flatMap(({ x }) => x))];
   layout.margin.r = 0.6 * size * Math.max(...labels.map(({ name }) => name.length)) + 12;
   layout.annotations = labels.map(({ name, colour: variable, x, y }) => ({
     x: ticks ? Math.log10(x) : x,

@@ -207,8 +207,11 @@ def test_only_experiments_have_trials(cards, queue, people, name):
 
 def test_the_button_shows_the_measured_duration(cards, monkeypatch, tmp_path):
     labels = cards.labels()
-    for name in NAMES:
-        time_needed = durations.duration(module.seconds(name), text.load("en"))
-        assert labels[name] == words()["start_needs"].format(time=time_needed)
+    seconds = {name: module.seconds(name) for name in NAMES}
+    assert {NAME, OTHER} <= {name for name, measured in seconds.items() if measured}
+    for name, measured in seconds.items():
+        time_needed = measured and durations.duration(measured, text.load("en"))
+        expected = words()["start_needs"].format(time=time_needed)
+        assert labels[name] == (expected if measured else words()["start"])
     monkeypatch.setattr(module, "_MEASURED", tmp_path / "nowhere.json")
     assert set(cards.labels().values()) == {words()["start"]}

@@ -1,0 +1,245 @@
+"""The runs of likelihood displacement: DPO on a few pairs, and the texts that gain by it."""
+
+from __future__ import annotations
+
+import math
+import random
+import tempfile
+from collections import defaultdict
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+
+from align_core.config.run_config import resolve
+from align_core.config.task_card import known_reference
+from align_core.data.encoding import encode_all, encode_pairs, encode_prompts, pad_responses
+from align_core.data.preference_files import stored_pairs
+from align_core.models.libraries import silence_libraries
+from align_core.models.loading import load_policy, load_tokenizer, load_trainable
+from align_core.models.logprobs import length_batches, logprobs, response_outputs
+from align_core.models.sampling import FixedDraw, end_ids, sample
+from align_core.tasks import load_task
+from align_core.trainers import dpo
+from align_core.trainers.common import WARMUP
+
+SIDES = ("chosen", "rejected")
+POOL = 16_000  # stored pairs, from which one for each prompt is taken
+
+
+def measure(
+    task: str,
+    kind: str,
+    *,
+    seed: int,
+    pairs: int,
+    beta: float,
+    epochs: int,
+    every: int,
+    samples: int,
+    prompts: int,
+) -> dict[str, Any]:
+    """Train DPO on the `kind` of pairs whose texts are "similar" or "different".
+
+    curve:     points [step, change of the chosen text's log-probability, of the rejected one's],
+               means over the pairs in nats
+    fell:      the share of pairs whose chosen text lost probability
+    prompts:   for some of the prompts, the texts of the pair and the one that gained most
+    mass:      {class of text: [probability under the reference, under the policy]}, over these
+    """
+    silence_libraries()
+    reference = known_reference(task)
+    tokenizer, before, policy = (
+        load(reference) for load in (load_tokenizer, load_policy, load_trainable)
+    )
+    torch.manual_seed(seed)
+    chosen = chosen_pairs(before, tokenizer, task, kind, pairs, seed)
+    encoded = encode_pairs(tokenizer, chosen)
+    start = _of_sides(before, tokenizer, encoded)
+    curve = [[0, 0.0, 0.0]]
+
+    class Follow(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step % every == 0 or state.global_step == state.max_steps:
+                change = (_of_sides(policy, tokenizer, encoded) - start).mean(1)
+                curve.append([state.global_step, *change.tolist()])
+
+    config = resolve("dpo", task)
+    steps = epochs * math.ceil(pairs / config.batch_size)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = dpo.make_trainer(
+            policy,
+            before,
+            tokenizer,
+            encoded,
+            beta=beta,
+            output_dir=folder,
+            max_steps=steps,
+            learning_rate=config.learning_rate,
+            per_device_train_batch_size=config.batch_size,
+            warmup_steps=steps // WARMUP,
+            seed=seed,
+        )
+        trainer.add_callback(Follow())
+        trainer.train()
+    change = _of_sides(policy.eval(), tokenizer, encoded) - start
+    gained = texts_that_gain(task, before, policy, tokenizer, chosen[:prompts], samples, seed)
+    return {"curve": curve, "fell": (change[0] < 0).double().mean().item(), **gained}
+
+
+def chosen_pairs(
+    reference: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    task: str,
+    kind: str,
+    count: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """`count` stored pairs, one for each prompt, by their CHES score under the reference: the
+    highest ones for "similar" texts, the lowest ones for "different" texts, in random order."""
+    first = {pair["prompt"]: pair for pair in reversed(stored_pairs(task, POOL, seed))}
+    pairs = [pair for pair in first.values() if pair["chosen"] != pair["rejected"]]
+    encoded = encode_pairs(tokenizer, pairs)
+    states = [_mean_states(reference, tokenizer, encoded, side) for side in SIDES]
+    scores = ches(*states).tolist()
+    order = sorted(range(len(pairs)), key=lambda place: scores[place])
+    taken = order[-count:] if kind == "similar" else order[:count]
+    random.Random(seed).shuffle(taken)
+    return [pairs[place] for place in taken]
+
+
+def ches(chosen: Tensor, rejected: Tensor) -> Tensor:
+    """The centred hidden embedding similarity of pairs [B] (arXiv 2410.08847, Definition 2), by the
+    mean in place of the sum of the hidden states [B, H] of a text, as there for long texts."""
+    return (chosen * rejected).sum(1) - (chosen * chosen).sum(1)
+
+
+@torch.no_grad()
+def _mean_states(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, encoded: Dataset, side: str
+) -> Tensor:
+    """The mean [B, H] of the last hidden states that predict the tokens of these texts."""
+    prompts = encode_prompts(tokenizer, encoded["prompt_ids"])
+    tokens, mask = pad_responses(encoded[f"{side}_ids"], pad=0)
+    found = torch.zeros(len(tokens), model.config.hidden_size)
+    for rows in length_batches(prompts, mask):
+        width = int(mask[rows].sum(1).max())
+        real = mask[rows, :width]
+        _, states = response_outputs(model, prompts[rows], tokens[rows, :width], real, hidden=True)
+        assert states is not None
+        found[rows] = (states * real[..., None]).sum(1) / real.sum(1, keepdim=True)
+    return found
+
+
+@torch.no_grad()
+def _of_sides(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, encoded: Dataset
+) -> Tensor:
+    """Log-probabilities [2, B] of the chosen and of the rejected texts, in nats."""
+    prompts = encode_prompts(tokenizer, encoded["prompt_ids"])
+    sides = [logprobs(model, prompts, encoded[f"{side}_ids"]) for side in SIDES]
+    return torch.tensor([[row.sum().item() for row in side] for side in sides]).double()
+
+
+@torch.no_grad()
+def texts_that_gain(
+    task_name: str,
+    before: PreTrainedModel,
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: list[dict[str, Any]],
+    samples: int,
+    seed: int,
+) -> dict[str, Any]:
+    """The `prompts` and the `mass` of `measure`, on these pairs.
+
+    The texts of a prompt are those of its stored pairs, which are the reference's own, and
+    `samples` of the policy's; their probabilities are exact.
+    """
+    task, prompts = load_task(task_name), [pair["prompt"] for pair in pairs]
+    known: dict[str, set[tuple[str, bool]]] = defaultdict(set)
+    for pair in stored_pairs(task_name, POOL, seed):
+        known[pair["prompt"]] |= {(pair[side], pair[f"{side}_ended"]) for side in SIDES}
+    rows = [(prompt, *text) for prompt in prompts for text in sorted(known[prompt])]
+    before_ids, ids = encode_all(tokenizer, *zip(*rows, strict=True))
+    texts = {
+        (prompt, tuple(tokens)): (tokens_of_prompt, text, ended)
+        for (prompt, text, ended), tokens_of_prompt, tokens in zip(
+            rows, before_ids, ids, strict=True
+        )
+    }
+    texts |= _written(task, policy, tokenizer, prompts, samples, seed)
+    inputs = encode_prompts(tokenizer, [of_prompt for of_prompt, _, _ in texts.values()])
+    tokens = [list(ids) for _, ids in texts]
+    old, new = (
+        [row.sum().exp().item() for row in logprobs(model, inputs, tokens)]
+        for model in (before, policy)
+    )
+    gold = task.reward(
+        [prompt for prompt, _ in texts],
+        [text for _, text, _ in texts.values()],
+        ended=[ended for _, _, ended in texts.values()],
+    )
+    by_prompt: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for (prompt, _), (_, text, _), *numbers in zip(
+        texts, texts.values(), old, new, gold, strict=True
+    ):
+        by_prompt[prompt].append(dict(zip(NUMBERS, (text, *numbers), strict=True)))
+    mass: dict[str, list[float]] = {name: [0.0, 0.0] for name in CLASSES}
+    found = []
+    for pair in pairs:
+        candidates = by_prompt[pair["prompt"]]
+        for one in candidates:
+            for place, probability in enumerate((one["before"], one["after"])):
+                mass[_class(one, pair)][place] += probability / len(pairs)
+        most = max(candidates, key=lambda one: one["after"] - one["before"])
+        sides = {side: _find(candidates, pair[side]) for side in SIDES}
+        found.append({"prompt": pair["prompt"], **sides, "gained": most})
+    return {"prompts": found, "mass": mass}
+
+
+NUMBERS = ("text", "before", "after", "gold")  # of a text: its probabilities and gold reward
+CLASSES = (*SIDES, "right", "wrong")  # the texts of the pair, and others by their gold reward
+
+
+def _find(candidates: list[dict[str, Any]], text: str) -> dict[str, Any]:
+    return next(one for one in candidates if one["text"] == text)
+
+
+def _class(one: dict[str, Any], pair: dict[str, Any]) -> str:
+    for side in SIDES:
+        if one["text"] == pair[side]:
+            return side
+    return "right" if one["gold"] > 0 else "wrong"
+
+
+def _written(
+    task: Any,
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[str],
+    samples: int,
+    seed: int,
+) -> dict[tuple[str, tuple[int, ...]], tuple[list[int], str, bool]]:
+    """{(prompt, token ids of a text): (token ids of the prompt, text, ended)} of texts that the
+    policy samples."""
+    encoded = encode_prompts(tokenizer, prompts).repeat(samples)
+    width = policy.get_output_embeddings().weight.shape[0]
+    responses = sample(
+        policy,
+        encoded,
+        FixedDraw(seed, prompts, samples, task.max_new_tokens, width),
+        max_new_tokens=task.max_new_tokens,
+        end_ids=end_ids(policy, tokenizer),
+        pad_id=tokenizer.pad_token_id,
+    )
+    rows = [prompt for prompt in prompts for _ in range(samples)]
+    texts = responses.texts(tokenizer, encoded)
+    return {
+        (prompt, tuple(tokens)): (of_prompt, text, ended)
+        for prompt, tokens, of_prompt, text, ended in zip(
+            rows, responses.ids(), encoded.real(), texts, responses.ended.tolist(), strict=True
+        )
+    }
