@@ -158,7 +158,7 @@ def an_own_task_is_there_after_a_reload_until_it_is_deleted(page, tasks):
 def the_readings_of_the_frontier_stay_within_its_card(page):
     """Those of a recorded run, on screens that are wide enough for two columns."""
     choose(page, WORDS["tasks"]["reviews"]["name"])
-    page.click("#presets button")
+    page.click("[aria-describedby=preset-healthy-ppo]")
     status(page, "recorded")
     page.wait_for_selector("#frontier .value.policy:not([hidden])")
     page.wait_for_function("/KL/.test(document.querySelector('#frontier .policy').textContent)")

@@ -34,11 +34,9 @@ export function mount({ element, props, server, events }) {
   }
 
   // Plays a preset, which may begin a race.
-  async function play(preset, race = null) {
+  function play(preset, race = null) {
     chosen = race;
     if (race === null) set({ race });
-    await window.settings.complete(); // those of the page's address would replace the preset's
-    if (chosen !== race) return; // another one was chosen meanwhile
     props.value = preset;
     events.select();
   }
@@ -107,5 +105,6 @@ export function mount({ element, props, server, events }) {
   subscribe(element, ["race"], writeAddress);
   draw(get());
   const linked = new URL(location).searchParams.get("race");
-  if (Object.hasOwn(races, linked)) playRace(linked);
+  // After the settings of the address, which would replace those of the race.
+  if (Object.hasOwn(races, linked)) window.settings.complete().then(() => playRace(linked));
 }
