@@ -15,21 +15,22 @@ def places(call):
     return functools.partial(call, "charts/label_places.js")
 
 
-def box(left, top, right, bottom):
-    return {"left": left, "top": top, "right": right, "bottom": bottom}
+def box(left, top, right, bottom, weight=1):
+    return {"left": left, "top": top, "right": right, "bottom": bottom, "weight": weight}
 
 
 @pytest.mark.parametrize(
     "side, expected",
     [
-        ("middle right", box(55, 45, 75, 55)),
-        ("top center", box(40, 35, 60, 45)),
-        ("bottom left", box(25, 55, 45, 65)),
+        ("middle right", [55, 45, 75, 55]),
+        ("top center", [40, 35, 60, 45]),
+        ("bottom left", [25, 55, 45, 65]),
     ],
 )
 def test_a_label_stands_at_a_side_of_its_point(places, side, expected):
     """The gap is 5: to the right from 50 + 5 on, above up to 50 − 5."""
-    assert places("boxAt", LABEL, side) == expected
+    at = places("boxAt", LABEL, side)
+    assert [at[edge] for edge in ("left", "top", "right", "bottom")] == expected
 
 
 def test_a_label_takes_the_first_side_that_covers_nothing(places):
@@ -47,9 +48,9 @@ def test_where_every_side_covers_something_it_covers_least(places):
 
 def test_a_label_rather_covers_lines_than_texts(places):
     """A line covers the right side whole, 200 pixels; texts cover 60 or more of each other side."""
-    line, texts = box(55, 45, 75, 55), box(0, 0, 46, 100) | {"isText": True}
-    above = box(46, 0, 100, 38) | {"isText": True}
-    below = box(46, 62, 100, 100) | {"isText": True}
+    line, texts = box(55, 45, 75, 55), box(0, 0, 46, 100, weight=10)
+    above = box(46, 0, 100, 38, weight=10)
+    below = box(46, 62, 100, 100, weight=10)
     assert places("sidesOf", [LABEL], [line, texts, above, below], ROOM) == ["middle right"]
 
 

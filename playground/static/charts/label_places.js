@@ -7,13 +7,12 @@ const SIDES = [
 ];
 const SIGNS = { top: -1, middle: 0, bottom: 1, left: -1, center: 0, right: 1 };
 // Costs, as areas: of leaving the picture by a square pixel, of another side than before, and of each pixel
-// by which a label comes nearer to another's point than CLEAR beyond the distance from its own. Covering a
-// text is worse than covering a line.
+// by which a label comes nearer to another's point than CLEAR beyond the distance from its own.
 const OUTSIDE = 100;
-const TEXT = 10;
 const MOVED = 600;
 const MISTAKEN = 60;
 const CLEAR = 12;
+export const TEXT = 10; // the weight of a text that is covered, where a line has 1
 
 // The box of a label {x, y, gap, width, height}, `gap` away from its point, at a side of it.
 export function boxAt({ x, y, gap, width, height }, side) {
@@ -24,7 +23,7 @@ export function boxAt({ x, y, gap, width, height }, side) {
 }
 
 // The sides of a few labels, together the best: they cover least of each other and of the `drawn` boxes,
-// which may be `isText`, and stay in the box `room`. A label that has a `side` leaves it only for a much better one.
+// each with its `weight`, and stay in the box `room`. A label that has a `side` leaves it only for a much better one.
 export function sidesOf(labels, drawn, room) {
   const costs = labels.map((label) => SIDES.map((side) => (
     costOf(label, boxAt(label, side), labels, drawn, room) + ((label.side ?? side) === side ? 0 : MOVED)
@@ -48,7 +47,7 @@ export function sidesOf(labels, drawn, room) {
 function costOf(label, box, labels, drawn, room) {
   const others = labels.filter((other) => other !== label);
   const near = sum(others, (other) => Math.max(0, label.gap + CLEAR - distance(other, box)));
-  const covered = sum(drawn, (other) => (other.isText ? TEXT : 1) * shared(box, other));
+  const covered = sum(drawn, (other) => other.weight * shared(box, other));
   return covered + OUTSIDE * (area(box) - shared(box, room)) + MISTAKEN * near;
 }
 

@@ -66,8 +66,9 @@ export function learnedTrace(point, words, { colour, size }) {
   };
 }
 
-// A run's trail. Its name stands at the side `at` of its end; `colour` is the name of a CSS variable.
-export function namedTrail(name, { colour: variable, dash, symbol, at = "top center", steps, x, y }, words, { colour, size }) {
+// A run's trail. Its name, which may be `large`, stands at the side `at` of its end; `colour` is the name of
+// a CSS variable.
+export function namedTrail(name, { colour: variable, dash, symbol, at = "top center", large = true, steps, x, y }, words, { colour, size }) {
   return [
     {
       name,
@@ -86,7 +87,7 @@ export function namedTrail(name, { colour: variable, dash, symbol, at = "top cen
       hoverinfo: "skip",
       mode: "markers+text",
       textposition: at,
-      textfont: { size: size + 5, color: colour(variable) },
+      textfont: { size: large ? size + 5 : size, color: colour(variable) },
       marker: { size: 15, symbol, color: colour(variable), line: { width: 2, color: colour("--card") } },
     },
   ];

@@ -1,8 +1,9 @@
 // The names of trails in a picture: where they stand beside the ends of their trails, to be read best.
-import { boxAt, sidesOf } from "./label_places.js";
+import { TEXT, boxAt, sidesOf } from "./label_places.js";
 
 const STEP = 12; // pixels between the boxes that stand for a line
 const LINE = 1.3; // the height of a line of text, as a multiple of its font's size, as Plotly draws it
+const MARK = 3; // the weight of a mark
 const MOST = 99; // boxes for a line between two points, most of which may be far outside
 const canvas = document.createElement("canvas").getContext("2d");
 
@@ -34,9 +35,9 @@ function scaleOf({ margin, xaxis, yaxis }, plot) {
 // The boxes of a trace: along its line, around its marks, and of its text.
 function boxesOf(trace, at, family) {
   const points = Array.from(trace.x, (x, i) => at({ x, y: trace.y[i] }));
-  const boxes = trace.mode.includes("markers") ? points.map((point) => around(point, trace.marker.size)) : [];
+  const boxes = trace.mode.includes("markers") ? points.map((point) => around(point, trace.marker.size, MARK)) : [];
   if (trace.mode.includes("lines")) boxes.push(...alongLine(points));
-  if (trace.textposition && points.length) boxes.push({ ...boxAt(textLabel(trace, at, family), trace.textposition), isText: true });
+  if (trace.textposition && points.length) boxes.push({ ...boxAt(textLabel(trace, at, family), trace.textposition), weight: TEXT });
   return boxes;
 }
 
@@ -45,7 +46,7 @@ function alongLine(points) {
     const from = points[i];
     const count = Math.min(MOST, Math.ceil(Math.hypot(x - from.x, y - from.y) / STEP));
     return Array.from({ length: count }, (_, n) => (
-      around({ x: from.x + ((x - from.x) * n) / count, y: from.y + ((y - from.y) * n) / count }, STEP / 2)
+      around({ x: from.x + ((x - from.x) * n) / count, y: from.y + ((y - from.y) * n) / count }, STEP / 2, 1)
     ));
   });
 }
@@ -57,7 +58,7 @@ function textLabel({ x: [x], y: [y], text: [text], marker, textfont }, at, famil
 
 // The box of a note to the right of its point and below it; all notes of this picture stand there.
 const noteBox = ({ text, x, y }, at, { size, family }) => (
-  { ...boxAt({ ...at({ x, y }), gap: 3, ...textSize(text, size, family) }, "bottom right"), isText: true }
+  { ...boxAt({ ...at({ x, y }), gap: 3, ...textSize(text, size, family) }, "bottom right"), weight: TEXT }
 );
 
 function textSize(text, size, family) {
@@ -66,10 +67,12 @@ function textSize(text, size, family) {
   return { width: Math.max(...lines.map((line) => canvas.measureText(line).width)), height: LINE * size * lines.length };
 }
 
-const around = ({ x, y }, size) => ({ left: x - size / 2, right: x + size / 2, top: y - size / 2, bottom: y + size / 2 });
+const around = ({ x, y }, size, weight) => (
+  { left: x - size / 2, right: x + size / 2, top: y - size / 2, bottom: y + size / 2, weight }
+);
 
 function boxOnPlot(element, plot) {
   const [{ left, right, top, bottom }, origin] = [element, plot].map((one) => one.getBoundingClientRect());
   const box = { left: left - origin.left, right: right - origin.left, top: top - origin.top, bottom: bottom - origin.top };
-  return { ...box, isText: true };
+  return { ...box, weight: TEXT };
 }

@@ -89,8 +89,9 @@ export function mount({ element, props, server, watch }) {
     const drawn = isRace || state.ghostShown ? second : null;
     paint(plot, () => {
       const trails = [run, points(aim), points(learned), columns(mixture?.path ?? []), ...(isRace ? drawn.trails : [])];
-      const layout = tradeOffLayout(frontier, trails, subject, words, look);
-      const limits = limitTraces(frontier, words, look);
+      const pictured = isRace ? { ...words, crosses: "" } : words; // a race is drawn without best-of-n
+      const layout = tradeOffLayout(frontier, trails, subject, pictured, look);
+      const limits = limitTraces(frontier, words, look).slice(0, isRace ? 1 : 2);
       const traces = [
         ...(isRace ? [] : [trailTrace(run, look), mixturesTrace(mixture?.path ?? [], look)]),
         learnedTrace(learned, words, look),

@@ -7,6 +7,8 @@ import { LOOKS } from "../compare/labels.js";
 import { ghostName } from "./ghost_name.js";
 import { raceAt, runnerNames } from "./race.js";
 
+const WIDE = 420; // pixels of a picture that has room for large names
+
 // {isRace, trails}: in a race the trails of both so far, otherwise that of the ghost, each with its `name`.
 // Null without any.
 export function secondTrail(state, frontier, props) {
@@ -25,7 +27,7 @@ export function secondTrail(state, frontier, props) {
 // The traces of these trails among the `others` in the picture, with names where they cover little.
 export function secondTraces({ isRace, trails }, others, layout, plot, remarks, words, look) {
   const drawn = isRace
-    ? trails.map((runner) => namedTrail(runner.name, runner, words, look))
+    ? trails.map((runner) => namedTrail(runner.name, { ...runner, large: plot.clientWidth > WIDE }, words, look))
     : trails.map((ghost) => ghostTraces(ghost, lastInSight(ghost, layout), words, look));
   const lines = drawn.map(([line]) => line);
   placeNames(drawn.map(([, name]) => name), [...others, ...lines], layout, plot, remarks);
