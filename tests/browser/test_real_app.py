@@ -195,7 +195,10 @@ def a_picture_is_saved_as_it_is_shown(page):
     assert heads == ["curve", "point", WORDS["frontier"]["x"], f"{title} (nats of gold reward)"]
     of_run = [row for row in rows if row[0] == WORDS["frontier"]["trail"]]
     assert of_run[0] == [WORDS["frontier"]["trail"], "step 0", "0", "0"]
-    drawn = page.evaluate("document.querySelector('#frontier .plot').data[2]")  # it goes on
+    of_name = (
+        "name => document.querySelector('#frontier .plot').data.find((one) => one.name === name)"
+    )
+    drawn = page.evaluate(of_name, WORDS["frontier"]["trail"])  # it goes on
     points_drawn = [*zip(drawn["x"], drawn["y"], strict=True)][: len(of_run)]
     assert [(float(x), float(y)) for _, _, x, y in of_run] == points_drawn
 
