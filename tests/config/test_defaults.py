@@ -15,7 +15,13 @@ from align_core.config.fields import SETTINGS
 from align_core.config.methods import PPO_EPOCHS, Chart, Curve, methods, ppo_minibatches
 from align_core.config.run_config import LiveConfig, RunConfig, defaults, resolve, revise
 from align_core.config.task_card import NAMES, known_card
-from align_core.evaluation import intervals, prepare_process, reference_samples
+from align_core.evaluation import (
+    intervals,
+    learned_optimum,
+    preparation,
+    prepare_process,
+    reference_samples,
+)
 from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.runs import (
@@ -28,6 +34,7 @@ from align_core.runs import (
     preset_checks,
     stored_config,
 )
+from align_core.trainers import rejection
 from align_core.trainers.ppo import prompts, samples, scores
 from align_core.votes import (
     pair_selection,
@@ -192,6 +199,8 @@ def test_the_sizes_of_files_texts_and_batches():
     assert (session_checks.MOST_BYTES, session_checks.MOST_CHARACTERS) == (200_000_000, 100_000)
     assert (reference_samples.AT_ONCE, prepare_process.MOST_SAMPLES) == (2e10, 512)
     assert (prompts.CHECKED, samples.PRINTED, scores.PADDED_TO) == (10_000, 5, 256)
+    assert (rejection.AT_ONCE, learned_optimum.WORK) == (128, 2.048e9)
+    assert preparation.KLS == (0.5, 1.0, 2.0, 3.0)  # nats
 
 
 def test_the_bounds_of_the_frontier():

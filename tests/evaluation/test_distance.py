@@ -155,6 +155,18 @@ def test_the_references_texts_reduce_the_error_near_the_reference():
     assert paired < 0.6 * optimum_gap(unpaired, stored, 1.0).standard_error
 
 
+def test_the_error_of_the_stored_samples_by_hand():
+    """Equal texts have no error. At β = 1 the samples 0 and log 3 of each of two prompts
+    weigh ¼ and ¾, so that Z = 2 and log Z varies by 2w − 1 = ∓½: √(2·(¼ + ¼) / (2·1) / 2²) = √⅛."""
+    row = np.ones((2, 3))
+    texts = Texts(rewards=row, kls=0.25 * row, log_ratios=0.5 * row, reference_rewards=row)
+    stored = np.log([[1.0, 3.0], [1.0, 3.0]])
+    for own, lacking in ((optimum_gap, np.log(2) - 0.75), (optimum_kl, np.log(2) - 0.5)):
+        estimate = own(texts, stored, 1.0)
+        assert estimate.value == pytest.approx(lacking, abs=1e-12)
+        assert estimate.standard_error == pytest.approx(0.125**0.5, abs=1e-12)
+
+
 def test_one_text_a_prompt_has_no_error():
     texts, stored = sampled(np.random.default_rng(0), POLICY, count=1)
     with pytest.raises(ValueError, match="at least 2 texts a prompt, got 1"):

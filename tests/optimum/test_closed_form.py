@@ -141,3 +141,13 @@ def test_the_same_quantile_never_has_less_reward_at_a_smaller_beta():
     earned = np.array([rewards[rows, at_quantile(rewards, beta, 0.25)] for beta in betas])
     assert (np.diff(earned, axis=0) >= 0).all()
     assert (earned[-1] == rewards.max(-1)).all()
+
+
+def test_no_prompt_has_a_negative_kl():
+    """At a β this large all KLs are 0, and rounding makes a third of them negative."""
+    rewards = np.random.default_rng(0).normal(size=(50, 100))
+    best = rewards.max(-1)
+    w = np.exp((rewards - best[:, None]) / 1e8)
+    rounded = ((w * rewards).sum(-1) / w.sum(-1) - best) / 1e8 - np.log(w.sum(-1) / 100)
+    assert rounded.min() < 0
+    assert by_prompt(rewards, 1e8)[1].min() == 0

@@ -83,6 +83,7 @@ def test_log_probabilities_and_kl_are_those_of_all_tokens(tmp_path):
     [
         ({"top_k": 0}, "top_k got 0, expected a whole number above 0"),
         ({"top_p": 1.5}, r"top_p got 1.5, expected a number in \(0, 1\]"),
+        ({"top_p": 0.0}, "top_p got 0.0"),
         ({"stop_strings": [""]}, "stop_strings got .*, expected texts"),
     ],
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from align_core.config.errors import ConfigError
 from align_core.config.methods import methods
 from align_core.config.model_index import SMOLLM2
 from align_core.runs import presets
@@ -62,6 +65,15 @@ def test_a_recording_is_a_run_without_its_model_and_says_where_it_was_made(prese
     files = {path.name for path in preset.recording.rglob("*")}
     assert files == {"config.json", "events.jsonl", "machine.txt"}
     assert "cores" in preset.machine and "\n" not in preset.machine
+
+
+def test_a_preset_has_settings_and_a_promise(fake_assets):
+    (fake_assets / "presets").mkdir()
+    settings = {"method": "ppo", "task": "reviews"}
+    for content in ({"settings": settings, "promise": "x"}, {"settings": "x", "promise": {}}):
+        (fake_assets / "presets" / "odd.json").write_text(json.dumps(content))
+        with pytest.raises(ConfigError, match="expected a file with settings and a promise"):
+            presets.load("odd")
 
 
 def test_all_recordings_together_are_small():

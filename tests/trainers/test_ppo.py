@@ -61,10 +61,10 @@ def history(trained, name):
 
 
 def test_ppo_improves_the_reward_at_a_cost_in_kl(tmp_path):
-    trained = trainer(tmp_path, max_steps=30 * 4, per_device_train_batch_size=64)
+    trained = trainer(tmp_path, max_steps=12 * 4, learning_rate=1e-2)
     trained.train()
     scores, kl = history(trained, "objective/scores"), history(trained, "objective/kl")
-    assert sum(scores[-5:]) / 5 > sum(scores[:5]) / 5 + 1.0
+    assert sum(scores[-5:]) / 5 > sum(scores[:5]) / 5 + 2.0
     assert kl[0] < 1e-5 < 0.1 < kl[-1]
 
 
