@@ -78,12 +78,15 @@ function picture(panel, look) {
   return [traces, layout];
 }
 
+// About the width of a text in units of the font's size: Chinese characters are as wide as high.
+const widthOf = (text) => [...text].reduce((width, character) => width + (character > "\u2e7f" ? 1 : 0.6), 0);
+
 // Names at the ends of the curves in place of a legend.
 function nameCurves(layout, { labels, ticks, curves }, { colour, size }) {
   layout.showlegend = false;
   // Plotly would make room for the names within the axes.
   if (!ticks) layout.xaxis.range = [0, 1.02 * Math.max(...curves.flatMap(({ x }) => x))];
-  layout.margin.r = 0.6 * size * Math.max(...labels.map(({ name }) => name.length)) + 12;
+  layout.margin.r = size * Math.max(...labels.map(({ name }) => widthOf(name))) + 12;
   layout.annotations = labels.map(({ name, colour: variable, x, y }) => ({
     x: ticks ? Math.log10(x) : x,
     y,
