@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 
 import pyarrow
 import pyarrow.parquet
 import pytest
+from transformers import AutoTokenizer
 
 from align_core.config import model_index
 from align_core.evaluation.reference_samples import sample_reference
+from align_core.models import loading
 from align_core.models.loading import new_reward_model, save_model
 from align_core.models.sampled_pairs import sampled_pairs
 from align_core.training import setup
 from tests import toy
 from tests.training.films import Films, finished
+
+ASSETS = ("pretrained", "sft-reviews", "reward-reviews")
 
 
 @pytest.fixture(scope="session")
@@ -40,11 +45,29 @@ def toy_assets(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def load():
+    """`loading._load`, which reads a toy asset once and then returns copies: reading them takes
+    half the time of a short run. A model without its head is always read: it gets a random one."""
+    read, assets = loading._load, {}
+
+    def load(factory, name, complete=False, **options):
+        if name not in ASSETS or not (complete or factory is AutoTokenizer):
+            return read(factory, name, complete=complete, **options)
+        key = factory, name, *options.items()
+        if key not in assets:
+            assets[key] = read(factory, name, complete=complete, **options)
+        return copy.deepcopy(assets[key])
+
+    return load
+
+
 @pytest.fixture(scope="module", autouse=True)
-def toys(toy_assets):
+def toys(toy_assets, load):
     """The toy assets in place of the embedded ones."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_index, "ASSETS", toy_assets)
+        patch.setattr(loading, "_load", load)
         patch.setattr(setup, "get_task", lambda name: Films())
         yield
 
