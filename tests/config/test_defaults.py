@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from align_core import optimum
-from align_core.config import fields
+from align_core.config import fields, model_size
 from align_core.config.errors import ConfigError
 from align_core.config.fields import SETTINGS
 from align_core.config.methods import PPO_EPOCHS, Chart, Curve, methods, ppo_minibatches
@@ -200,6 +200,9 @@ def test_the_sizes_of_files_texts_and_batches():
     assert (reference_samples.AT_ONCE, prepare_process.MOST_SAMPLES) == (2e10, 512)
     assert (prompts.CHECKED, samples.PRINTED, scores.PADDED_TO) == (10_000, 5, 256)
     assert (rejection.AT_ONCE, learned_optimum.WORK) == (128, 2.048e9)
+    assert (learned_optimum.SCORED, learned_optimum.FEWEST_SCORED) == (32, 16)
+    assert learned_optimum.FEWEST_EFFECTIVE == 8
+    assert model_size._MOST_HEADER == 104_857_600
     assert preparation.KLS == (0.5, 1.0, 2.0, 3.0)  # nats
 
 
