@@ -201,6 +201,7 @@ def both_sides_of_an_ended_runs_distance_are_measured(page, helper, monkeypatch)
     most = words["heaviest"].format(count=9, prompts=64, share=44, named=named)
     expect(page.locator("#mixture .sides")).to_have_text(f"{sides} {words['sides_agree']} {most}")
     expect(page.locator("#mixture .measure")).to_be_hidden()
+    expect(page.locator("#mixture .sides")).to_be_visible()
 
 
 def test_a_visit(visit, address, client, serve, monkeypatch):
