@@ -1,4 +1,4 @@
-"""train/frontier.js: a frontier that is forgotten while the server computes it."""
+"""train/frontier.js: a frontier that is forgotten while the server computes it, and the square."""
 
 from __future__ import annotations
 
@@ -36,3 +36,21 @@ def test_a_frontier_that_is_forgotten_during_its_request_is_requested_again(scri
     argument = {"template": _FRONTIER, "words": english["frontier"], "saving": english["saving"]}
     known = script("train/frontier.js", FORGOTTEN, argument)
     assert known == [[], ["reviews sft-reviews"]]
+
+
+SQUARES = """({ learnedTrace }, [words, points]) =>
+  points.map((point) => learnedTrace(point, words, { colour: (name) => name, size: 10 }))"""
+
+
+def test_the_square_is_the_optimum_of_the_learned_reward_at_the_last_evaluation(call, script):
+    numbers = {"kl": [0.8, 0.9], "above_reference": [2.1, 2.2]}
+    series = {f"eval/learned_optimum_{name}": {"y": values} for name, values in numbers.items()}
+    square = call("train/frontier.js", "learnedOptimum", {"series": series})
+    assert square == {"x": 0.9, "y": 2.2}
+    assert call("train/frontier.js", "learnedOptimum", {"series": {}}) is None
+    assert call("train/frontier.js", "learnedOptimum", None) is None
+    words = text.load("en")["frontier"]
+    drawn, none = script("charts/trade_off.js", SQUARES, [words, [square, None]])
+    assert (drawn["x"], drawn["y"], drawn["text"]) == ([0.9], [2.2], [words["learned"]])
+    assert drawn["marker"]["symbol"] == "square"
+    assert (none["x"], none["y"], none["text"]) == ([], [], [])

@@ -202,7 +202,7 @@ export function mount({ element, props, server, watch }) {
 }
 
 // The optimum of the reward that a run learned from, as its last evaluation measured it; or null.
-function learnedOptimum(run) {
+export function learnedOptimum(run) {
   const [x, y] = ["kl", "above_reference"].map((name) => run?.series[`eval/learned_optimum_${name}`]?.y.at(-1));
   return x === undefined ? null : { x, y };
 }
