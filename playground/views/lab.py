@@ -23,6 +23,10 @@ from playground.views.parts import PLOTLY_HEAD, part
 
 # Links to runs in the Train view that show the same effect: {experiment: {link: settings}}.
 LIVE: dict[str, dict[str, dict[str, Any]]] = {
+    "kl_in_loss": {
+        "rloo": {"task": "reviews", "method": "rloo", "beta": 0.7},
+        "grpo": {"task": "reviews", "method": "grpo", "beta": 0.7},
+    },
     "frontier": {
         "ppo": {"task": "reviews", "method": "ppo"},
         "dpo": {"task": "reviews", "method": "dpo"},

@@ -187,9 +187,10 @@ def test_train_accepts_the_settings_of_the_smaller_runs(name):
 def test_the_smaller_runs_list_their_reduced_sizes(name, language):
     words = text.load(language)
     text_of_card = words["lab"]["cards"][name]["smaller"]
-    ppo, dpo = resolve("ppo", "reviews"), resolve("dpo", "reviews")
+    ppo, dpo, rloo = (resolve(method, "reviews") for method in ("ppo", "dpo", "rloo"))
     few = lab.LIVE["overoptimisation"]
     numbers = {
+        "kl_in_loss": [rloo.steps, lab.LIVE["kl_in_loss"]["grpo"]["beta"]],
         "frontier": [ppo.steps, frontier.LENGTHS["ppo"][0], dpo.steps, dpo.preference_pairs],
         "overoptimisation": [few["few"]["steps"], overoptimisation_runs.ROLLOUTS, FEW]
         + [few["few"]["beta"], few["penalised"]["beta"]]
@@ -212,6 +213,8 @@ def test_the_smaller_runs_list_their_reduced_sizes(name, language):
 def test_the_smaller_runs_are_presets_that_show_the_effect():
     """The linked runs are those of presets, whose recordings show the effect."""
     for settings, name in (
+        (lab.LIVE["kl_in_loss"]["rloo"], "rloo-same-beta"),
+        (lab.LIVE["kl_in_loss"]["grpo"], "grpo-same-beta"),
         (lab.LIVE["frontier"]["ppo"], "healthy-ppo"),
         (lab.LIVE["frontier"]["dpo"], "healthy-dpo"),
         (lab.LIVE["overoptimisation"]["few"], "reward-hacking"),
