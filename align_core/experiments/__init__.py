@@ -32,7 +32,13 @@ from align_core.config import model_index
 
 TASK = "reviews"  # of the experiments on language models
 EXACT = ("coverage", "collapse", "kl_in_loss")  # computed with numpy, in seconds
-TRAINED = ("frontier", "overoptimisation", "shift", "displacement")  # they train language models
+TRAINED = (
+    "frontier",
+    "overoptimisation",
+    "shift",
+    "displacement",
+    "pairs",
+)  # they train language models
 NAMES = EXACT + TRAINED
 
 

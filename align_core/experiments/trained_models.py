@@ -35,7 +35,7 @@ from align_core.models.loading import (
 )
 from align_core.models.rewards import ProxyReward, proxy_reward
 from align_core.models.sampling import FixedDraw, end_ids, sample
-from align_core.optimum import ReferenceSamples, best_of_n
+from align_core.optimum import FloatArray, ReferenceSamples, best_of_n
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import series
@@ -225,16 +225,22 @@ def best_of_n_curve(proxy: ProxyReward | None, samples: int, most: int) -> Curve
     Exact for a reference that gives its first `samples` stored texts equal probability; KL in nats.
     The proxy rewards are shifted to mean 0.
     """
-    stored = ReferenceSamples.load(reference_samples(TASK, "probe"))
-    gold = stored.rewards[:, :samples]
-    scores = gold
-    if proxy is not None:
-        rows = list(np.ndindex(gold.shape))
-        scores = stored_scores(proxy, load_tokenizer(REFERENCE), stored, rows)
-        scores = scores.view(gold.shape).numpy()
+    scores, gold = scores_of_stored(proxy, samples)
     scores = scores - scores.mean()
     points = []
     for n in (2**power for power in range(most.bit_length())):
         reward, kl = best_of_n(scores, n, gold)
         points.append({"n": n, "kl": kl, "gold": reward, "proxy": best_of_n(scores, n)[0]})
     return points
+
+
+def scores_of_stored(proxy: ProxyReward | None, samples: int) -> tuple[FloatArray, FloatArray]:
+    """The proxy rewards (the gold ones if None) and the gold rewards, [P, samples] each, of the
+    first stored texts of the reference for each probe prompt, in nats."""
+    stored = ReferenceSamples.load(reference_samples(TASK, "probe"))
+    gold = stored.rewards[:, :samples]
+    if proxy is None:
+        return gold, gold
+    rows = list(np.ndindex(gold.shape))
+    scores = stored_scores(proxy, load_tokenizer(REFERENCE), stored, rows)
+    return scores.view(gold.shape).numpy(), gold
