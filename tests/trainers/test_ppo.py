@@ -72,12 +72,13 @@ def test_a_reward_with_its_sign_flipped_does_not_improve(tmp_path):
     trained = trainer(
         tmp_path,
         reward=lambda *args, **kwargs: [-r for r in toy.reward(*args, **kwargs)],
-        max_steps=15 * 4,
+        max_steps=6 * 4,
+        learning_rate=1e-2,
     )
     trained.train()
     scores = history(trained, "objective/scores")
     own = [-score for score in scores]
-    assert own[-1] < own[0]
+    assert own[-1] < own[0] - 2
 
 
 @pytest.mark.parametrize("value_model", [None, toy.reward_model])
