@@ -45,7 +45,12 @@ def labelled(panel: Panel) -> Panel:
     Names that would overlap stand above each other.
     """
     curves = panel["curves"]
-    heights = [y for curve in curves for y in curve["y"]]
+    heights = [
+        y + side * half
+        for curve in curves
+        for y, half in zip(curve["y"], curve.get("half", [0.0] * len(curve["y"])), strict=True)
+        for side in (-1, 1)
+    ]
     ends = spread([curve["y"][-1] for curve in curves], LINE * (max(heights) - min(heights)))
     labels = [
         {"name": curve["name"], "colour": curve["colour"], "x": curve["x"][-1], "y": end}

@@ -29,3 +29,6 @@ def test_a_name_stands_at_the_end_of_its_curve():
     assert (first["name"], first["colour"], first["x"]) == ("a", "ppo", 2)
     assert second["y"] - first["y"] == pytest.approx(10 * LINE)
     assert second["y"] + first["y"] == pytest.approx(20)
+    wide = [curve | {"half": [10.0, 0.0]} for curve in curves]  # from −10 to 10
+    first, second = labelled({"curves": wide})["labels"]
+    assert second["y"] - first["y"] == pytest.approx(20 * LINE)
