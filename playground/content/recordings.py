@@ -52,7 +52,7 @@ class Recordings:
                 # A run with a public server's time limit is still a run of the preset.
                 "config": {k: v for k, v in recording.config.items() if k != "time_limit"},
                 "machine": recording.preset.machine,
-                "seconds": recording.seconds[-1],
+                "seconds": recording.end,
                 "speed": recording.speed,
             }
             for recording in self._recordings.values()
@@ -134,9 +134,14 @@ class Recording:
         return max((event["seconds"] for event in self.events if event["step"] == 0), default=0.0)
 
     @property
+    def end(self) -> float:
+        """The second of the last event; 0 without any."""
+        return self.seconds[-1] if self.seconds else 0.0
+
+    @property
     def speed(self) -> float:
         """How many times as fast as the run it is replayed: a whole number."""
-        return max(SPEED, ceil((self.seconds[-1] - self.start) / LONGEST))
+        return max(SPEED, ceil((self.end - self.start) / LONGEST))
 
     def events_until(self, elapsed: float) -> int:
         """The number of events in the first `elapsed` seconds of the replay."""

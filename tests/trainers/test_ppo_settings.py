@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import TrainingArguments
 
+from align_core.models.rewards import ProxyReward
 from align_core.objectives import entropy
 from align_core.trainers.common import WARMUP, FiniteTraining, NonFinite
 from align_core.trainers.ppo import build
@@ -115,7 +116,7 @@ def test_the_end_token_of_a_response(tmp_path):
 )
 def test_the_arguments_that_a_run_gives_its_trainer(monkeypatch, reward_model, lora_r, lam, valued):
     monkeypatch.setattr(build, "make_trainer", lambda *models, **options: (models, options))
-    gold, proxy = object(), SimpleNamespace(model=toy.reward_model(), gives_values=True)
+    gold, proxy = object(), ProxyReward(toy.reward_model(), toy.tokenizer())
     setup = SimpleNamespace(
         config=SimpleNamespace(reward_model=reward_model, lora_r=lora_r, lora_layers=2, beta=0.3,
                                batch_size=6, steps=80, whiten_advantages=False),
