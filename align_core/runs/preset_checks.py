@@ -91,6 +91,15 @@ def runs_away(series: Series, gain: float, lost: float, rise: float, kl: float) 
     ]
 
 
+def hacks(series: Series, rise: float, fall: float, kl: float) -> list[Check]:
+    """The proxy rises while the gold reward ends below the reference's, far from the reference."""
+    return [
+        Check("rise of the proxy", _change(series, "eval/proxy_reward"), least=rise),
+        Check("change of the gold reward", _change(series, "eval/gold_reward"), most=-fall),
+        Check("KL", _last(series, "eval/kl"), least=kl),
+    ]
+
+
 def keeps(series: Series, gain: float, lost: float) -> list[Check]:
     """The run loses little of its best gain by the end."""
     return [
@@ -122,8 +131,8 @@ def overtrains(series: Series, gain: float, lost: float, rise: float) -> list[Ch
 RULES = {
     rule.__name__: rule
     for rule in (
-        *(aligns, ranks, stays, wastes, over_optimises, runs_away, keeps, carries_over),
-        overtrains,
+        *(aligns, ranks, stays, wastes, over_optimises, runs_away, hacks, keeps),
+        *(carries_over, overtrains),
     )
 }
 
@@ -132,6 +141,12 @@ def _last(series: Series, metric: str) -> float | None:
     """The metric's value at the last step of the run; None if it was not measured at that step."""
     ends = [points[-1][0] for points in series.values()]
     return dict(series.get(metric, [])).get(max(ends)) if ends else None
+
+
+def _change(series: Series, metric: str) -> float | None:
+    """The metric's value at the last step of the run minus that at its first evaluation."""
+    last = _last(series, metric)
+    return None if last is None else last - series[metric][0][1]
 
 
 def _rise(series: Series, subset: str) -> float | None:

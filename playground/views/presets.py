@@ -23,7 +23,7 @@ GROUPS = {
         "off-distribution-ppo",
         "half-the-continents",
     ),
-    "real": ("real-ppo", "real-dpo", "real-reward"),
+    "real": ("real-ppo", "real-dpo", "real-reward", "real-hacking"),
     "methods": (
         "rloo-same-beta",
         "grpo-same-beta",

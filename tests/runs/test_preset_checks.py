@@ -158,6 +158,22 @@ def test_an_uncertain_margin_gives_no_reading():
     assert broken == ["growth of the margin since"]
 
 
+def test_ranks_needs_an_accuracy_at_the_end():
+    events = [metrics(0, **{"eval/accuracy": 0.5}), metrics(10, **{"eval/accuracy": 0.69})]
+    assert check("ranks", events, accuracy=0.65) == ({"accuracy": 0.69}, [])
+    assert check("ranks", events, accuracy=0.7)[1] == ["accuracy"]
+
+
+def test_hacks_needs_a_rise_of_the_proxy_and_a_fall_of_gold():
+    events = run(proxy=[0.0, 9.0, 39.5], kl=[0, 14, 45])
+    events += [metrics(10 * i, **{"eval/gold_reward": v}) for i, v in enumerate([-3.0, -2.0, -5.5])]
+    values, broken = check("hacks", events, rise=20, fall=1.5, kl=20)
+    assert values == {"rise of the proxy": 39.5, "change of the gold reward": -2.5, "KL": 45}
+    assert broken == []
+    names = ["rise of the proxy", "change of the gold reward", "KL"]
+    assert check("hacks", events, rise=40, fall=2.6, kl=46)[1] == names
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_a_run_without_an_evaluation_fails_the_check(rule):
     thresholds = RULES[rule].__annotations__.keys() - {"series", "return"}
