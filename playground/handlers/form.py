@@ -28,10 +28,7 @@ ADVANCED = ("eval_every", "lora_r", "group_size", "scale", "margin", "odds_weigh
 # The settings whose values the method determines.
 CHOICES = tuple(name for name in SETTINGS if fields.SETTINGS[name].kind == "choice")
 # Choices of the settings that name a model, besides the default: name -> MODEL.
-REWARDS = {
-    **{"few": "{reward_model}-few", "off": "{reward_model}-off"},
-    **{"gold": "gold", "words": "words"},
-}
+REWARDS = {"few": "{reward_model}-few", "off": "{reward_model}-off", "gold": "gold"}
 SOURCES = {"pretrained": "pretrained"}
 MODELS = {"reward_model": REWARDS, "pair_source": SOURCES}
 DEFAULT_NAMES = {"reward_model": "proxy", "pair_source": "reference"}
@@ -43,8 +40,9 @@ def first_task() -> str:
 
 
 def model_of(setting: str, name: Any, task: str) -> str | None:
-    """The MODEL of the choice `name` of a setting; None for the default."""
-    template = MODELS[setting].get(name) if isinstance(name, str) else None
+    """The MODEL, or the task's misspecified reward, of the choice `name` of a setting; None for the
+    default."""
+    template = _templates(setting, task).get(name) if isinstance(name, str) else None
     return template and template.format(reward_model=known_card(task).reward_model)
 
 
@@ -137,7 +135,7 @@ def option_names() -> list[str]:
 def _name_of(setting: str, config: Mapping[str, Any]) -> str:
     """The name of the choice that a configuration makes for a setting of MODELS."""
     task, model = config["task"], config[setting]
-    names = {model_of(setting, name, task): name for name in MODELS[setting]}
+    names = {model_of(setting, name, task): name for name in _templates(setting, task)}
     gold_only = setting == "reward_model" and known_card(task).reward_model is None
     return names.get(model, "gold" if gold_only else DEFAULT_NAMES[setting])
 
@@ -145,6 +143,13 @@ def _name_of(setting: str, config: Mapping[str, Any]) -> str:
 def _rewards(task: str, words: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The rewards that PPO can optimise on a task: (label, name)."""
     available = {"gold", *known_card(task).proxies, *model_index.embedded()}
-    names = [name for name in REWARDS if model_of("reward_model", name, task) in available]
+    choices = _templates("reward_model", task)
+    names = [name for name in choices if model_of("reward_model", name, task) in available]
     names = ["proxy"] * (known_card(task).reward_model is not None) + names
-    return [(words["controls"][f"reward_{name}"], name) for name in names]
+    return [(words["controls"].get(f"reward_{name}", name), name) for name in names]
+
+
+def _templates(setting: str, task: str) -> dict[str, str]:
+    """The choices of a setting of MODELS on a task, besides the default: name -> MODEL."""
+    proxies = known_card(task).proxies if setting == "reward_model" else ()
+    return {**MODELS[setting], **{name: name for name in proxies}}

@@ -172,8 +172,7 @@ class VoteTraining:
         """
         for run, config in self._runs(session):
             if methods()[config["method"]].makes == "policy":
-                events = replay(self._client.events(run)[0])
-                samples = [event["samples"] for event in of_kind(events, "samples")]
+                samples = _samples(replay(self._client.events(run)[0]))
                 if len(samples) > 1:  # the first are of the untrained policy
                     before, after = ("reference", "policy")
                     changed = (one for one in samples[-1] if one[before] != one[after])
@@ -219,7 +218,7 @@ class VoteTraining:
     ) -> dict[str, Any]:
         """The `texts` of a policy, and the `verdict` on it."""
         events = replay(self._client.events(run)[0])
-        samples = [event["samples"] for event in of_kind(events, "samples")]
+        samples = _samples(events)
         metrics = [event["metrics"] for event in of_kind(events, "metrics")]
         evaluations = [values for values in metrics if "eval/gold_reward" in values]
         last, beta = evaluations[-1] if evaluations else {}, settings_at(config, events)["beta"]
@@ -254,3 +253,8 @@ class VoteTraining:
         """The MODEL for a name in a session's pairs: a run directory, or an embedded model."""
         run = name and self._client.root / name
         return str(run) if run and run.is_dir() else name
+
+
+def _samples(events: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The sample texts of each evaluation, oldest first."""
+    return [event["samples"] for event in of_kind(events, "samples")]

@@ -248,6 +248,13 @@ def test_the_page_opens_on_a_task_whose_model_was_fetched(tmp_path, monkeypatch,
     values = {name: controls[name].get("value") for name in form.SETTINGS}
     config = resolve(**form.options({"task": "manners", "method": "dpo", **values}))
     assert config == resolve("dpo", "manners") and config.lora_r == 16
+    hacking = form.controls(
+        form.default_config("ppo", "manners") | {"reward_model": "words"}, words
+    )
+    assert hacking["reward_model"]["value"] == "words"
+    assert [name for _, name in hacking["reward_model"]["choices"]] == ["gold", "words"]
+    assert form.model_of("reward_model", "words", "manners") == "words"
+    assert form.model_of("reward_model", "words", "reviews") is None
     assert (
         optimum.frontier({"task": "manners"}) is None
         and optimum.target({"task": "manners"}) is None
