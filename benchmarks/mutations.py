@@ -115,8 +115,8 @@ def mutants(file: str) -> list[list[Mutant]]:
             case ast.If(test=test, body=[*_, ast.Raise()]):
                 yield [change(*where(test), "False")]
             case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
-                numbers = (repr(node.value + 1), repr(node.value - 1))
-                yield [change(*where(node), f"({number})") for number in numbers]
+                numbers = {node.value + 1, node.value - 1} - {node.value}  # 1e100 + 1 is 1e100
+                yield [change(*where(node), f"({number!r})") for number in sorted(numbers)[::-1]]
             case ast.Call(func=func, args=arguments) if _name(func) not in SYMMETRIC:
                 for one, two in zip(arguments, arguments[1:], strict=False):
                     if ast.dump(one) != ast.dump(two) and not _starred(one, two):

@@ -65,10 +65,18 @@ def refused(capsys, *argv) -> list[str]:
     return [line for line in output.err.splitlines() if "\r" not in line and line]
 
 
-def test_prepare_stores_scored_texts_of_the_present_model(capsys, folder, cache):
+def test_prepare_stores_scored_texts_of_the_present_model(capsys, folder, cache, monkeypatch):
+    seeds, sampled = [], preparation.sample_prompt
+
+    def sample_prompt(*arguments, **options):
+        seeds.append(arguments[-1])
+        return sampled(*arguments, **options)
+
+    monkeypatch.setattr(preparation, "sample_prompt", sample_prompt)
     report = prepare(capsys, folder)
     (entry,) = prepared.entries()
     assert entry.complete and entry.facts() == report
+    assert seeds == [5 * 1_000_003, 6 * 1_000_003], "the first prompt of each split, from seed 5"
     assert sorted(path.name for path in entry.path.iterdir()) == [
         "facts.json",
         "heldout.npz",

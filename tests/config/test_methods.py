@@ -130,6 +130,8 @@ def test_every_field_of_a_record_is_checked():
         except ConfigError as error:
             assert any(says in line.text for line in error.lines), (fields, str(error))
     assert not accepted
+    choice = {"options": {**HINGE.options, "loss": "sigmoid"}, "choices": {"loss": ("sigmoid",)}}
+    checked(dataclasses.replace(HINGE, **choice), ("ppo",))
     with pytest.raises(ConfigError, match="instance of Method"):
         checked("ppo", ())
 

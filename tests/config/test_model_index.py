@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -68,6 +69,9 @@ def test_files_and_other_folders_are_not_models(fake_assets, tmp_path):
         model_index.locate(str(file))
     with pytest.raises(ValueError, match="neither a run nor a model"):
         model_index.locate(str(fake_assets))
+    os.mkfifo(tmp_path / "pipe")  # to open it would wait for its other end
+    with pytest.raises(ValueError, match="neither a file nor a folder"):
+        model_index.locate(str(tmp_path / "pipe"))
 
 
 def test_a_hub_id_is_a_model_if_it_is_cached_or_the_network_is_allowed(

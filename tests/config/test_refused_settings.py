@@ -163,6 +163,16 @@ def test_a_task_that_nobody_has_named():
     assert (message.code, message.values["task"]) == ("unnamed_task", "my.tasks:Odes")
 
 
+def test_a_refused_choice_names_the_choices_of_its_method():
+    with pytest.raises(ConfigError) as error:
+        resolve("grpo", "reviews", loss="sigmoid")
+    (message,) = error.value.lines
+    assert (message.code, message.values["choices"]) == ("loss", "dapo, grpo, dr_grpo")
+    with pytest.raises(ConfigError) as error:
+        resolve("grpo", "reviews", steps=0)
+    assert "choices" not in error.value.lines[0].values
+
+
 def test_a_missing_preference_file():
     (line,) = lines("dpo", preferences="nowhere.jsonl")
     assert line.startswith("--preferences got 'nowhere.jsonl', expected")

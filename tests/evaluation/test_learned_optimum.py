@@ -95,8 +95,9 @@ def test_the_parts_add_up_to_the_distance(evaluation):
 
 
 def test_a_policy_of_the_gold_reward_has_only_the_distance(evaluation):
-    metrics = shortfall(PROMPTS, stored(), evaluation, BETA, None)
-    assert metrics.keys() == {"eval/optimum_gap", "eval/optimum_gap_ci95"}
+    for beta in (1.0, BETA):
+        metrics = shortfall(PROMPTS, stored(), evaluation, beta, None)
+        assert metrics.keys() == {"eval/optimum_gap", "eval/optimum_gap_ci95"}
 
 
 def test_what_is_not_known_is_left_out(evaluation):

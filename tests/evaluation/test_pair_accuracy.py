@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from align_core.build.assets import FEW_PAIRS
+from align_core.evaluation.intervals import bootstrap_rows, ci95
 from align_core.evaluation.pair_accuracy import pair_accuracy, rater_scale
+from align_core.evaluation.reward_models import _scale
 from align_core.inference import queries
 from align_core.optimum import ReferenceSamples
 from playground import text
@@ -98,6 +100,22 @@ def test_the_scale_minimises_the_cross_entropy_with_the_raters():
     best = rater_scale(margins, gold)
     assert best is not None and 0.2 < best < 0.8
     assert loss(best) < min(loss(best - 0.01), loss(best + 0.01))
+
+
+def test_the_interval_of_the_scale_is_over_prompts():
+    rng = np.random.default_rng(2)
+    gold = rng.normal(size=(12, 3))
+    margin = 2 * gold + rng.normal(size=gold.shape)
+    found = _scale(margin, gold)
+    redrawn = [
+        rater_scale(np.concatenate(margin[rows]), np.concatenate(gold[rows]))
+        for rows in bootstrap_rows(12)
+    ]
+    assert found == {
+        "scale": rater_scale(margin.ravel(), gold.ravel()),
+        "scale_ci95": ci95(redrawn),
+    }
+    assert _scale(margin[:0], gold[:0]) == {"scale": None, "scale_ci95": None}
 
 
 @pytest.mark.slow

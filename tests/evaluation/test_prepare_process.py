@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import runpy
+import sys
 from types import SimpleNamespace
 
 import pytest
 
+from align_core.config import model_size
 from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 from align_core.config.model_size import EvaluationSize
 from align_core.evaluation import preparation, prepare_process, prepared
 from align_core.models import libraries
+from align_core.runs import progress
 
 
 @pytest.fixture
@@ -58,6 +62,20 @@ def test_it_prints_its_progress_and_leaves_a_result(run, tmp_path):
     assert calls == [("reviews", "sft-reviews", {"samples": 512, "prompts": 3, "seed": 0})] * 2
     assert (tmp_path / "result.json").read_text() == "{}"
     assert run(Made(), samples=400)[2][0][2]["samples"] == 400
+
+
+def test_its_arguments_are_the_task_the_model_and_the_folder(run, tmp_path, monkeypatch):
+    run(None, complete=True)
+    (tmp_path / "result.json").unlink()
+    monkeypatch.setattr(sys, "argv", ["module", "reviews", "sft-reviews", str(tmp_path)])
+    monkeypatch.setattr(model_size, "evaluation_size", prepare_process.evaluation_size)
+    monkeypatch.setattr(progress, "exit_with_stdin", lambda: None)
+    with (
+        pytest.warns(RuntimeWarning, match="found in sys.modules"),
+        pytest.raises(SystemExit) as end,
+    ):
+        runpy.run_module("align_core.evaluation.prepare_process", run_name="__main__")
+    assert end.value.code == 0 and (tmp_path / "result.json").exists()
 
 
 def test_what_is_complete_is_not_prepared_again(run):

@@ -57,7 +57,7 @@ def test_a_scale_is_a_positive_number(monkeypatch):
         monkeypatch.setattr(prepared, "_of_pair", lambda *_: entries)
         return stored_scale("task", "model")
 
-    assert scale(None, 0.0, -1.5, "2", 1.25, 3.0) == 1.25
+    assert scale(None, 0.0, -1.5, "2", 0.75, 3.0) == 0.75
     assert scale(None, 0.0, -1.5, "2") is None
 
 

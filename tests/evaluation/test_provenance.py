@@ -44,9 +44,21 @@ def test_ppo_covers_the_same_prompts_as_its_reward_model(run):
 
 def test_a_run_names_its_reward_model(run):
     assert reward_model_of(run("ppo", reward_model="gold"), "capitals") == "gold"
+    assert (
+        reward_model_of(run("ppo", reward_model="reward-capitals"), "reviews") == "reward-capitals"
+    )
     assert reward_model_of(run("dpo"), "capitals") is None
     assert reward_model_of("reward-capitals", "capitals") == "reward-capitals"
     assert reward_model_of("sft-capitals", "capitals") is None
+
+
+def test_a_misspecified_reward_counts_on_its_own_task_only(tmp_path):
+    config = resolve("ppo", "manners", model="sft-capitals", reward_model="words")
+    directory = RunDirectory.create(tmp_path / "run", config)
+    shutil.copytree(locate("sft-capitals"), directory.model_path)
+    directory.close()
+    assert reward_model_of(str(directory.path), "manners") == "words"
+    assert reward_model_of(str(directory.path), "capitals") is None
 
 
 def test_the_beta_of_a_run_is_its_last_one(run):

@@ -211,6 +211,15 @@ def test_the_status_is_found_at_the_end_of_a_long_log(run, monkeypatch):
         assert again.status() == stopped and again.end("failed")["step"] == step
 
 
+def test_the_first_status_reads_the_end_of_a_log_only(run, monkeypatch):
+    for step in range(300):
+        run.append(METRICS | {"step": step})
+    run.append({**RUNNING, "step": 300, "status": "finished"})
+    monkeypatch.setattr(directory, "_TAIL", 500)
+    monkeypatch.setattr(RunDirectory, "events", lambda *_: pytest.fail("the whole log was read"))
+    assert RunDirectory(run.path).status()["status"] == "finished"
+
+
 def test_open_refuses_an_unreadable_run(run):
     run.events_path.mkdir()
     with pytest.raises(ConfigError, match="--run-dir got .*events.jsonl cannot be read: Is a dir"):

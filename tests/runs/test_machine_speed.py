@@ -94,6 +94,14 @@ def test_a_damaged_measurement_is_made_again(measured, cache, kept):
     assert json.loads(cache.read_text())["seconds"] == 3 * PROBE_SECONDS
 
 
+def test_another_processor_is_another_machine(monkeypatch):
+    names = set()
+    for model in ("model name\t: A\n" * 2, "model name\t: B\n", "flags\t: C\n"):
+        monkeypatch.setattr(machine_speed.Path, "read_text", lambda path, model=model, **_: model)
+        names.add(machine_speed._machine())
+    assert len(names) == 3 and sum(name.count("model name\t: A") for name in names) == 1
+
+
 def test_a_machine_that_cannot_be_measured_counts_as_that_of_the_recordings(measured, monkeypatch):
     monkeypatch.setattr(Probe, "seconds", None)
     assert measured() == 1.0

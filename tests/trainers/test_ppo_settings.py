@@ -57,11 +57,25 @@ def config(tmp_path, **changes) -> PPOConfig:
     return PPOConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, **changes)
 
 
-@pytest.mark.parametrize("name", ["temperature", "missing_eos_penalty"])
+@pytest.mark.parametrize("name", ["temperature", "missing_eos_penalty", "top_k", "top_p"])
 def test_zero_is_refused_for_settings_above_zero(tmp_path, name):
     with pytest.raises(ValueError, match=f"{name} got 0"):
         config(tmp_path, **{name: 0})
-    assert getattr(config(tmp_path, **{name: 0.1}), name) == 0.1
+    allowed = 1 if name == "top_k" else 0.1
+    assert getattr(config(tmp_path, **{name: allowed}), name) == allowed
+
+
+def test_a_probability_above_one_is_refused(tmp_path):
+    assert config(tmp_path, top_p=1.0).top_p == 1.0
+    with pytest.raises(ValueError, match="top_p got 1.5"):
+        config(tmp_path, top_p=1.5)
+
+
+def test_an_empty_stop_string_is_refused(tmp_path):
+    assert config(tmp_path, stop_strings=["good"]).stop_strings == ["good"]
+    for strings in ([], [""], ["good", ""]):
+        with pytest.raises(ValueError, match="stop_strings got"):
+            config(tmp_path, stop_strings=strings)
 
 
 def test_the_episodes_of_a_run_in_optimiser_steps(tmp_path, monkeypatch):

@@ -118,6 +118,13 @@ def kto(tmp_path, rows=RATINGS, reference=None, **changes):
     return made
 
 
+def test_the_rarer_label_of_kto_weighs_more(tmp_path):
+    """One desirable text and two others: 2 and 1, so that both sides weigh 2; and the other way."""
+    others = [{**row, "label": not row["label"]} for row in RATINGS]
+    assert kto(tmp_path).weights == (2.0, 1.0)
+    assert kto(tmp_path, others).weights == (1.0, 2.0)
+
+
 def test_a_step_of_kto_equals_plain_arithmetic(tmp_path):
     made = kto(tmp_path)
     with torch.no_grad():

@@ -231,6 +231,8 @@ def test_batches_have_rows_of_similar_lengths_in_random_order():
     assert order == list(LengthSampler(lengths, batch_size=8, seed=0))
     sampler.set_epoch(1)
     assert list(sampler) != order
+    sampler.set_epoch(0)
+    assert list(sampler) == order
 
 
 def test_trainers_batch_by_length(tmp_path):

@@ -1,0 +1,112 @@
+"""Parts of PPOTrainer by themselves, on values made by hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from datasets import Dataset
+from transformers import DefaultFlowCallback, LlamaForCausalLM
+
+from align_core.trainers.ppo.arguments import add_value_weights, check_prompts, room_of
+from align_core.trainers.ppo.metrics import LogsFirst
+from align_core.trainers.ppo.rollouts import Episodes
+from align_core.trainers.ppo.samples import SampleTables
+from align_core.trainers.ppo.scores import check_scalar
+from tests import toy
+from tests.trainers.small_ppo import PROMPTS, made
+
+DATA = Dataset.from_dict({"prompt": PROMPTS})
+
+
+def test_trunk_states_are_those_of_prompts_and_responses():
+    prompt, response = torch.ones(2, 3, 4), torch.zeros(2, 5, 4)
+    states = Episodes.trunk_states.fget
+    joined = states(SimpleNamespace(prompt_trunk=prompt, trunk=response))
+    assert joined[..., 0].tolist() == [[1] * 3 + [0] * 5] * 2
+    assert states(SimpleNamespace(prompt_trunk=None, trunk=None)) is None
+    assert states(SimpleNamespace(prompt_trunk=prompt, trunk=None)) is None
+
+
+def test_an_optimiser_of_the_policy_gets_the_weights_of_the_values():
+    policy, values = torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)
+    for model in (
+        SimpleNamespace(value_model=values, value_head=None),
+        SimpleNamespace(value_model=None, value_head=values),
+    ):
+        optimizer = torch.optim.SGD(policy.parameters(), lr=0.1)
+        for _ in range(2):  # the second time they are there
+            add_value_weights((optimizer, None), model)
+        assert [group["params"] for group in optimizer.param_groups] == [
+            [*policy.parameters()],
+            [*values.parameters()],
+        ]
+
+
+def test_the_columns_of_a_collator_are_its_own(tmp_path):
+    """A collator of one's own may read any column; otherwise there is one with prompts."""
+    data = Dataset.from_dict({"question": PROMPTS})
+    args = SimpleNamespace(local_episodes=2, response_length=4)
+
+    def collate(rows):
+        return {"input_ids": toy.tokenizer()([row["question"] for row in rows])["input_ids"]}
+
+    check_prompts(data, toy.tokenizer(), collate, 10, args)
+    with pytest.raises(ValueError, match="expected a column prompt .*, got question"):
+        check_prompts(data, toy.tokenizer(), list, 10, args)
+
+
+def test_a_step_is_logged_after_it_is_decided_and_before_other_callbacks(tmp_path):
+    first, second = made(tmp_path).callback_handler.callbacks[:2]
+    assert isinstance(first, DefaultFlowCallback) and isinstance(second, LogsFirst)
+
+
+def test_the_latest_rollout_has_its_beta_and_the_updates_before_it(tmp_path):
+    """Three rollouts of four updates, at β = 0.2."""
+    trainer = made(tmp_path, kl_coef=0.2)
+    trainer.train()
+    assert (trainer.latest.beta, trainer.latest.update) == (0.2, 8)
+
+
+def test_only_the_likeliest_token_is_drawn_with_a_top_k_of_one(tmp_path):
+    trainer = made(tmp_path, top_k=1)
+    rows = [{"prompt": "the film"}] * 16
+    drawn = trainer._episodes(rows, range(16), 16, seed=1, score=trainer.score).tokens
+    assert (drawn == drawn[0]).all()
+
+
+def test_a_response_leaves_room_for_a_prompt():
+    """The policy has 64 positions, the reward model 32."""
+    models = toy.policy(), None, LlamaForCausalLM(toy.config(max_position_embeddings=32))
+    assert room_of(SimpleNamespace(response_length=31), *models) == 1
+    with pytest.raises(ValueError, match="response_length got 32, expected less than 32"):
+        room_of(SimpleNamespace(response_length=32), *models)
+
+
+def test_there_is_a_table_of_samples_in_a_rollout_at_most(tmp_path):
+    for tables, rollouts in {1: 3, 2: 1, 10: 1}.items():  # of three rollouts
+        settings = {"num_sample_generations": tables, "eval_dataset": DATA}
+        callbacks = made(tmp_path, **settings).callback_handler.callbacks
+        assert [one._rollouts for one in callbacks if isinstance(one, SampleTables)] == [rollouts]
+
+
+class Trunk(torch.nn.Module):
+    """A module with these attributes."""
+
+    def __init__(self, **attributes) -> None:
+        super().__init__()
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+
+def test_a_module_needs_its_trunk_and_its_head():
+    part = torch.nn.Linear(2, 2)
+    check_scalar(Trunk(base_model_prefix="trunk", trunk=part, score=part), "reward_model")
+    for attributes in (
+        {"base_model_prefix": "trunk", "trunk": part},
+        {"base_model_prefix": "trunk", "score": part},
+        {"trunk": part, "score": part},
+    ):
+        with pytest.raises(TypeError, match="base_model_prefix, .*and score, .*got Trunk"):
+            check_scalar(Trunk(**attributes), "reward_model")
