@@ -46,6 +46,21 @@ def test_the_gap_is_beta_times_the_kl_to_the_optimum(beta):
     assert (right.value, right.standard_error) == pytest.approx((0, 0), abs=1e-12)
 
 
+def test_the_standard_error_is_that_of_a_mean_of_influences():
+    """n influences with mean 0 have the variance Σ i²/(n − 1), their mean that over n; the mean of
+    k independent prompts has 1/k of that."""
+    rng, beta, n = np.random.default_rng(3), 0.7, 7
+    rewards, learned = rng.normal(size=(1, n)), rng.normal(size=(1, n))
+    w, v = weights(rewards, beta)[0], weights(learned, beta)[0]
+    error = (rewards - learned)[0] - v @ (rewards - learned)[0]
+    influences = n * (beta * (w - v) - v * error)
+    assert influences.mean() == pytest.approx(0, abs=1e-12)
+    expected = influences.std(ddof=1) / math.sqrt(n)
+    assert learned_optimum(rewards, learned, beta).gap.standard_error == pytest.approx(expected)
+    four = learned_optimum(np.tile(rewards, (4, 1)), np.tile(learned, (4, 1)), beta).gap
+    assert four.standard_error == pytest.approx(expected / 2)
+
+
 def test_the_standard_error_is_the_spread_over_samples():
     """Of 400 draws of 250 samples from nine rewards with errors."""
     rng, beta = np.random.default_rng(1), 1.0

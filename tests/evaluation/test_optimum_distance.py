@@ -82,3 +82,4 @@ def test_the_heaviest_prompts_are_chosen_by_one_side_and_weighed_by_the_other():
     sides = Sides([10, 20, 30, 40], gap, kl)
     assert sides.heaviest(0.5) == ([20], 6 / 20)
     assert sides.heaviest(0.7) == ([20, 40], 10 / 20)
+    assert sides.heaviest(0.85) == ([20, 40, 10], 18 / 20)

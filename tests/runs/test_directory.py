@@ -220,6 +220,14 @@ def test_the_first_status_reads_the_end_of_a_log_only(run, monkeypatch):
     assert RunDirectory(run.path).status()["status"] == "finished"
 
 
+def test_the_events_after_the_last_status_are_in_their_order(run):
+    run.append(RUNNING)
+    later = [METRICS | {"step": step} for step in (5, 6, 7)]
+    for event in later:
+        run.append(event)
+    assert [event["step"] for event in RunDirectory(run.path)._tail()] == [RUNNING["step"], 5, 6, 7]
+
+
 def test_open_refuses_an_unreadable_run(run):
     run.events_path.mkdir()
     with pytest.raises(ConfigError, match="--run-dir got .*events.jsonl cannot be read: Is a dir"):

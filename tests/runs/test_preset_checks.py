@@ -40,6 +40,8 @@ def test_carries_over_needs_a_similar_rise_of_uncovered_prompts():
     assert broken == []
     _, broken = check("carries_over", sides(1.5, 0.75), rise=0.6, share=0.6)
     assert broken == ["rise on covered prompts", "share on the others"]
+    half = [metrics(10, **{"eval/gold_reward_covered": 2.0, "eval/gold_reward_uncovered": 1.0})]
+    assert check("carries_over", half, rise=0.1, share=0.1)[1] == broken, "without the reference's"
     _, broken = check("carries_over", run(gain=[0, 0.5]), rise=0.6, share=0.6)
     assert broken == ["rise on covered prompts", "share on the others"], "not measured"
 

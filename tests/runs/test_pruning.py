@@ -12,10 +12,11 @@ import pytest
 from align_core.cli.main import main
 from align_core.config.run_config import resolve
 from align_core.runs.directory import RunDirectory
-from align_core.runs.pruning import DAY, StoredRun, delete, stored_runs, to_prune
+from align_core.runs.pruning import StoredRun, delete, stored_runs, to_prune
 from tests.own_thread import only_here
 
 NOW = 1_000_000_000.0
+DAY = 24 * 60 * 60
 
 
 def run(name, days, size, live=False):
@@ -32,7 +33,8 @@ def names(runs):
 
 def test_runs_are_pruned_by_age():
     assert names(to_prune(RUNS, days=4, now=NOW)) == ["oldest", "big"], "a live one is kept"
-    assert names(to_prune(RUNS, days=12, now=NOW)) == []
+    assert names(to_prune(RUNS, days=12, now=NOW)) == [], "on the second, it is not older"
+    assert names(to_prune(RUNS, days=12, now=NOW + 1)) == ["oldest"]
     assert names(to_prune(RUNS, now=NOW)) == []
 
 

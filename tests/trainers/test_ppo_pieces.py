@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from datasets import Dataset
+from peft import LoraConfig
 from transformers import DefaultFlowCallback, LlamaForCausalLM
 
 from align_core.trainers.ppo.arguments import add_value_weights, check_prompts, room_of
@@ -53,6 +54,12 @@ def test_the_columns_of_a_collator_are_its_own(tmp_path):
         return {"input_ids": toy.tokenizer()([row["question"] for row in rows])["input_ids"]}
 
     check_prompts(data, toy.tokenizer(), collate, 10, args)
+    calls = []
+    check_prompts(data, toy.tokenizer(), lambda rows: calls.append(rows) or collate(rows), 10, args)
+    assert len(calls) == 1, "it may draw at random: only the first rows are read"
+    long = Dataset.from_dict({"prompt": ["the film"] * 2 + ["the film was good"]})
+    with pytest.raises(ValueError, match="the film was good"):
+        check_prompts(long, toy.tokenizer(), list, 3, args)
     with pytest.raises(ValueError, match="expected a column prompt .*, got question"):
         check_prompts(data, toy.tokenizer(), list, 10, args)
 
@@ -89,6 +96,22 @@ def test_there_is_a_table_of_samples_in_a_rollout_at_most(tmp_path):
         settings = {"num_sample_generations": tables, "eval_dataset": DATA}
         callbacks = made(tmp_path, **settings).callback_handler.callbacks
         assert [one._rollouts for one in callbacks if isinstance(one, SampleTables)] == [rollouts]
+
+
+def test_tables_come_in_the_first_of_every_few_rollouts():
+    """Two rollouts a table, four updates a rollout."""
+    steps, trainer = [], SimpleNamespace(generate_completions=lambda sampling: steps.append(step))
+    tables, args = SampleTables(trainer, 2), SimpleNamespace(updates_per_rollout=4)
+    for step in range(1, 25):
+        tables.on_step_end(args, SimpleNamespace(global_step=step), None)
+    assert steps == [4, 12, 20]
+
+
+def test_an_adapter_is_merged_if_another_one_is_asked_for(tmp_path):
+    for adapted, config, merged in ((1, 1, True), (1, 0, False), (0, 1, False), (0, 0, False)):
+        model = toy.adapted(toy.policy()) if adapted else toy.policy()
+        peft_config = LoraConfig(r=2, task_type="CAUSAL_LM") if config else None
+        assert made(tmp_path, model=model, peft_config=peft_config).was_merged == merged
 
 
 class Trunk(torch.nn.Module):

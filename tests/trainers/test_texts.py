@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import exp, log
 from statistics import mean
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -101,6 +102,19 @@ def test_a_step_of_chipo_equals_plain_arithmetic(tmp_path, stored):
         made.record(width=t(*batch))
     made.log({})
     assert history(made, "width") == [(1.5 + 4) / 2], "the mean of the batches' means"
+
+
+def test_the_loss_of_chipo_is_clipped_at_twice_the_largest_reward():
+    """Ratios of e⁵⁰ and e⁻⁵⁰: 2 · 10 nats at most, of the paper's R_max."""
+    sides = {"chosen": t(50.0), "rejected": t(-50.0)}
+    trainer = SimpleNamespace(
+        _of_side=lambda model, rows, side: sides[side],
+        record_rewards=lambda *_: None,
+        record=lambda **_: None,
+        beta=BETA,
+    )
+    loss = ChiPOTrainer.compute_loss(trainer, None, {"rows": []}).item()
+    assert loss == pytest.approx(log(1 + exp(-20.0)), rel=1e-3)
 
 
 def kto(tmp_path, rows=RATINGS, reference=None, **changes):
