@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-NEEDED = ("gradio", "plotly", "segno")  # the packages of the extra `app`
+NEEDED = ("gradio", "httptools", "plotly", "segno")  # the packages of the extra `app`
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
-"""Connections: how many there may be, and how long a client may take to send a request, and to take
-its answer.
+"""Connections: how many there may be, how long a client may take to send a request, and to take its
+answer, and how much it may send before the body.
 
 uvicorn waits for the head of a request and for an answer to be read without a limit, so that
-clients who do neither would fill the server.
+clients who do neither would fill the server. Its parser in C, with which a request costs a third
+less processor time than with the one in Python, stores heads of any size and any number of requests
+that are sent before an answer.
 """
 
 from __future__ import annotations
@@ -13,9 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn.config
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_FILES = 65_536  # open at once, if the system allows so many
+MOST_HEAD = 65_536  # bytes of a request's first line and headers
+MOST_HEADERS = 200
+MOST_AHEAD = 16  # requests sent before the answer to the one in progress
 MOST_WAITING_BY_ADDRESS = 100  # connections of an address that have sent no whole request
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
@@ -64,7 +69,7 @@ class ConnectionLimits:
                 del self.by_address[connection.address]
 
 
-class Guarded(H11Protocol):
+class Guarded(HttpToolsProtocol):
     """A connection within the `limits` of its server, which `guard` sets."""
 
     limits = ConnectionLimits(2000, 2000, 10.0, 30.0)
@@ -73,6 +78,8 @@ class Guarded(H11Protocol):
         super().__init__(*arguments, **options)
         self.limits = type(self).limits  # the current ones: a later server may have others
         self.address = ""
+        self._in_head = False
+        self._head = 0  # bytes of the head in progress, in whole pieces of data
         self._timer: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
 
@@ -95,6 +102,10 @@ class Guarded(H11Protocol):
         if self.transport.is_closing():
             return
         super().data_received(data)
+        self._head = self._head + len(data) if self._in_head else 0
+        if self._head > MOST_HEAD:
+            self.send_400_response("Too long head of a request.")
+            return
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             self._stop_timer()
@@ -123,8 +134,27 @@ class Guarded(H11Protocol):
         if self._unread is not None:
             self._unread.cancel()
 
+    def on_message_begin(self) -> None:
+        # The parser turns an error of these callbacks into the status 400.
+        if len(self.pipeline) >= MOST_AHEAD:
+            raise ValueError(f"expected at most {MOST_AHEAD} requests before an answer")
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) >= MOST_HEADERS:
+            raise ValueError(f"expected at most {MOST_HEADERS} headers")
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
     def _should_upgrade(self) -> bool:
         return False  # no page here uses a websocket
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing: a request for another protocol is answered in this one."""
 
     def give_up(self) -> None:
         """Close the connection, whose request has not arrived in time."""

@@ -205,6 +205,57 @@ def test_long_heads_are_refused(server):
         assert status(answered(connection)) in (400, 431)
 
 
+def test_many_headers_are_refused(server):
+    for count, expected in ((150, 404), (250, 400)):
+        with closing(connected(server)) as connection:
+            send(connection, head("/nowhere", *[b"X-%d: y" % n for n in range(count)]))
+            assert status(answered(connection)) == expected
+    with closing(connected(server)) as connection:  # few, each of them short enough, without an end
+        send(connection, b"GET / HTTP/1.1\r\n")
+        for _ in range(10):
+            send(connection, b"X: " + b"y" * 9000 + b"\r\n")
+        assert status(answered(connection)) == 400
+
+
+def test_a_long_head_in_pieces_counts_anew_for_each_request(server):
+    with closing(connected(server)) as connection:
+        for _ in range(3):
+            send(connection, b"GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
+            for _ in range(3):
+                send(connection, b"y" * 15_000)
+            send(connection, b"\r\n\r\n")
+            assert status(answered(connection)) == 404
+
+
+def test_requests_before_an_answer_are_few(server):
+    """A client may send some requests at once, in one piece of data, and not thousands."""
+    request = b"GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with closing(connected(server)) as connection:
+        connection.sendall(request * 10)
+        data = b""
+        while data.count(b"HTTP/1.1 404") < 10:
+            chunk = connection.recv(65_536)
+            assert chunk, "the server hung up"
+            data += chunk
+    with closing(connected(server)) as connection:
+        send(connection, request * 3000)
+        data = b""
+        with suppress(ConnectionError):
+            while chunk := connection.recv(65_536):
+                data += chunk
+        assert b"HTTP/1.1 400" in data and data.count(b"HTTP/1.1 404") <= 17
+    assert is_well(server)
+
+
+def test_a_request_for_another_protocol_is_answered_in_this_one(server, logged):
+    for upgrade in (b"websocket", b"h2c"):
+        with closing(connected(server)) as connection:
+            lines = b"Connection: Upgrade", b"Upgrade: " + upgrade, b"Content-Length: 0"
+            send(connection, head("/nowhere", *lines))
+            assert status(answered(connection)) == 404
+    assert not logged()
+
+
 def test_half_sent_requests_block_nothing(server, endless):
     wait_for_no_connections()
     with ExitStack() as stack:
