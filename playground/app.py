@@ -23,6 +23,8 @@ from align_core.runs.client import Client
 from align_core.votes.sessions import TRAINED_ON, Sessions
 from playground import text
 from playground.content import optimum, recordings, story, tasks
+from playground.endpoints.questions import Questions
+from playground.endpoints.routes import EndpointRoutes
 from playground.handlers.ask import AskHandlers
 from playground.handlers.chosen_language import ChosenLanguage
 from playground.handlers.compare import CompareHandlers
@@ -87,6 +89,7 @@ class Page(CheckedCalls):
     housekeeping: Housekeeping
     beside: Sequence[BaseRoute] = ()  # the routes beside Gradio's own
     larger_bodies: Mapping[str, int] = MappingProxyType({})  # path -> bytes
+    mcp_tools: Any = None  # an MCP server, whose lifespan the app has
     server: Settings
 
     def launch(self, **options: Any) -> Any:
@@ -120,11 +123,13 @@ class Page(CheckedCalls):
                 limits.connections, most_by_address, limits.head_seconds, limits.body_seconds
             )
         )
-        app_kwargs = {
+        app_kwargs: dict[str, Any] = {
             "routes": routes,
             "middleware": [sites, language, addresses, bodies, rendered],
             "exception_handlers": HANDLERS,
         }
+        if self.mcp_tools is not None:
+            app_kwargs["lifespan"] = self.mcp_tools.lifespan
         return super().launch(app_kwargs=app_kwargs, **options)
 
 
@@ -158,14 +163,18 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
     page.votes = VoteRoutes(page.voting, vote_training, visitors, settings)
     offered = Models(models, any_hub_id=not settings.public)
     page.larger_bodies = {"/own/save": 2 * own.limits.bytes}
+    questions = Threads("questions", QUESTION_THREADS)
+    programs = Questions(visitors, helper, recorded, catalogues[""], questions)
+    endpoints = EndpointRoutes(programs, mcp=settings.mcp)
+    page.mcp_tools = endpoints.mcp_server
     page.beside = [
         *page.votes.routes(),
         *OwnRoutes(visitors, offered, [*catalogues.values()]).routes(),
         health_route(client, queue),
         link_code_route(settings),
         *RunFiles(client, visitors, recorded).routes(),
+        *endpoints.routes(),
     ]
-    questions = Threads("questions", QUESTION_THREADS)
     for path, words in catalogues.items():
         with page.route(words["title"], path, show_in_navbar=False) if path else page:
             others = {to: catalogues[p]["language"] for to, p in languages.items() if p != path}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import re
 import socket
@@ -45,6 +46,7 @@ class Settings:
     presenter_key: str | None
     limits: Limits
     log_json: bool  # whether a line of the log is a JSON object
+    mcp: bool  # whether the endpoints for programs are also the tools of an MCP server
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -100,6 +102,10 @@ class Settings:
             errors.append(plain(f"PLAYGROUND_PRESENTER_KEY: {expected}"))
         names = words("PLAYGROUND_HOSTS", _HOST, "names of hosts, such as align.example.org")
         frames = words("PLAYGROUND_FRAMES", _FRAME, "addresses such as https://example.org, or *")
+        mcp = flag("PLAYGROUND_MCP")
+        if mcp and importlib.util.find_spec("mcp") is None:
+            needed = "0, or 1 where the package mcp is installed: pip install mcp"
+            errors.append(option_error("PLAYGROUND_MCP", "1", needed))
         default_limit = PUBLIC_LIMIT if public else None
         settings = cls(
             runs=folder("PLAYGROUND_RUNS") or Path("runs"),
@@ -119,6 +125,7 @@ class Settings:
             presenter_key=key,
             limits=Limits.read(environment, public, errors),
             log_json=flag("PLAYGROUND_LOG_JSON"),
+            mcp=mcp,
         )
         if errors:
             raise ConfigError(*errors)

@@ -34,7 +34,7 @@ FLOORS = {
         {"settings", "space", "text", "zero_gpu"},
         {"content"},
         {"people"},
-        {"voting", "own"},
+        {"voting", "own", "endpoints"},
         {"handlers"},
         {"views"},
         {"app"},

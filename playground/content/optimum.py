@@ -129,6 +129,8 @@ class Optimum:
         tokenizer: the file of its tokenizer.
         last_tokens: the last token of each prompt, after which completions are decoded; by default
             they are decoded alone.
+
+    `reference` is the mean gold reward of the reference, in nats.
     """
 
     def __init__(
@@ -141,7 +143,7 @@ class Optimum:
         self._model, self._samples = model, samples
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._last_tokens = last_tokens
-        self._reference = float(samples.rewards.mean())
+        self.reference = float(samples.rewards.mean())
 
     @cached_property
     def frontier(self) -> dict[str, Any]:
@@ -166,10 +168,15 @@ class Optimum:
         texts:     as `_texts`, with `log_ratio`, log(π*/π_ref) of the whole text in nats, if the
                    effective sample size for its prompt is large enough
         """
-        chosen = at_quantile(self._samples.rewards, beta, QUANTILE)
+        point = NO_POINT if beta == 0 else self.point(beta)
+        return {"beta": beta, **point, "texts": self.texts_at(beta, QUANTILE)}
+
+    def texts_at(self, beta: float, quantile: float) -> list[dict[str, Any]]:
+        """The `texts` of `at`, at this quantile of gold reward under π*."""
+        chosen = at_quantile(self._samples.rewards, beta, quantile)
         texts = self._texts(chosen)
         if beta == 0:
-            return {"beta": beta, **NO_POINT, "texts": texts}
+            return texts
         rewards, kls, samples = by_prompt(self._samples.rewards, beta)
         # r/β − log Z, and log Z = E_π*[r]/β − KL. With n effective samples of N, the standard
         # error of log Z is √(1/n − 1/N): below 0.1, the last digit shown, from n = 100 on.
@@ -178,8 +185,7 @@ class Optimum:
         for text, log_ratio, count in zip(texts, log_ratios, samples, strict=True):
             if count >= MIN_EFFECTIVE_SAMPLES:
                 text["log_ratio"] = _rounded(log_ratio)
-        point = Point(beta, rewards.mean(), kls.mean(), samples.mean())
-        return {"beta": beta, **self._above_reference(point), "texts": texts}
+        return texts
 
     def sample(self, number: int) -> list[dict[str, Any]]:
         """For each prompt, the stored sample of the reference with this index, as `_texts`."""
@@ -196,7 +202,7 @@ class Optimum:
     def _above_reference(self, point: Point) -> dict[str, Any]:
         return {
             "kl": _rounded(point.kl),
-            "gain": _rounded(point.reward - self._reference),
+            "gain": _rounded(point.reward - self.reference),
             "samples": round(point.effective_samples),
             "known": bool(point.known),
         }

@@ -227,14 +227,15 @@ class Visitors:
     @contextlib.contextmanager
     def query_slot(self, visitor: Visitor) -> Iterator[None]:
         """A context that counts as a query of the visitor and of their address, so that nobody
-        takes all of the helper process.
+        takes all of the helper process. Programs without a token count by their address.
 
         Raises Unanswered if either has too many queries in progress.
         """
         address = client_address()
         with self._lock:
             taken = self._queries_from[address] if address else 0
-            if self._queries[visitor] >= MAX_QUERIES or taken >= self._limits.questions_by_address:
+            own = self._queries[visitor] if visitor or not address else 0
+            if own >= MAX_QUERIES or taken >= self._limits.questions_by_address:
                 text = "Your earlier questions are still being answered."
                 raise Unanswered(Message("still_answering", {}, text))
             self._queries[visitor] += 1

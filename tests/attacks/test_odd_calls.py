@@ -8,6 +8,8 @@ import math
 
 import gradio as gr
 import pytest
+from gradio_client import Client as Program
+from gradio_client.exceptions import AppError
 from starlette.testclient import TestClient
 
 from align_core.runs.client import Client
@@ -84,6 +86,17 @@ def test_every_function_refuses_odd_values_in_one_line(served, caplog, capsys):
     assert {"choose", "run_label", "start", "set_pace", "set_live", "stop", "play"} <= refused
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_programs_are_answered_while_the_page_s_own_queue_is_closed(served):
+    page, browser = served
+    program = Program(f"{page.local_url}api", verbose=False, analytics_enabled=False)
+    assert program.predict(beta=0.7, prompts=1, api_name="/optimum")["known"]
+    with pytest.raises(AppError, match="There is no run ../runs here"):
+        program.predict("The plot", " was good.", model="../runs", api_name="/score")
+    program.close()
+    for path in ("queue/join", "queue/data?session_hash=nobody's", "call/optimum"):
+        assert post(browser, f"/gradio_api/{path}", {}).status_code == 403
 
 
 def test_a_refusal_says_what_was_expected(served):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import socket
 import sys
@@ -58,6 +59,7 @@ def test_every_invalid_variable_gets_a_line():
             {
                 "PLAYGROUND_PUBLIC": "maybe",
                 "PLAYGROUND_LOG_JSON": "yess",
+                "PLAYGROUND_MCP": "on",
                 "PLAYGROUND_RUNS_AT_ONCE": "1.5",
                 "PLAYGROUND_TIME_LIMIT": "nan",
                 "PLAYGROUND_PRESENTER_KEY": "secret",
@@ -67,11 +69,21 @@ def test_every_invalid_variable_gets_a_line():
     assert [line.text for line in error.value.lines] == [
         "PLAYGROUND_PUBLIC got 'maybe', expected 1 or 0",
         "PLAYGROUND_PRESENTER_KEY: expected 12 characters or more, not all the same",
+        "PLAYGROUND_MCP got 'on', expected 1 or 0",
         "GRADIO_SERVER_PORT got 'x', expected a whole number from 1 to 65535",
         "PLAYGROUND_RUNS_AT_ONCE got '1.5', expected a whole number from 1 to 64",
         "PLAYGROUND_TIME_LIMIT got 'nan', expected seconds from 1 to 86400",
         "PLAYGROUND_LOG_JSON got 'yess', expected 1 or 0",
     ]
+
+
+def test_an_mcp_server_needs_its_package(monkeypatch):
+    assert Settings.read({}).mcp is False
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    assert Settings.read({"PLAYGROUND_MCP": "1"}).mcp is True
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="^PLAYGROUND_MCP got '1', .*: pip install mcp$"):
+        Settings.read({"PLAYGROUND_MCP": "1"})
 
 
 def test_tasks_are_named_only_on_the_command_line():

@@ -1,0 +1,85 @@
+"""Questions under way, and their answers until the client that asked takes them.
+
+Gradio's own queue keeps the names of all sessions that a client invents, and an answer for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from playground.people.client_address import client_address
+from playground.people.json_requests import Refused
+
+MOST, MOST_BY_ADDRESS = 256, 32  # questions and answers that are kept
+KEPT_SECONDS = 60.0  # for which an answer waits to be taken
+HEARTBEAT_SECONDS = 10.0  # between signs of life on a connection that waits
+Answer = dict[str, Any]
+
+
+@dataclass
+class _Asked:
+    session: str
+    address: str
+    answer: Answer | None = None  # None while the question is under way
+
+
+class Answers:
+    """Answers by the sessions of clients. Used in the event loop alone."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, _Asked] = {}  # by id
+        self._changed = asyncio.Condition()
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps none of its tasks
+
+    def ask(self, session: str, question: Coroutine[Any, Any, Answer]) -> str:
+        """Start to answer a question; returns its id. Raises Refused if too many are kept."""
+        address = client_address()
+        kept = sum(asked.address == address for asked in self._asked.values())
+        if len(self._asked) >= MOST or kept >= MOST_BY_ADDRESS:
+            question.close()
+            raise Refused(503, "busy", "many questions are under way: try again in a moment")
+        name = secrets.token_hex(16)
+        self._asked[name] = _Asked(session, address)
+        task = asyncio.create_task(self._answer(name, question))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return name
+
+    async def _answer(self, name: str, question: Coroutine[Any, Any, Answer]) -> None:
+        answer = await question
+        async with self._changed:
+            self._asked[name].answer = answer
+            self._changed.notify_all()
+        asyncio.get_running_loop().call_later(KEPT_SECONDS, self._asked.pop, name, None)
+
+    def has(self, session: str) -> bool:
+        """Whether any question of the session is under way, or its answer not yet taken."""
+        return any(asked.session == session for asked in self._asked.values())
+
+    async def take(self, session: str) -> AsyncIterator[tuple[str, Answer] | None]:
+        """The ids and answers of the session, each as soon as it is there, until it has no further
+        question; None every HEARTBEAT_SECONDS without an answer."""
+        while self.has(session):
+            try:
+                async with asyncio.timeout(HEARTBEAT_SECONDS), self._changed:
+                    await self._changed.wait_for(lambda: self._is_due(session))
+            except TimeoutError:
+                yield None
+            for name, answer in self._ready(session):
+                if self._asked.pop(name, None):  # no other connection of the session has taken it
+                    yield name, answer
+
+    def _ready(self, session: str) -> list[tuple[str, Answer]]:
+        return [
+            (name, asked.answer)
+            for name, asked in self._asked.items()
+            if asked.session == session and asked.answer is not None
+        ]
+
+    def _is_due(self, session: str) -> bool:
+        """Whether there is an answer to take, or none to wait for."""
+        return bool(self._ready(session)) or not self.has(session)
