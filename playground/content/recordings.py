@@ -87,14 +87,21 @@ class Recordings:
         }
 
     def trail(self, run: Any) -> dict[str, Any] | None:
-        """All events of a recorded run, as `delta` without its texts and with the points of TRAIL
-        alone; None for an unknown run."""
+        """All events of a recorded run, as `delta` with the points of TRAIL alone, and with the
+        policy's texts alone; None for an unknown run."""
         if run not in self:
             return None
         recording = self._recordings[run]
         whole = _delta(recording.events)
         points = {metric: whole["points"][metric] for metric in TRAIL if metric in whole["points"]}
-        trail = {**whole, "points": points, "samples": []}
+        samples = [
+            {
+                **one,
+                "rows": [{name: row[name] for name in ("prompt", "policy")} for row in one["rows"]],
+            }
+            for one in whole["samples"]
+        ]
+        trail = {**whole, "points": points, "samples": samples}
         offset = len(recording.events)
         return {"run": run, "offset": offset, "config": recording.config, **trail}
 

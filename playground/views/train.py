@@ -97,7 +97,9 @@ _SAMPLES = """
 <div class="samples" data-empty="true">
   <div class="heads"><h2><span class="reference"></span></h2>
     <h2><span class="policy"></span> <span class="step"></span></h2>
-    <h2><span class="optimum"></span> <span class="beta"></span></h2></div>
+    <h2><span class="rival"></span></h2>
+    <h2><span class="optimum"></span> <span class="beta"></span></h2>
+    <h2><span class="rival_optimum"></span></h2></div>
   <p class="none"></p>
   <ol class="rows"></ol>
   <footer><button type="button" class="more" hidden></button>
@@ -178,6 +180,7 @@ def _lay_out(
         )
 
     texts = {"words": words["samples"], "shading": words["shading"] | words["samples"]}
+    texts["races"] = words["presets"]["races"]
     with gr.Row(elem_id="train"):
         with gr.Column(elem_id="controls", scale=0, min_width=300):
             settings, explanations = setting_controls.settings(handlers, words)

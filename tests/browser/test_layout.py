@@ -27,7 +27,7 @@ FIRST_SCREENS = {
 # The first screen: where the frontier chart begins, and where it and each text ends.
 FIRST_SCREEN = """() => {
   const bottom = (one) => one.getBoundingClientRect().bottom;
-  const sides = [...document.querySelectorAll("#example .side")];
+  const sides = [...document.querySelectorAll("#example .side:not([hidden])")];
   return {
     above: document.querySelector("#frontier .chart").getBoundingClientRect().top,
     picture: bottom(document.querySelector("#frontier .plot")),

@@ -114,6 +114,13 @@ def a_link_starts_a_race_on_one_clock(page):
         "time": says["time_even"].format(others="0:08"),
     }
     expect(page.locator("#readings .summary")).to_have_text(says["sentence"].format(**parts))
+    sides = page.locator("#example .side:visible")
+    expect(sides.locator(".who")).to_have_text(RUNNERS)  # no optimum is known for these prompts
+    targets = page.locator("#frontier .textpoint text", has_text=re.compile("^β"))
+    expect(targets).to_have_text(["β 0.7", "β 0.5"])
+    text = page.evaluate("window.playground.run.samples.at(-1).rows[0].policy.text")
+    expect(sides.locator(".completion").nth(0)).to_have_text(text)
+    expect(sides.locator(".completion").nth(1)).to_have_text(text)
 
 
 def a_race_is_in_the_address_until_another_run_is_shown(page):

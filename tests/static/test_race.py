@@ -75,6 +75,12 @@ def test_both_runners_stand_where_they_were_at_the_same_time(race, seconds, step
     assert stand["over"] is False
 
 
+def test_a_runner_stands_at_a_step_of_its_own_log(race):
+    """The first measured step 10 after 10 s; by then the second had measured step 20, after 8 s."""
+    stand = race("raceAt", [SLOW, FAST], 10, FRONTIER)
+    assert [one["step"] for one in stand["runners"]] == [10, 20]
+
+
 def test_at_the_end_of_the_first_run_both_are_shown_whole(race):
     longer = run(5, 30, [0, 0.2], [0, 0.3])
     ended = {**SLOW, "status": {"name": "finished", "message": ""}}
@@ -138,3 +144,80 @@ def test_before_the_first_step_both_start(race):
 def test_a_runner_s_name_has_its_beta(race):
     words = {"one": {"runners": ["β {beta}", "own"]}}
     assert race("runnerNames", [SLOW, FAST], "one", words) == ["β 0.5", "own"]
+
+
+# The texts of a race
+
+
+def state(betas, step=None):
+    """The state of a page on which SLOW, PPO, and FAST, DPO, race at these β.
+
+    Each has a text for every step that it measured.
+    """
+    runs = []
+    for one, beta, method in zip((SLOW, FAST), betas, ("ppo", "dpo"), strict=True):
+        rows = {
+            at: [{"prompt": "The", "policy": {"text": f"{method} {at}"}}] for at in (0, 10, 20, 30)
+        }
+        samples = [{"step": at, "rows": rows[at]} for at in one["series"]["eval/kl"]["x"]]
+        config = {
+            "task": "reviews",
+            "model": "sft",
+            "method": method,
+            "loss": "sigmoid",
+            "beta": beta,
+        }
+        runs.append({**one, "name": f"recorded/{method}", "config": config, "samples": samples})
+    optima = [
+        {
+            "pair": "reviews sft",
+            "beta": beta,
+            "sought": "kl",
+            "texts": [{"prompt": "The", "text": f"β {beta}"}],
+        }
+        for beta in betas
+    ]
+    return {
+        **{"task": "reviews", "run": runs[0], "ghost": runs[1], "viewedStep": step},
+        **{"race": {"name": "one", "pair": ["ppo", "dpo"]}, "frontiers": {"reviews sft": FRONTIER}},
+        **dict(zip(("target", "rivalTarget"), optima, strict=True)),
+    }
+
+
+def texts(call, shown):
+    """The text of each side that is shown."""
+    (answer,) = call("train/sides.js", "answersOn", shown)
+    return {side: answer[side]["text"] for side in call("train/sides.js", "sidesOn", shown)}
+
+
+def test_both_runners_texts_are_those_of_the_same_time(call):
+    """At step 10 of the first, after 10 s, the second had measured step 20."""
+    assert texts(call, state((0.5, 0.5), step=10)) == {
+        **{"policy": "ppo 10", "rival": "dpo 20", "optimum": "β 0.5"}
+    }
+
+
+def test_runners_at_different_beta_have_an_optimum_each(call):
+    shown = state((0.5, 0.7))
+    optima = {"optimum": "β 0.5", "rival_optimum": "β 0.7"}
+    assert texts(call, shown) == {"policy": "ppo 20", "rival": "dpo 30", **optima}
+    other = {**shown["rivalTarget"], "beta": 0.9}
+    assert call("core/view.js", "rivalTargetOnStage", {**shown, "rivalTarget": other}) is None
+    alone = {**shown, "race": None}
+    assert call("train/sides.js", "sidesOn", alone) == ["reference", "policy", "optimum"]
+
+
+NAMED = """({ targetTraces }, kls) => {
+  const targets = kls.map((kl) => ({ beta: 1, kl, gain: 1, known: true }));
+  const look = { colour: () => "", size: 12 };
+  const traces = targetTraces(...targets, { optimum: "", hover: "" }, look);
+  return traces.map((trace) => trace.textposition);
+}"""
+
+
+@pytest.mark.parametrize(
+    "kls, sides",
+    [([0.5, 1], ["top left", "top right"]), ([2, 1], ["top right", "top left"])],
+)
+def test_the_names_of_two_targets_stand_apart(script, kls, sides):
+    assert script("charts/trade_off.js", NAMED, kls) == sides

@@ -50,6 +50,16 @@ export function targetTrace(target, words, { colour, size }) {
   };
 }
 
+// The diamonds of a target and of a `rival`, which may be null. Their names stand on their outer sides.
+export function targetTraces(target, rival, words, look) {
+  const one = targetTrace(target, words, look);
+  if (!rival) return [one];
+  const other = targetTrace(rival, words, look);
+  const right = target?.kl > rival.kl ? one : other;
+  if (right.textposition === "top left") right.textposition = "top right";
+  return [one, other];
+}
+
 // The square of `point`, {x, y}: the optimum of the reward that a run learned from. Null: no square.
 export function learnedTrace(point, words, { colour, size }) {
   const [x, y, text] = point ? [[point.x], [point.y], [words.learned]] : [[], [], []];

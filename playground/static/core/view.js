@@ -18,8 +18,9 @@ export function pairOnStage(state) {
 }
 
 // The optimum that the shown run seeks, or without one the method of the controls (`Method.optimum`).
-export function soughtOnStage(state) {
-  const { method, loss } = runOnStage(state)?.config ?? state;
+export const soughtOnStage = (state) => soughtBy(runOnStage(state)?.config ?? state);
+
+function soughtBy({ method, loss }) {
   const { optimum, optima } = methods[method] ?? {};
   return optima?.[loss] ?? optimum;
 }
@@ -46,6 +47,21 @@ export function ghostOnStage(state) {
 export function raceOnStage(state) {
   const runs = [runOnStage(state), ghostOnStage(state)];
   return state.race?.pair.every((preset, i) => runs[i]?.name === recordingOf(preset)) ? runs : null;
+}
+
+// {beta, sought}: the optimum that the second runner of a race seeks; null if it is the first one's.
+export function rivalAim(state) {
+  const [one, other] = (raceOnStage(state) ?? []).map(({ config }) => ({ beta: config.beta, sought: soughtBy(config) }));
+  return !other || (one.beta === other.beta && one.sought === other.sought) ? null : other;
+}
+
+// The optimum for that aim, once the server has answered.
+export function rivalTargetOnStage(state) {
+  const { rivalTarget } = state;
+  const aim = rivalAim(state);
+  const isFor = (key) => rivalTarget[key] === aim[key];
+  const fits = aim && rivalTarget?.pair === pairKey(pairOnStage(state)) && isFor("beta") && isFor("sought");
+  return fits ? rivalTarget : null;
 }
 
 // The texts of the shown step or mixture; null without a run.

@@ -6,7 +6,7 @@ import { fill } from "../core/format.js";
 import { makesPolicy } from "../core/records.js";
 import { get, subscribe } from "../core/store.js";
 import { runOnStage, samplesOnStage } from "../core/view.js";
-import { SIDES, answersOn, sidesWith } from "./sides.js";
+import { SIDES, answersOn, helpOf, nameSide, raceNames, rivalSamples, sidesOn, sidesWith } from "./sides.js";
 
 export function mount({ element, props }) {
   const { words } = props;
@@ -19,7 +19,9 @@ export function mount({ element, props }) {
   function draw(state) {
     const run = runOnStage(state);
     const samples = samplesOnStage(state);
-    if (!isChanged(run?.name, samples, state.frontiers, state.target, chosen)) return;
+    const rival = rivalSamples(state);
+    const shown = sidesOn(state);
+    if (!isChanged(run?.name, samples, rival, shown.length, state.frontiers, state.target, state.rivalTarget, chosen)) return;
     const silent = run !== null && !makesPolicy(run.config.method);
     const answers = silent ? [] : answersOn(state);
     const place = Math.min(chosen, answers.length - 1);
@@ -29,11 +31,16 @@ export function mount({ element, props }) {
     put(".prompt", answer?.prompt ?? "");
     if (!answer) return;
     put(".place output", fill(words.place, { place: place + 1, n: answers.length }));
-    sides.policy.who.textContent = samples ? fill(state.mixture ? words.policy_mixed : words.policy_at, samples) : words.sides.policy;
+    const trained = samples ? fill(state.mixture ? words.policy_mixed : words.policy_at, samples) : words.sides.policy;
+    const race = raceNames(state, words, props.races);
+    const names = race ?? { ...words.sides, policy: trained };
+    put("h2", race ? words.example_race : words.example);
     for (const side of SIDES) {
-      const has = side !== "optimum" || answer.optimum;
+      const has = shown.includes(side) && (!side.endsWith("optimum") || answer[side]);
       sides[side].box.hidden = !has;
-      if (has) fillSide(sides[side], "…", answer[side], state.target?.beta);
+      if (!has) continue;
+      nameSide(sides[side].who, side, names);
+      fillSide(sides[side], "…", answer[side], (side === "rival_optimum" ? state.rivalTarget : state.target)?.beta);
     }
     const go = (by) => () => {
       chosen = (place + by + answers.length) % answers.length;
@@ -42,13 +49,8 @@ export function mount({ element, props }) {
     [find(".previous").onclick, find(".next").onclick] = [go(-1), go(1)];
   }
 
-  put("h2", words.example);
   for (const way of ["previous", "next"]) find(`.${way}`).ariaLabel = words[way];
-  for (const side of SIDES) {
-    const { who } = sides[side];
-    who.textContent = words.sides[side];
-    who.dataset.tip = words[`${side}_help`];
-  }
-  subscribe(element, ["run", "task", "viewedStep", "target", "frontiers", "mixture"], draw);
+  for (const side of SIDES) sides[side].who.dataset.tip = helpOf(side, words);
+  subscribe(element, ["run", "task", "viewedStep", "target", "frontiers", "mixture", "race", "ghost", "rivalTarget"], draw);
   draw(get());
 }

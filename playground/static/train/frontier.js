@@ -8,11 +8,11 @@ import { latestOnly } from "../core/latest_only.js";
 import { methods } from "../core/records.js";
 import { settingsAt } from "../core/run_log.js";
 import { get, set, subscribe } from "../core/store.js";
-import { betaOnStage, isWatching, pairKey, pairOnStage, runOnStage, soughtOnStage } from "../core/view.js";
+import { betaOnStage, isWatching, pairKey, pairOnStage, rivalAim, rivalTargetOnStage, runOnStage, soughtOnStage } from "../core/view.js";
 import { WIDEST, trail } from "../charts/geometry.js";
 import { drawInSight, fitToBox, lookOf, paint, whenRecoloured } from "../charts/plots.js";
 import { offerSaving } from "../charts/saving.js";
-import { learnedTrace, limitTraces, targetTrace, tradeOffLayout } from "../charts/trade_off.js";
+import { learnedTrace, limitTraces, targetTraces, tradeOffLayout } from "../charts/trade_off.js";
 import { secondTraces, secondTrail } from "./second_trail.js";
 
 export function mount({ element, props, server, watch }) {
@@ -30,8 +30,14 @@ export function mount({ element, props, server, watch }) {
     return state.beta !== null && !isKnown;
   }
 
+  const isRivalMissed = (state) => rivalAim(state) !== null && rivalTargetOnStage(state) === null;
+
   const ask = latestOnly(async () => {
-    if (!isMissed(get())) return;
+    if (isMissed(get())) await askForTarget();
+    if (isRivalMissed(get())) await askForRival();
+  });
+
+  async function askForTarget() {
     const [{ task, model }, beta, sought] = [pairOnStage(get()), betaOnStage(get()), soughtOnStage(get())];
     const { frontiers } = get();
     const pair = pairKey({ task, model });
@@ -39,7 +45,12 @@ export function mount({ element, props, server, watch }) {
     const target = { ...(await server.target({ task, model, beta, sought })), pair, task, beta, sought };
     if (get().frontiers !== frontiers) return; // forgotten meanwhile (own_task.js), and asked for again
     set({ target, frontiers: { ...frontiers, [pair]: frontier } });
-  });
+  }
+
+  async function askForRival() {
+    const [{ task, model }, aim] = [pairOnStage(get()), rivalAim(get())];
+    set({ rivalTarget: { ...(await server.target({ task, model, ...aim })), pair: pairKey({ task, model }), ...aim } });
+  }
 
   function update(state) {
     const { run } = state;
@@ -47,7 +58,7 @@ export function mount({ element, props, server, watch }) {
     if (isTurned(run?.name, run?.changes)) {
       set({ watchedBeta: isWatching(state) ? settingsAt(run, null).beta : null });
     }
-    if (isMissed(get())) ask();
+    if (isMissed(get()) || isRivalMissed(get())) ask();
     draw(get());
   }
 
@@ -70,13 +81,14 @@ export function mount({ element, props, server, watch }) {
     const target = state.target?.pair === pair && state.target.sought === sought ? state.target : null;
     const learned = learnedOptimum(shown);
     const measured = [shown?.series["eval/kl"], shown?.series["eval/gain"], learned?.x];
-    const beside = [state.ghost, state.ghostShown, isRace, second?.trails.at(-1).x.length];
+    const rivalTarget = rivalTargetOnStage(state);
+    const beside = [state.ghost, state.ghostShown, rivalTarget, isRace, second?.trails.at(-1).x.length];
     if (!isChanged(frontier, target, sought, viewedStep, mixture, shown?.name, ...measured, ...beside) && !anyway) return;
     const run = trail(shown, frontier);
     const newest = viewedStep === null ? run.steps.length - 1 : run.steps.findLastIndex((step) => step <= viewedStep);
     const trainedTo = run.steps.length ? { x: run.x[newest], y: run.y[newest] } : null;
     const here = mixture?.point ?? trainedTo;
-    const aim = target?.kl == null ? null : { x: target.kl, y: target.gain };
+    const aim = aimOf(target);
     put(".values .target .name", fill(words.legend.target, { beta: target?.beta }));
     showPoint(".target", aim);
     if (!isRace) put(".values .policy .name", mixture ? fill(words.legend.mixture, mixture) : words.legend.policy);
@@ -88,14 +100,14 @@ export function mount({ element, props, server, watch }) {
     const subject = `${shown?.name} ${pair}`;
     const drawn = isRace || state.ghostShown ? second : null;
     paint(plot, () => {
-      const trails = [run, points(aim), points(learned), columns(mixture?.path ?? []), ...(isRace ? drawn.trails : [])];
+      const trails = [run, points(aim), points(aimOf(rivalTarget)), points(learned), columns(mixture?.path ?? []), ...(isRace ? drawn.trails : [])];
       const pictured = isRace ? { ...words, crosses: "" } : words; // a race is drawn without best-of-n
       const layout = tradeOffLayout(frontier, trails, subject, pictured, look);
       const limits = limitTraces(frontier, words, look).slice(0, isRace ? 1 : 2);
       const traces = [
         ...(isRace ? [] : [trailTrace(run, look), mixturesTrace(mixture?.path ?? [], look)]),
         learnedTrace(learned, words, look),
-        targetTrace(target, words, look),
+        ...targetTraces(target, rivalTarget, words, look),
         ...(isRace ? [] : [policyTrace(here, look)]),
       ];
       const others = [...limits, ...traces];
@@ -193,7 +205,7 @@ export function mount({ element, props, server, watch }) {
   new ResizeObserver(() => second && draw(get(), true)).observe(plot); // names stand by pixels
   fitToBox(plot);
   drawInSight(plot);
-  subscribe(element, ["run", "task", "method", "loss", "beta", "watchedBeta", "viewedStep", "target", "frontiers", "mixture", "ghost", "ghostShown", "race"], update);
+  subscribe(element, ["run", "task", "method", "loss", "beta", "watchedBeta", "viewedStep", "target", "frontiers", "mixture", "ghost", "ghostShown", "race", "rivalTarget"], update);
   whenRecoloured(() => element.isConnected && draw(get(), true));
   const choose = () => set(props.value); // {task, method, loss}, as the controls say
   watch("value", choose);
@@ -206,6 +218,8 @@ export function learnedOptimum(run) {
   const [x, y] = ["kl", "above_reference"].map((name) => run?.series[`eval/learned_optimum_${name}`]?.y.at(-1));
   return x === undefined ? null : { x, y };
 }
+
+const aimOf = (target) => (target?.kl == null ? null : { x: target.kl, y: target.gain });
 
 const points = (point) => (point ? { x: [point.x], y: [point.y] } : { x: [], y: [] });
 

@@ -8,7 +8,7 @@ const CLOCK = "timing/seconds"; // content/recordings.py
 const EVEN = { gain: 0.05, kl: 0.05, seconds: 3 }; // smaller differences say nothing
 
 // Where two runs stand when the first is at `step`, null for its newest: {seconds, over, runners}, and for
-// each runner its `trail` so far, `seconds` of its whole run, and the newest `gain` and `kl`. Null before
+// each runner its `step`, its `trail` so far, `seconds` of its whole run, and the newest `gain` and `kl`. Null before
 // both have measured their reference.
 export function raceAt([first, second], step, frontier) {
   if (!frontier || !first.series[CLOCK] || !second.series[CLOCK]) return null;
@@ -17,7 +17,7 @@ export function raceAt([first, second], step, frontier) {
   const steps = [step ?? Infinity, over ? Infinity : stepAt(second.series[CLOCK], seconds)];
   const runners = [first, second].map((run, i) => {
     const shown = trailUpTo(trail(run, frontier), steps[i]);
-    return { trail: shown, gain: shown.y.at(-1), kl: shown.x.at(-1), seconds: run.series[CLOCK].y.at(-1) - startOf(run) };
+    return { step: steps[i], trail: shown, gain: shown.y.at(-1), kl: shown.x.at(-1), seconds: run.series[CLOCK].y.at(-1) - startOf(run) };
   });
   return runners.every(({ gain }) => gain !== undefined) ? { seconds, over, runners } : null;
 }

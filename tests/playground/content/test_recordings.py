@@ -90,14 +90,21 @@ def test_a_replay_has_the_times_of_its_evaluations(handlers):
     assert end["points"][CLOCK] == [[1, 6.0], [2, 10.0]]
 
 
-def test_a_recording_s_trail_is_whole_and_has_nothing_else(handlers):
+def test_a_recording_s_trail_is_whole_and_has_the_policy_s_texts_alone(handlers):
     trail = handlers.recordings.trail(FIRST)
     assert trail["points"] == {
         "eval/kl": [[0, 0.0], [1, 0.5], [2, 1.0]],
         "eval/gain": [[0, 0.0], [1, 0.4], [2, 0.8]],
         CLOCK: [[0, 2.0], [1, 6.0], [2, 10.0]],
     }
-    assert (trail["run"], trail["samples"], trail["status"]["name"]) == (FIRST, [], "finished")
+    assert (trail["run"], trail["status"]["name"]) == (FIRST, "finished")
+    whole = handlers.recordings._recordings[FIRST].events
+    written = {event["step"]: event["samples"] for event in whole if event["kind"] == "samples"}
+    assert [evaluation["step"] for evaluation in trail["samples"]] == [0, 1, 2]
+    for evaluation in trail["samples"]:
+        for row, logged in zip(evaluation["rows"], written[evaluation["step"]], strict=True):
+            assert row.keys() == {"prompt", "policy"} and row["prompt"] == logged["prompt"]
+            assert row["policy"]["text"] == logged["policy"]["text"]
     assert trail["config"] == resolve(**FIRST_SETTINGS).model_dump()
 
 
