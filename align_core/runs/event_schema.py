@@ -81,6 +81,29 @@ class _PhaseEvent(_Event):
     text: str = None  # type: ignore[assignment]
 
 
+class _Learnt(_Declared):
+    text: str
+    score: Number = None  # type: ignore[assignment]  # may be absent, but not null
+
+
+class _Demonstration(_Declared):
+    prompt: str
+    text: str
+
+
+class _Pair(_Declared):
+    prompt: str
+    chosen: _Learnt
+    rejected: _Learnt
+
+
+class _ExampleEvent(_Event):
+    """What the next update learns from: one demonstration or one pair of the batch."""
+
+    kind: Literal["example"]
+    example: _Demonstration | _Pair
+
+
 class _UpdatedToken(_Token):
     new_logp: Number
 
@@ -140,6 +163,7 @@ _EVENT: TypeAdapter[_Event] = TypeAdapter(
         | _MetricsEvent
         | _SamplesEvent
         | _TokenEvent
+        | _ExampleEvent
         | _ChangeEvent
         | _ResumeEvent,
         Field(discriminator="kind"),

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from datasets import Dataset
 from peft import PeftModel
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
@@ -28,13 +29,16 @@ from align_core.trainers.common import (
     Setup,
     ShardedTraining,
 )
+from align_core.trainers.examples import KeptOutput, ShownExamples, first_rows, pair
 
 # As the papers of these losses recommend: the assumed share of flipped labels (arXiv 2403.00409),
 # and ε (arXiv 2402.00856).
 LABEL_SMOOTHING = {"robust": 0.1, "exo_pair": 1e-3}
 
 
-class DirectPreferenceTrainer(LengthBatches, ShardedTraining, FiniteTraining, DPOTrainer):
+class DirectPreferenceTrainer(
+    LengthBatches, ShardedTraining, FiniteTraining, ShownExamples, DPOTrainer
+):
     """TRL's DPOTrainer on pairs of token ids, which may have the reference's log-probabilities.
 
     With an adapter on the policy's last layers, the layers below are computed only once for each
@@ -69,7 +73,25 @@ class DirectPreferenceTrainer(LengthBatches, ShardedTraining, FiniteTraining, DP
             if REFERENCE_LOGPS[0] not in inputs:
                 logps = self._passes.reference_logps(inputs)
                 inputs = inputs | dict(zip(REFERENCE_LOGPS, logps, strict=True))
-        return super().compute_loss(model, inputs, *args, **kwargs)
+        kept = KeptOutput(model)
+        loss = super().compute_loss(kept, inputs, *args, **kwargs)
+        self.show(lambda: self._pair(inputs, kept.output.log_probs.detach()))
+        return loss
+
+    def _pair(self, inputs: dict[str, Any], logps: Tensor) -> dict[str, Any]:
+        """The first pair, with β·log(π/π_ref) of its texts if the batch has the reference's
+        log-probabilities; `logps` [2B, S − 1] are the policy's of each token."""
+        mask, completion = inputs["attention_mask"], inputs["completion_mask"]
+        chosen, rejected = first_rows(inputs["input_ids"], mask)
+        length = len(chosen) - int(completion[0].sum())
+        scores = None
+        if REFERENCE_LOGPS[0] in inputs:
+            reference = torch.stack([inputs[name][0] for name in REFERENCE_LOGPS])
+            predicted = completion[:, 1:]
+            own = (logps[:, -predicted.shape[1] :] * predicted).sum(1)
+            scores = self.beta * (own[:: len(own) // 2] - reference)
+        texts = chosen[length:], rejected[length:]
+        return pair(self.processing_class, chosen[:length], *texts, scores)
 
 
 def _longest(pairs: Dataset) -> int:

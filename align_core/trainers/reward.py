@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from os.path import commonprefix
 from typing import Any
 
 from datasets import Dataset
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import RewardConfig, RewardTrainer
 
@@ -16,10 +18,27 @@ from align_core.trainers.common import (
     Setup,
     ShardedTraining,
 )
+from align_core.trainers.examples import KeptOutput, ShownExamples, first_rows, pair
 
 
-class BradleyTerryTrainer(LengthBatches, ShardedTraining, FiniteTraining, RewardTrainer):
+class BradleyTerryTrainer(
+    LengthBatches, ShardedTraining, FiniteTraining, ShownExamples, RewardTrainer
+):
     """TRL's RewardTrainer: −log σ(r_w − r_l), arXiv 2305.18290, Eq. 2."""
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kw: Any) -> Any:
+        """TRL's loss."""
+        kept = KeptOutput(model)
+        loss = super().compute_loss(kept, inputs, *args, **kw)
+        self.show(lambda: self._pair(inputs, kept.output.logits.detach()[:, 0]))
+        return loss
+
+    def _pair(self, inputs: dict[str, Any], scores: Tensor) -> dict[str, Any]:
+        """The first pair; its prompt is what both texts begin with."""
+        chosen, rejected = first_rows(inputs["input_ids"], inputs["attention_mask"])
+        prompt = commonprefix([chosen, rejected])
+        texts = chosen[len(prompt) :], rejected[len(prompt) :]
+        return pair(self.processing_class, prompt, *texts, scores[:: len(scores) // 2])
 
 
 def build(setup: Setup) -> BradleyTerryTrainer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from datasets import Dataset
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
@@ -16,10 +17,21 @@ from align_core.trainers.common import (
     Setup,
     ShardedTraining,
 )
+from align_core.trainers.examples import ShownExamples, demonstration
 
 
-class SupervisedTrainer(LengthBatches, ShardedTraining, FiniteTraining, SFTTrainer):
+class SupervisedTrainer(LengthBatches, ShardedTraining, FiniteTraining, ShownExamples, SFTTrainer):
     """TRL's SFTTrainer; its cross-entropy is averaged over the completion's tokens."""
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kw: Any) -> Any:
+        """TRL's loss."""
+        self.show(lambda: self._demonstration(inputs))
+        return super().compute_loss(model, inputs, *args, **kw)
+
+    def _demonstration(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        real = inputs["attention_mask"][0].bool()
+        ids, learnt = inputs["input_ids"][0][real], inputs["labels"][0][real] != -100
+        return demonstration(self.processing_class, ids[~learnt].tolist(), ids[learnt].tolist())
 
 
 def build(setup: Setup) -> SupervisedTrainer:

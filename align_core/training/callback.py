@@ -55,6 +55,8 @@ class RunCallback(TrainerCallback):
         self._trainer_phases = getattr(trainer, "phases", None)
         if self._trainer_phases is not None:
             self._trainer_phases.listener = self._write_phase
+        if hasattr(trainer, "example_listener"):
+            trainer.example_listener = self._write_example
         self.stop_reason: Message | None = None
 
     @property
@@ -147,6 +149,10 @@ class RunCallback(TrainerCallback):
         if self._measures and self.stop_reason is None and self._trainer_phases is None:
             self._write_phase("updating")
         self._measures = False
+
+    def _write_example(self, example: dict[str, Any]) -> None:
+        step = self._trainer.state.global_step // self._updates_per_step
+        self._write("example", step, example=example)
 
     def _write_phase(self, phase: str, **details: Any) -> None:
         step = self._trainer.state.global_step // self._updates_per_step

@@ -59,12 +59,14 @@ def delta(events: Iterable[log.Event]) -> dict[str, Any]:
     status:      the newest status event, or None
     phase:       the newest phase event, None without one or if a status came after it
     written:     the newest phase event with a text, or None
+    learnt:      the example of the newest example event, or None
     step, seconds: of the newest event, or None
     """
     events = log.replay(events)
     status, last = log.status(events), events[-1] if events else {}
     doing = next((e for e in reversed(events) if e["kind"] in ("phase", "status")), {"kind": None})
     texts = [event for event in log.of_kind(events, "phase") if event.get("text")]
+    examples = log.of_kind(events, "example")
     return {
         "points": {
             metric: [list(point) for point in points]
@@ -83,6 +85,7 @@ def delta(events: Iterable[log.Event]) -> dict[str, Any]:
         "status": status and {"name": status["status"], **to_event(from_event(status))},
         "phase": doing if doing["kind"] == "phase" else None,
         "written": texts[-1] if texts else None,
+        "learnt": examples[-1]["example"] if examples else None,
         "step": last.get("step"),
         "seconds": last.get("seconds"),
     }

@@ -52,7 +52,9 @@ _LIVE = """
 """
 _READINGS = """
 <p class="summary"></p>
-<p class="written"><span class="label"></span> <span class="prompt"></span><span
+<p class="written first"><span class="label"></span> <span class="prompt"></span><span
+  class="completion"></span></p>
+<p class="written second"><span class="label"></span> <span class="prompt"></span><span
   class="completion"></span></p>
 <ul class="readings"></ul>
 """

@@ -23,7 +23,11 @@ SAMPLE = {
 SAMPLES = {"kind": "samples", **AT, "samples": [SAMPLE]}
 CHANGE = {"kind": "change", **AT, "settings": {"beta": 0.5}, "before": {"beta": 0.25}}
 RESUME = {"kind": "resume", **AT}
-GOOD = (STATUS, METRICS, SAMPLES, CHANGE, RESUME)
+PAIR = {"prompt": "The", "chosen": {"text": "a", "score": 0.5}, "rejected": {"text": "b"}}
+EXAMPLES = [
+    {"kind": "example", **AT, "example": one} for one in (PAIR, {"prompt": "", "text": "a"})
+]
+GOOD = (STATUS, METRICS, SAMPLES, CHANGE, RESUME, *EXAMPLES)
 
 
 def without(event, *keys):
@@ -67,6 +71,8 @@ BAD = [
     *({**CHANGE, "settings": {"beta": value}} for value in (None, -1, 1001, [], True)),
     *({**CHANGE, "settings": {"learning_rate": value}} for value in (None, 0, 2)),
     without(CHANGE, "settings"),
+    *({**EXAMPLES[0], "example": content} for content in (None, [], {}, {"prompt": "The"})),
+    *({**EXAMPLES[0], "example": {**PAIR, side: {"text": "a", "score": None}}} for side in PAIR),
     *({"kind": "token", **AT, "token": content} for content in (None, [], {}, {"place": 1})),
 ]
 

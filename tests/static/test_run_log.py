@@ -48,7 +48,14 @@ def test_a_run_starts_without_events(folded):
         "summary": None,
         "phase": None,
         "written": None,
+        "learnt": None,
     }
+
+
+def test_what_a_run_learns_from_stays_until_it_learns_from_something_else(folded):
+    first, last = ({"prompt": "The", "text": text} for text in (" film", " plot"))
+    assert folded(delta(1, learnt=first), delta(2))["learnt"] == first
+    assert folded(delta(1, learnt=first), delta(2, learnt=last))["learnt"] == last
 
 
 def test_a_phase_ends_with_the_next_status_and_a_text_stays(folded):

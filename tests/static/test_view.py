@@ -181,6 +181,40 @@ def test_a_live_run_says_what_it_is_doing(reading):
     assert doing(reading) == ("", "starting")
 
 
+WORK = {
+    "written": "Wrote",
+    "learnt": {
+        **{"text": "Learns", "label": "{label}:", "scored": "{label} ({score}):"},
+        "policy": {"chosen": "up", "rejected": "down", "help": "log-ratio"},
+        "reward": {"chosen": "higher", "rejected": "lower", "help": "score"},
+    },
+}
+
+
+def test_a_live_run_shows_what_it_writes_or_learns_from(reading):
+    def lines(method, **work):
+        return reading(
+            "workLines",
+            {"written": None, "learnt": None, **work, "config": {"method": method}},
+            WORK,
+        )
+
+    text = {"prompt": "The", "text": " film"}
+    pair = {
+        "prompt": "The",
+        "chosen": {"text": " film", "score": 0.25},
+        "rejected": {"text": " plot"},
+    }
+    assert lines("ppo") == []
+    assert lines("ppo", written=text) == [{"label": "Wrote", **text}]
+    assert lines("sft", learnt=text) == [{"label": "Learns", **text}]
+    assert lines("dpo", learnt=pair) == [
+        {"label": "up (+0.25):", "tip": "log-ratio", **text},
+        {"label": "down:", "prompt": "The", "text": " plot"},
+    ]
+    assert [line["label"] for line in lines("reward", learnt=pair)] == ["higher (+0.25):", "lower:"]
+
+
 def test_the_message_of_a_preparation_holds_until_the_run_goes_on(view):
     live = run(status="running", phase=None, summary={"sentences": [["note", "early"]]})
     live["status"]["message"] = "sampling pairs"

@@ -59,6 +59,8 @@ def test_a_run_writes_the_events_and_the_model_of_the_contract(plain, method):
     assert events[0]["kind"] == events[-1]["kind"] == "status"
     assert [event["seconds"] for event in events] == sorted(e["seconds"] for e in events)
     assert [event["step"] for event in events] == sorted(event["step"] for event in events)
+    shown = [] if method == "ppo" else [0, 1, 2, 3]  # the completed steps before each update
+    assert [event["step"] for event in run.of("example")] == shown
 
     for name in sorted(TRAINING_METRICS[method]):
         assert list(run.metric(name)) == [1, 2, 3, 4], name

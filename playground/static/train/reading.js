@@ -1,5 +1,5 @@
 // The texts of the status line, from the page's words.
-import { fill, number, percent } from "../core/format.js";
+import { fill, number, percent, signed } from "../core/format.js";
 import { makesPolicy } from "../core/records.js";
 import { valueAt } from "../core/run_log.js";
 import { gainAt } from "../core/view.js";
@@ -38,6 +38,21 @@ export function doingText({ phase, config, status }, words) {
   }
   const known = phase.count === undefined && phase.phase === "updating" ? "learning" : phase.phase;
   return fill(words.doing[known], { n: phase.count, texts });
+}
+
+// Lines {label, tip, prompt, text} on what a live run works on: a text of the newest rollout, as it was
+// written a moment ago, or the demonstration or the pair that an update learns from.
+export function workLines({ written, learnt, config }, words) {
+  if (written) return [{ label: words.written, ...written }];
+  if (!learnt) return [];
+  if (learnt.text !== undefined) return [{ label: words.learnt.text, ...learnt }];
+  const says = words.learnt[makesPolicy(config.method) ? "policy" : "reward"];
+  return ["chosen", "rejected"].map((side) => {
+    const { text, score } = learnt[side];
+    if (score === undefined) return { label: fill(words.learnt.label, { label: says[side] }), prompt: learnt.prompt, text };
+    const label = fill(words.learnt.scored, { label: says[side], score: signed(score) });
+    return { label, tip: says.help, prompt: learnt.prompt, text };
+  });
 }
 
 // The headline of a live run before its first measurement; null where there is more to say.

@@ -4,7 +4,7 @@ import { isLive } from "../core/run_log.js";
 import { get, subscribe } from "../core/store.js";
 import { messageOf, pairKey, phaseOnStage, raceOnStage, runOnStage, sentencesOn } from "../core/view.js";
 import { raceAt, raceText, runnerNames } from "./race.js";
-import { openingText, readingAt } from "./reading.js";
+import { openingText, readingAt, workLines } from "./reading.js";
 
 export function mount({ element, props }) {
   const { words } = props;
@@ -23,7 +23,7 @@ export function mount({ element, props }) {
     const card = viewedStep === null && !said && !race && props.presets.cards[state.preset];
     showSummary(said || (card ? presetText(card, run) : (first ?? reading())));
     if (card && first) others.unshift(first);
-    showWritten(live ? run.written : null);
+    showWork(live ? workLines(run, words) : []);
     if (list.textContent === others.join("")) return;
     list.replaceChildren();
     for (const sentence of others) make("li", "", list, sentence);
@@ -38,11 +38,13 @@ export function mount({ element, props }) {
   // Only a whole run shows the effect of its preset.
   const presetText = (card, run) => (run.status.name === "finished" ? card.shows : card.watch);
 
-  // One text of the newest rollout, as it was written a moment ago.
-  function showWritten(written) {
-    put(".written .label", written ? words.written : "");
-    put(".written .prompt", written?.prompt ?? "");
-    put(".written .completion", written?.text ?? "");
+  function showWork([first = {}, second = {}]) {
+    for (const [place, line] of Object.entries({ first, second })) {
+      put(`.${place} .label`, line.label ?? "");
+      put(`.${place} .prompt`, line.prompt ?? "");
+      put(`.${place} .completion`, line.text ?? "");
+      find(`.${place} .label`).dataset.tip = line.tip ?? "";
+    }
   }
 
   // The headline has a fixed height, so that no sentence moves the charts below; a long sentence is

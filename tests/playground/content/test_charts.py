@@ -34,6 +34,7 @@ def test_a_delta_without_news_changes_nothing():
         "status": None,
         "phase": None,
         "written": None,
+        "learnt": None,
         "step": None,
         "seconds": None,
     }
@@ -50,6 +51,15 @@ def test_a_phase_holds_until_the_next_status_and_a_text_until_the_next_text():
     assert (delta["phase"], delta["written"]) == (updating, text)
     assert charts.delta([text, running])["phase"] is None
     assert charts.delta([text, metrics(1, loss=1.0)])["phase"] == text
+
+
+def test_of_the_examples_the_newest_one_is_sent():
+    first, last = ({"prompt": "The", "text": text} for text in (" film", " plot"))
+    events = [
+        {"kind": "example", "step": step, "seconds": 1.0, "example": example}
+        for step, example in enumerate((first, last))
+    ]
+    assert charts.delta(events)["learnt"] == last
 
 
 def test_points_are_step_and_value_of_drawn_metrics_without_nulls():

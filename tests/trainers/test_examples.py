@@ -1,0 +1,112 @@
+"""The examples that trainers show before they learn from them."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from align_core.data.encoding import (
+    REFERENCE_LOGPS,
+    encode_demonstrations,
+    encode_pairs,
+    encode_prompts,
+)
+from align_core.models.logprobs import logprobs
+from align_core.models.rewards import ProxyReward
+from align_core.trainers import examples, reward, sft
+from tests import toy
+from tests.trainers.small_trainers import arguments, dpo_trainer, rated_pairs
+
+PAIRS = rated_pairs(32)
+PROMPT = " the film"  # as the toy tokenizer decodes it
+TEXTS = {pair["chosen"]: pair["rejected"] for pair in PAIRS}
+
+
+def shown(trainer):
+    """The examples of a training, which are all that it shows."""
+    got = []
+    trainer.example_listener = got.append
+    trainer.train()
+    return got
+
+
+def logp(model, text):
+    """log π(text | "the film"), end token included, in nats."""
+    row = encode_pairs(toy.tokenizer(), [{"prompt": "the film", "chosen": text, "rejected": text}])
+    prompts = encode_prompts(toy.tokenizer(), row["prompt_ids"])
+    with torch.no_grad():
+        return logprobs(model, prompts, row["chosen_ids"])[0].sum().item()
+
+
+def with_reference(model):
+    names = dict(zip(("chosen", "rejected"), REFERENCE_LOGPS, strict=True))
+    return [
+        {**pair, **{name: logp(model, pair[side]) for side, name in names.items()}}
+        for pair in PAIRS
+    ]
+
+
+def test_sft_shows_demonstrations(tmp_path):
+    said = {pair["chosen"] for pair in PAIRS}
+    rows = [{"prompt": "the film", "completion": text} for text in said]
+    demonstrations = encode_demonstrations(toy.tokenizer(), rows)
+    settings = arguments(tmp_path, max_steps=3)
+    got = shown(sft.make_trainer(toy.policy(), toy.tokenizer(), demonstrations, **settings))
+    assert len(got) == 3 and {example["text"] for example in got} <= said
+    assert [example.keys() for example in got] == [{"prompt", "text"}] * 3
+    assert {example["prompt"] for example in got} == {PROMPT}
+
+
+def test_dpo_shows_pairs_with_their_rewards_before_the_update(tmp_path):
+    """β (log π(y) − log π_ref(y)) with π from the start of the step: at first 0, then by hand."""
+    reference = toy.policy()
+    rows = encode_pairs(toy.tokenizer(), with_reference(reference))
+    trainer = dpo_trainer(tmp_path, rows, max_steps=3, learning_rate=0.01)
+    got = []
+
+    def listen(example):
+        texts = {side: example[side]["text"] for side in ("chosen", "rejected")}
+        assert TEXTS[texts["chosen"]] == texts["rejected"]
+        for side, text in texts.items():
+            ratio = logp(trainer.model, text) - logp(reference, text)
+            assert example[side]["score"] == pytest.approx(0.5 * ratio, abs=1e-4)
+        got.append(example["chosen"]["score"])
+
+    trainer.example_listener = listen
+    trainer.train()
+    assert len(got) == 3 and abs(got[0]) < 1e-4 < abs(got[-1])
+
+
+def test_without_the_reference_s_log_probabilities_a_pair_has_no_scores(tmp_path):
+    rows = encode_pairs(toy.tokenizer(), PAIRS)
+    (example,) = shown(dpo_trainer(tmp_path, rows, max_steps=1))
+    assert example["chosen"].keys() == example["rejected"].keys() == {"text"}
+
+
+def test_a_reward_model_shows_pairs_with_both_scores(tmp_path):
+    model = toy.reward_model()
+    first = copy.deepcopy(model).eval()
+    rows = encode_pairs(toy.tokenizer(), PAIRS)
+    settings = arguments(tmp_path, max_steps=2)
+    got = shown(reward.make_trainer(model, toy.tokenizer(), rows, **settings))
+    assert len(got) == 2
+    for side in ("chosen", "rejected"):
+        text = f"{got[0]['prompt']}{got[0][side]['text']}".removeprefix(PROMPT)
+        assert text in TEXTS or text in TEXTS.values()
+        ids = encode_pairs(
+            toy.tokenizer(), [{"prompt": "the film", "chosen": text, "rejected": text}]
+        )["chosen_ids"]
+        (score,) = ProxyReward(first, toy.tokenizer())(["the film"], [text], completion_ids=ids)
+        assert got[0][side]["score"] == pytest.approx(score, abs=1e-5)
+
+
+def test_a_long_run_shows_few_examples(monkeypatch, tmp_path):
+    monkeypatch.setattr(examples, "MOST", 2)
+    rows = encode_pairs(toy.tokenizer(), PAIRS)
+    trainer = dpo_trainer(tmp_path, rows, max_steps=5, gradient_accumulation_steps=2)
+    steps = []
+    trainer.example_listener = lambda example: steps.append(trainer.state.global_step)
+    trainer.train()
+    assert steps == [0, 3], "every third step, and one example of a step"
