@@ -112,7 +112,9 @@ class Page(CheckedCalls):
             seconds=limits.body_seconds,
         )
         pages = [f"/{path}" for path in text.languages().values()]
-        rendered = Middleware(Rendered, paths=[*pages, "/config", "/config/"])
+        rendered = Middleware(
+            Rendered, paths=[*pages, "/config", "/config/"], first=_read("core/frames.js")
+        )
         page_states.keep_small()
         pass_on_refusals()
         most_by_address = limits.connections  # a proxy's connections are those of many visitors

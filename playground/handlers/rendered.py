@@ -24,10 +24,15 @@ Pieces = tuple[bytes, ...]  # an answer, cut wherever the server's address stand
 
 
 class Rendered:
-    """Middleware that answers GET and HEAD requests for `paths`, whatever their query."""
+    """Middleware that answers GET and HEAD requests for `paths`, whatever their query.
 
-    def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
+    `first` is a script that a page executes before Gradio's own modules; those of Gradio's `head`
+    come after them.
+    """
+
+    def __init__(self, app: ASGIApp, paths: Collection[str], first: str) -> None:
         self._app = app
+        self._first = f"<head><script>{first}</script>".encode()
         self._paths = frozenset(paths)
         self._answers: dict[str, asyncio.Task[tuple[Pieces, str]]] = {}  # with its media type
         self._whole = lru_cache(MOST_NAMES)(_whole)
@@ -82,8 +87,10 @@ class Rendered:
         await self._app({**scope, **plain}, receive, send)
         if head["status"] != 200:
             raise RuntimeError(f"{scope['path']} was answered with {head['status']}")
-        pieces = b"".join(parts).split(f"http://{_NOWHERE}".encode())
-        return tuple(pieces), Headers(raw=head["headers"])["content-type"]
+        content, media_type = b"".join(parts), Headers(raw=head["headers"])["content-type"]
+        if media_type.startswith("text/html"):
+            content = content.replace(b"<head>", self._first, 1)
+        return tuple(content.split(f"http://{_NOWHERE}".encode())), media_type
 
 
 def _address(scheme: str, headers: Headers) -> str | None:

@@ -105,6 +105,16 @@ def forget(profile):
     profile.clear_permissions()
 
 
+# Keeps the time at which the page last asked for a frame.
+FRAMES = """{
+  const frame = requestAnimationFrame;
+  window.requestAnimationFrame = (draw) => {
+    window.framed = performance.now();
+    return frame.call(window, draw);
+  };
+}"""
+
+
 @pytest.fixture
 def visit(chromium, profile):
     """visit(url, **settings) opens the page as another visitor, and waits until its controls have
@@ -128,6 +138,7 @@ def visit(chromium, profile):
 
     def open_page(url, settled=True, **settings):
         page = visitor(**settings)
+        page.add_init_script(FRAMES)
         page.set_default_timeout(PATIENCE)
         page.on("request", watch)
         page.on("pageerror", lambda error: broken.append(str(error)))

@@ -207,6 +207,8 @@ def both_sides_of_an_ended_runs_distance_are_measured(page, helper, monkeypatch)
 def test_a_visit(visit, address, client, serve, monkeypatch):
     monkeypatch.setattr(client, "estimate", lambda delay, **options: 50.0 + 9 * delay)
     page = visit(address)
+    # A page at rest asks for no frames, which would take a processor's time as long as it is open.
+    page.wait_for_function("performance.now() - window.framed > 300", polling=50)
     a_first_visit_explains_itself_and_offers_a_run(page)
     the_run_button_shows_the_time_at_the_chosen_pace(page)
     settings_follow_task_and_method(page)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
 from playground.handlers.rendered import Rendered
@@ -21,15 +21,20 @@ class Site:
 
     def __init__(self):
         self.renders, self.fails = [], False
-        routes = [Route("/", self.page), Route("/other", self.page), Route("/", self.page)]
-        rendered = Middleware(Rendered, paths=["/"])
+        routes = [Route("/", self.page), Route("/other", self.page), Route("/json", self.json)]
+        rendered = Middleware(Rendered, paths=["/", "/json"], first="go()")
         self.app = Starlette(routes=routes, middleware=[rendered])
 
     async def page(self, request):
         self.renders.append(request.url.query)
         await asyncio.sleep(0)  # others ask meanwhile
         root = str(request.url.replace(query="", path="")).rstrip("/")
-        return HTMLResponse(f"<a href='{root}/x'>{root}</a>", 500 if self.fails else 200)
+        return HTMLResponse(
+            f"<head></head><a href='{root}/x'>{root}</a>", 500 if self.fails else 200
+        )
+
+    async def json(self, request):
+        return JSONResponse({"a": "<head>"})
 
     def ask(self, *asked, method="GET"):
         """The answers to simultaneous requests, each a path and headers."""
@@ -53,7 +58,10 @@ def site():
 def test_simultaneous_first_requests_share_one_rendering_without_a_query(site):
     queries = ("", "?deep_link=1", "?page=x", "?all_endpoints=1")
     texts = {answer.text for answer in site.ask(*((f"/{query}", {}) for query in queries))}
-    assert texts == {"<a href='http://own.org/x'>http://own.org</a>"}
+    body = "<a href='http://own.org/x'>http://own.org</a>"
+    assert texts == {f"<head><script>go()</script></head>{body}"}
+    (answer,) = site.ask(("/json", {}))
+    assert answer.json() == {"a": "<head>"}
     assert site.renders == [""]
     site.ask(("/other?a", {}), ("/other?b", {}))
     assert site.renders == ["", "a", "b"], "other paths are not kept"
@@ -74,7 +82,7 @@ def test_every_client_gets_the_address_by_which_it_knows_the_server(site):
     ]
     answers = site.ask(*(("/", headers) for headers, _ in addresses))
     for answer, (_, address) in zip(answers, addresses, strict=True):
-        assert answer.text == f"<a href='{address}/x'>{address}</a>"
+        assert answer.text.endswith(f"<a href='{address}/x'>{address}</a>")
     assert site.renders == [""]
 
 
