@@ -78,7 +78,8 @@ class Setup:
             place, None if there is neither.
         arguments: fields of `TrainingArguments`, with which a plain `Trainer` makes a run: QUIET,
             and the settings of the run.
-        interrupted: whether a stop is requested; a builder that samples texts then ends early.
+        interrupted: whether a stop is requested or the time limit is reached; a builder that
+            samples texts then ends early.
     """
 
     config: RunConfig

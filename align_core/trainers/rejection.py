@@ -59,7 +59,7 @@ def prompts_of(prompts: Sequence, config: RunConfig) -> list:
 def best_texts(setup: Setup, prompts: Sequence, size: int) -> Dataset:
     """For each prompt, the one of `size` texts with the highest reward, encoded as a demonstration.
 
-    After a stop of the run, only those of the batches sampled until then.
+    Of an interrupted run, only those of the batches sampled until then.
     """
     policy, tokenizer = setup.model, setup.tokenizer
     ends = end_ids(policy, tokenizer)

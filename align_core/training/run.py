@@ -61,7 +61,12 @@ def run(
     write("status", step, status="running", message="")
     transformers.set_seed(config.seed)
 
-    setup = prepare(config, directory, control, write)
+    deadline = started + (config.time_limit or math.inf)
+
+    def interrupted() -> bool:
+        return control.stop_requested or time.monotonic() >= deadline
+
+    setup = prepare(config, directory, write, interrupted)
     trainer = build(setup)
     _set_precision(config, trainer, setup.reference)
     measure = measure_of(setup, trainer, control)
@@ -74,7 +79,7 @@ def run(
         measure,
         updates_per_step=updates_per_step,
         eval_every=config.eval_every,
-        deadline=started + (config.time_limit or math.inf),
+        deadline=deadline,
     )
     trainer.add_callback(callback)
     trainer.remove_callback(PrinterCallback)  # standard output belongs to the command line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -36,7 +37,6 @@ from align_core.models.reward_scale import reward_scale
 from align_core.models.rewards import ProxyReward, of_samples, proxy_reward
 from align_core.models.sampled_pairs import sampled_pairs, with_label_noise
 from align_core.models.sampling import end_ids
-from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.tasks import Task, get_task
 from align_core.tasks.task import Rows
@@ -48,10 +48,13 @@ from align_core.training.probes import probes_of
 DEMONSTRATIONS = 2048  # the largest number; a longer run repeats them
 
 
-def prepare(config: RunConfig, directory: RunDirectory, control: Control, write: Write) -> Setup:
+def prepare(
+    config: RunConfig, directory: RunDirectory, write: Write, interrupted: Callable[[], bool]
+) -> Setup:
     """Load the models of a run in `directory` and encode its data.
 
-    While pairs are sampled, `write` writes status events, and a stop ends the sampling.
+    While pairs are sampled, `write` writes status events, and the sampling ends early once
+    `interrupted()` is true.
 
     Raises:
         ConfigError: invalid content of a file.
@@ -78,7 +81,7 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
     else:
         check_prompts(task, model, tokenizer, *readers)
     task = _in_nats(task, config, directory, write)
-    data = _data(method, config, task, tokenizer, control, write)
+    data = _data(method, config, task, tokenizer, write, interrupted)
     check_lengths(_lengths(data), model, config.preferences)
     return Setup(
         config=config,
@@ -99,7 +102,7 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
             "seed": config.seed,
         }
         | ({"use_cpu": config.device == "cpu"} if config.device else {}),
-        interrupted=lambda: control.stop_requested,
+        interrupted=interrupted,
     )
 
 
@@ -141,8 +144,8 @@ def _data(
     config: RunConfig,
     task: Task,
     tokenizer: PreTrainedTokenizerBase,
-    control: Control,
     write: Write,
+    interrupted: Callable[[], bool],
 ) -> Dataset:
     """The training data of the method, as in `Setup.data`."""
     match method.learns_from:
@@ -152,30 +155,34 @@ def _data(
             rows = task.demonstrations(count, config.seed)
             return encode_demonstrations(tokenizer, rows_with_model_inputs(tokenizer, task, rows))
         case "pairs":
-            rows = _pairs(config, task, control, write)
+            rows = _pairs(config, task, write, interrupted)
             return encode_pairs(tokenizer, rows_with_model_inputs(tokenizer, task, rows))
         case "ratings":
-            rows = _ratings(config, task, control, write)
+            rows = _ratings(config, task, write, interrupted)
             return encode_ratings(tokenizer, rows_with_model_inputs(tokenizer, task, rows))
         case "rollouts":
             prompts = model_inputs(tokenizer, task, task.prompts("train"))
             return Dataset.from_dict({"prompt": prompts})
 
 
-def _pairs(config: RunConfig, task: Task, control: Control, write: Write) -> list[dict[str, Any]]:
+def _pairs(
+    config: RunConfig, task: Task, write: Write, interrupted: Callable[[], bool]
+) -> list[dict[str, Any]]:
     """The pairs of the run's file, or of sampled texts, with the share `label_noise` flipped."""
     if config.preferences is not None:
         pairs = read_preferences(config.preferences, most=config.preference_pairs)
     else:
-        pairs = _own_pairs(config, task, control, write)
+        pairs = _own_pairs(config, task, write, interrupted)
     assert config.label_noise is not None  # an option of every method that learns from pairs
     return with_label_noise(pairs, config.label_noise, config.seed)
 
 
-def _ratings(config: RunConfig, task: Task, control: Control, write: Write) -> list[dict[str, Any]]:
+def _ratings(
+    config: RunConfig, task: Task, write: Write, interrupted: Callable[[], bool]
+) -> list[dict[str, Any]]:
     """The ratings of the run's file, or the two texts of each of the run's pairs."""
     if config.preferences is None:
-        pairs = _pairs(config, task, control, write)
+        pairs = _pairs(config, task, write, interrupted)
         return [rating for pair in pairs for rating in ratings_of(pair)]
     assert config.label_noise is not None  # an option of every method that learns from ratings
     ratings = read_ratings(config.preferences, most=config.preference_pairs)
@@ -183,7 +190,7 @@ def _ratings(config: RunConfig, task: Task, control: Control, write: Write) -> l
 
 
 def _own_pairs(
-    config: RunConfig, task: Task, control: Control, write: Write
+    config: RunConfig, task: Task, write: Write, interrupted: Callable[[], bool]
 ) -> list[dict[str, Any]]:
     """Pairs for a run without a file: those of the task, or stored ones, or newly sampled ones.
 
@@ -219,7 +226,7 @@ def _own_pairs(
         config.seed,
         covers,
         progress,
-        interrupted=lambda: control.stop_requested,
+        interrupted=interrupted,
     )
 
 

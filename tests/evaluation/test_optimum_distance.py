@@ -36,7 +36,7 @@ def texts(evaluation) -> Texts:
     pairs = zip(evaluation.logp, evaluation.ref_logp, strict=True)
     ratios = [math.fsum(own) - math.fsum(reference) for own, reference in pairs]
     columns = evaluation.policy.gold, evaluation.kl, ratios, evaluation.reference.gold
-    return Texts(*(np.array(column).reshape(3, 4)[[0, 2]] for column in columns))
+    return Texts(*(np.asarray(column).reshape(3, 4)[[0, 2]] for column in columns))
 
 
 def test_the_two_sides_share_neither_texts_nor_samples(evaluations):

@@ -129,19 +129,25 @@ def test_a_stop_takes_effect_while_pairs_are_sampled(tmp_path):
     assert run.weights()
 
 
-def test_a_stop_takes_effect_while_texts_are_sampled_to_choose_from(tmp_path, monkeypatch):
+@pytest.mark.parametrize("limit", [None, 0.01])
+def test_a_stop_and_the_time_limit_end_the_sampling_of_texts_to_choose_from(
+    tmp_path, monkeypatch, limit
+):
     """The run would sample 20 batches of 128 texts."""
-    config = configured("rejection", steps=40, batch_size=64, reward_model="gold")
-    run, batches, reward = Run(tmp_path / "run", config), [], Films.reward
+    settings = {"steps": 40, "batch_size": 64, "reward_model": "gold", "time_limit": limit}
+    run = Run(tmp_path / "run", configured("rejection", **settings))
+    batches, reward = [], Films.reward
 
     def stop(self, prompts, *args, **kwargs):
         if len(prompts) == 128:
             batches.append(1)
-            run.control.put(STOP)
+            if limit is None:
+                run.control.put(STOP)
         return reward(self, prompts, *args, **kwargs)
 
     monkeypatch.setattr(Films, "reward", stop)
     run.execute()
     assert len(batches) == 1, "no further batch of texts is sampled"
     assert (run.status, run.events[-1]["status"]) == ("stopped", "stopped")
+    assert ("time limit" in run.events[-1]["message"]) == (limit is not None)
     assert run.events[-1]["step"] <= 1 and run.weights()
