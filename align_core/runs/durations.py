@@ -7,6 +7,7 @@ dicts as in config.json.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from statistics import median
@@ -53,6 +54,13 @@ def speed(events: Iterable[dict[str, Any]]) -> Speed | None:
         evaluation=median(event["metrics"]["timing/evaluation"] for event in evaluations),
         step=median(steps[-RECENT:]),
     )
+
+
+def shortest_evaluation(events: Iterable[dict[str, Any]]) -> float:
+    """Seconds of the shortest evaluation; infinite without any."""
+    measured = [event["metrics"] for event in events if event["kind"] == "metrics"]
+    seconds = (metrics.get("timing/evaluation") for metrics in measured)
+    return min((one for one in seconds if one is not None), default=math.inf)
 
 
 def time_needed(config: Mapping[str, Any], speed: Speed, delay: float = 0.0) -> float:

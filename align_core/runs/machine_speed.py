@@ -1,7 +1,7 @@
 """The speed of this machine relative to the one that recorded the presets' runs. Imports no torch.
 
-It is measured in a process of its own, and kept in the cache folder. A machine that was busy then
-seems slow: a slow measurement is repeated at the next start, and the faster one is kept.
+It is measured in a process of its own, and kept in the cache folder. A slow measurement is repeated
+at the next start, and the faster one is kept.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from align_core.config.safe_files import read_object
 from align_core.runs.child_process import Child
 from align_core.runs.files import write_atomically
 
-PROBE_SECONDS = 0.046  # of `training.machine_probe` on the machine of the recordings
+PROBE_SECONDS = 0.085  # of `training.machine_probe` on the machine of the recordings, which has
+ONE_THREAD = 1.7  # two threads; a run with one takes this many times as long
 REPEATED = 1.5  # above this slowness
 _PROBE = "align_core.training.machine_probe"
 _FILE = "machine_speed.json"
+_KEY = "processor_seconds"  # "seconds", of older versions, were of the clock
 _TIMEOUT = 120.0  # seconds; includes importing the libraries, which is slow on a busy machine
 _LOG = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ class MachineSpeed:
         """Read the kept measurement of this machine, and measure if it is slow or there is none.
         Returns at once."""
         kept = _kept()
-        self.slowness = kept and kept / PROBE_SECONDS
+        self.slowness = kept and _slowness(kept)
         if self.slowness is None or self.slowness > REPEATED:
             threading.Thread(target=self._measure, args=(kept,), daemon=True).start()
 
@@ -59,11 +61,11 @@ class MachineSpeed:
             self.slowness = self.slowness or 1.0
             return
         seconds = min(seconds, kept or seconds)
-        self.slowness = seconds / PROBE_SECONDS
+        self.slowness = _slowness(seconds)
         with contextlib.suppress(OSError, ValueError):
             path = cache_folder() / _FILE
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps({"machine": _machine(), "seconds": seconds}))
+            write_atomically(path, json.dumps({"machine": _machine(), _KEY: seconds}))
 
 
 def _kept() -> float | None:
@@ -72,10 +74,20 @@ def _kept() -> float | None:
         content = read_object(cache_folder() / _FILE)
     except (OSError, ValueError):
         return None
-    seconds = content.get("seconds")
+    seconds = content.get(_KEY)
     if content.get("machine") != _machine() or not isinstance(seconds, float):
         return None
     return seconds if 1e-5 < seconds < 100 else None
+
+
+def _slowness(seconds: float) -> float:
+    """The slowness of this machine, on which the probe takes `seconds`."""
+    return seconds / PROBE_SECONDS * (ONE_THREAD if _threads() == "1" else 1.0)
+
+
+def _threads() -> str:
+    """The number of threads of a run."""
+    return os.environ.get("OMP_NUM_THREADS", str(THREADS))
 
 
 def _machine() -> str:
@@ -84,7 +96,6 @@ def _machine() -> str:
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         names += [line for line in lines if line.startswith("model name")][:1]
-    threads = os.environ.get("OMP_NUM_THREADS", str(THREADS))
     return "; ".join(
-        [*names, f"{threads} threads of {os.cpu_count()}", f"torch {version('torch')}"]
+        [*names, f"{_threads()} threads of {os.cpu_count()}", f"torch {version('torch')}"]
     )

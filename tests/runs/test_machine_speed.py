@@ -13,7 +13,7 @@ from align_core.runs import machine_speed
 from align_core.runs.durations import Speed
 from align_core.runs.estimates import Estimates
 from align_core.runs.index import RunIndex
-from align_core.runs.machine_speed import PROBE_SECONDS, MachineSpeed
+from align_core.runs.machine_speed import ONE_THREAD, PROBE_SECONDS, MachineSpeed
 
 
 class Probe:
@@ -39,6 +39,7 @@ class Probe:
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("ALIGN_CACHE", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     monkeypatch.setattr(machine_speed, "Child", Probe)
     monkeypatch.setattr(Probe, "started", 0)
     return tmp_path / "machine_speed.json"
@@ -84,14 +85,24 @@ def test_a_slow_measurement_is_repeated_and_the_faster_one_kept(
     monkeypatch.setattr(Probe, "seconds", later and later * PROBE_SECONDS)
     assert measured() == pytest.approx(slowness)
     assert Probe.started == 2
-    assert json.loads(cache.read_text())["seconds"] == pytest.approx(slowness * PROBE_SECONDS)
+    assert json.loads(cache.read_text())["processor_seconds"] == pytest.approx(
+        slowness * PROBE_SECONDS
+    )
 
 
-@pytest.mark.parametrize("kept", ["", "[]", '{"seconds": "x"}', '{"seconds": -1.0}'])
+@pytest.mark.parametrize(
+    "kept",
+    ["", "[]", '{"processor_seconds": "x"}', '{"processor_seconds": -1.0}', '{"seconds": 1.0}'],
+)
 def test_a_damaged_measurement_is_made_again(measured, cache, kept):
     cache.write_text(kept)
     assert measured() == pytest.approx(3.0)
-    assert json.loads(cache.read_text())["seconds"] == 3 * PROBE_SECONDS
+    assert json.loads(cache.read_text())["processor_seconds"] == 3 * PROBE_SECONDS
+
+
+def test_one_thread_takes_longer_than_the_two_of_the_recordings(measured, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert measured() == pytest.approx(3.0 * ONE_THREAD)
 
 
 def test_another_processor_is_another_machine(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 
 import pytest
 
@@ -11,7 +12,7 @@ from align_core.config.methods import methods
 from align_core.config.model_index import SMOLLM2
 from align_core.runs import presets
 from align_core.runs.directory import RunDirectory
-from align_core.runs.durations import time_needed
+from align_core.runs.durations import speed, time_needed
 from align_core.runs.events import series
 from align_core.runs.machine_speed import PROBE_SECONDS
 from align_core.runs.preset_checks import RULES, checks
@@ -56,9 +57,22 @@ def speeds():
 
 
 def test_estimates_use_the_recorded_run(preset, events, speeds):
-    (known,) = [known for config, known in speeds if config == preset.config]
-    needed = time_needed(preset.config.model_dump(), known)
+    measured = speed(events)
+    needed = time_needed(preset.config.model_dump(), measured)
     assert needed == pytest.approx(events[-1]["seconds"], rel=0.15)
+    (known,) = [known for config, known in speeds if config == preset.config]
+    times = measured.step / known.step
+    assert 1 <= times < 2, "the machine of this recording was slower than the fastest one"
+    assert astuple(known.slowed(times)) == pytest.approx(astuple(measured))
+
+
+def test_recordings_of_machines_of_other_speeds_agree(speeds):
+    """Steps of DPO with another loss are the same work; one was recorded on a slower machine."""
+    steps = {
+        name: next(known.step for config, known in speeds if config == presets.load(name).config)
+        for name in ("dpo-too-long", "ipo-too-long")
+    }
+    assert steps["ipo-too-long"] == pytest.approx(steps["dpo-too-long"], rel=0.1)
 
 
 def test_a_recording_is_a_run_without_its_model_and_says_where_it_was_made(preset):
