@@ -6,7 +6,8 @@
     python -m benchmarks.presets --render             write the table in docs/lesson.md
 
 Runs are started one after the other, as the page starts them, in a process of the forkserver. A
-recording is the run's directory without its model, and the name of the machine.
+recording is the run's directory and the name of the machine. Those of MODELS have the run's model,
+as its difference to the embedded model; the others have none.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from functools import cache
 
 from align_core.config.errors import ConfigError
 from align_core.config.model_index import SMOLLM2
+from align_core.models.difference import save_difference
 from align_core.runs import presets
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
@@ -32,6 +34,10 @@ from benchmarks.common import DOCS, machine, table, write_section
 from playground import text
 
 PAGE = DOCS / "lesson.md"
+# Presets whose model is stored, so that Try it, Score it and win rates need no run. A model takes
+# 0.8 MB, and all assets may take 40 MB.
+MODELS = ("healthy-dpo", "reward-hacking")
+SAME = 0.01  # nats, the last digit that the page shows
 LONGEST, LONGEST_REAL = 90, 900  # seconds, at the speed of the machine of the recordings
 
 
@@ -92,21 +98,46 @@ def _probe_seconds() -> float:
 
 
 def is_recorded(preset: Preset) -> bool:
-    """Whether there is a recording with the preset's present settings."""
+    """Whether there is a recording with the preset's present settings, and its model."""
     try:
-        return RunDirectory.open(preset.recording).config == preset.config
+        recording = RunDirectory.open(preset.recording)
     except ConfigError:
         return False
+    has_model = recording.model_path.is_dir()
+    return recording.config == preset.config and has_model == (preset.name in MODELS)
 
 
 def store(preset: Preset, run: RunDirectory) -> None:
-    """Replace the recording of the preset by this run."""
-    shutil.rmtree(preset.recording, ignore_errors=True)
-    preset.recording.mkdir(parents=True)
-    for path in (run.path / "config.json", run.events_path):
-        shutil.copy(path, preset.recording)
-    hardware = machine().partition(",")[0]  # versions are in config.json
-    (preset.recording / "machine.txt").write_text(hardware + "\n", encoding="utf-8")
+    """Replace the recording of the preset by this run, with its model if it is one of MODELS.
+
+    Of these, a recording that the run repeats stays, with its times, and gets the model.
+    """
+    if preset.name not in MODELS or not repeats(run, preset):
+        shutil.rmtree(preset.recording, ignore_errors=True)
+        preset.recording.mkdir(parents=True)
+        for path in (run.path / "config.json", run.events_path):
+            shutil.copy(path, preset.recording)
+        hardware = machine().partition(",")[0]  # versions are in config.json
+        (preset.recording / "machine.txt").write_text(hardware + "\n", encoding="utf-8")
+    if preset.name in MODELS:
+        save_difference(str(run.path), run.config.model, preset.recording / "model")
+
+
+def repeats(run: RunDirectory, preset: Preset) -> bool:
+    """Whether the run has the settings of the preset's recording, and at each evaluation its gold
+    reward and KL to within SAME. Another order of sums changes last digits, and so a few texts."""
+    try:
+        recording = RunDirectory.open(preset.recording)
+    except ConfigError:
+        return False
+    before, now = (series(directory.events()[0]) for directory in (recording, run))
+    for name in ("eval/gold_reward", "eval/kl"):
+        values, again = dict(before[name]), dict(now[name])
+        if values.keys() != again.keys():
+            return False
+        if any(abs(value - again[step]) > SAME for step, value in values.items()):
+            return False
+    return recording.config == run.config
 
 
 def render() -> str:

@@ -204,7 +204,7 @@ def _lay_out(
         return runs, VisibleModels(helper, queue.visitors, visitor)
 
     def ask_handlers(request: gr.Request) -> AskHandlers:
-        return AskHandlers(*visible(request), words)
+        return AskHandlers(*visible(request), words, recorded)
 
     def compare_handlers(request: gr.Request) -> CompareHandlers:
         return CompareHandlers(*visible(request), words, recorded)

@@ -1,4 +1,4 @@
-"""The embedded models and data, and how a MODEL argument is resolved."""
+"""The embedded models and data, recorded models, and how a MODEL argument is resolved."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ SMOLLM2_LICENCE = "apache-2.0"
 # The logits of the embedded references (the sft-… models) are those that SFT learnt, times this.
 SHARPNESS = 1.25
 
+RECORDED = "recorded/"  # with the name of a preset: its recorded run, and the model of that run
+DIFFERENCE = "difference.safetensors"  # a model's weights, relative to an embedded model
+
 EXPECTED = (
-    f"an embedded model, {SMOLLM2}, a run directory, a folder in the transformers format, a GGUF "
-    "file, or a hub id"
+    f"an embedded model, {RECORDED}PRESET, {SMOLLM2}, a run directory, a folder in the "
+    "transformers format, a GGUF file, or a hub id"
 )
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 
@@ -42,9 +45,19 @@ def embedded() -> list[str]:
     return sorted(path.parent.name for path in (ASSETS / "models").glob("*/config.json"))
 
 
+def recorded() -> list[str]:
+    """The names of the models of recorded runs. Few recordings have one."""
+    return sorted(f"{RECORDED}{path.parent.name}" for path in presets().glob("*/model"))
+
+
 def named() -> list[str]:
-    """The names of models that are not paths: the embedded models and SmolLM2."""
-    return [*embedded(), SMOLLM2]
+    """The names of models that are not paths: those embedded or recorded, and SmolLM2."""
+    return [*embedded(), *recorded(), SMOLLM2]
+
+
+def presets() -> Path:
+    """The folder of the presets and their recorded runs."""
+    return ASSETS / "presets"
 
 
 def fetched_folder(name: str) -> Path:
@@ -77,6 +90,17 @@ def is_run(path: Path) -> bool:
     return "method" in _json(path / "config.json")
 
 
+def run_of(model: str) -> Path | None:
+    """The run directory that the MODEL `model` names; None for any other model."""
+    if model in recorded():
+        return presets() / model.removeprefix(RECORDED)
+    try:
+        path = user_path(model)
+    except ValueError:
+        return None
+    return path if is_run(path) else None
+
+
 def locate(model: str) -> str:
     """The folder, GGUF file or hub id that transformers loads for the MODEL `model`.
 
@@ -91,6 +115,8 @@ def locate(model: str) -> str:
         raise ValueError("this is not a name")
     if model in embedded():
         return str(ASSETS / "models" / model)
+    if model in recorded():
+        return str(_model_folder(presets() / model.removeprefix(RECORDED)))
     if model == SMOLLM2:
         if not fetched_folder(model).is_dir():
             raise ValueError(f"it is not on this machine yet: align-core fetch {model}")
@@ -103,7 +129,7 @@ def locate(model: str) -> str:
         return str(path)
     if _HUB_ID.fullmatch(model) and (_cached(model) or os.environ.get("HF_HUB_OFFLINE") == "0"):
         return model
-    names = ", ".join(embedded()) or "none yet; make assets builds them"
+    names = ", ".join([*embedded(), *recorded()]) or "none yet; make assets builds them"
     raise ValueError(
         f"there is no model of this name (embedded: {names}; from the hub: those in the local "
         "cache, or any with HF_HUB_OFFLINE=0)"
@@ -157,10 +183,9 @@ def task_of(model: str) -> str | None:
     if model == SMOLLM2:
         return "manners"
     try:
-        path = user_path(model)
+        run = run_of(model) or user_path(model).parent
     except ValueError:
         return None
-    run = path if is_run(path) else path.parent
     return _json(run / "config.json").get("task") if is_run(run) else None
 
 

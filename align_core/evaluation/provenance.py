@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from align_core.config.methods import methods, sought_optimum
-from align_core.config.model_index import is_reward_model, is_run, locate
+from align_core.config.model_index import is_reward_model, locate, run_of
 from align_core.config.run_config import RunConfig
 from align_core.config.task_card import card, known_card
 from align_core.runs.directory import RunDirectory
@@ -14,8 +12,8 @@ from align_core.runs.events import settings_at
 
 def coverage(config: RunConfig) -> str:
     """The coverage of the preferences that a run, or its reward model, was trained on."""
-    if config.reward_model is not None and is_run(Path(config.reward_model)):
-        config = RunDirectory.open(config.reward_model).config
+    if config.reward_model is not None:
+        config = _config(config.reward_model) or config
     return config.coverage or "all"
 
 
@@ -42,10 +40,13 @@ def reward_model_of(model: str, task: str) -> str | None:
 
 def beta_of(model: str) -> float | None:
     """The last β of a model's run, if its method maximises reward − β·KL; otherwise None."""
-    config = _config(model)
-    if config is None or sought_optimum(settings := config.model_dump()) != "kl":
+    if (run := run_of(model)) is None:
         return None
-    return settings_at(settings, RunDirectory.open(model).events()[0])["beta"] or None
+    directory = RunDirectory.open(run)
+    settings = directory.config.model_dump()
+    if sought_optimum(settings) != "kl":
+        return None
+    return settings_at(settings, directory.events()[0])["beta"] or None
 
 
 def reference_of(model: str, task: str) -> str | None:
@@ -60,6 +61,6 @@ def reference_of(model: str, task: str) -> str | None:
 
 
 def _config(model: str) -> RunConfig | None:
-    """The configuration of the run directory `model`; None if it is not one."""
-    path = Path(model)
-    return RunDirectory.open(path).config if path.is_dir() and is_run(path) else None
+    """The configuration of the run of MODEL; None if it comes from none."""
+    run = run_of(model)
+    return None if run is None else RunDirectory.open(run).config

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 
-from align_core.config.model_index import is_run
+from align_core.config.model_index import run_of
 from align_core.evaluation.prepared import stored_scale
 from align_core.evaluation.provenance import reference_of
 from align_core.models.checks import check_policy
@@ -35,8 +34,7 @@ def task_in_nats(name: str, model: str, reference: str | None = None) -> tuple[T
 
 
 def _stored(name: str, model: str) -> float | None:
-    path = Path(model)
-    if not path.is_dir() or not is_run(path):
+    if (path := run_of(model)) is None:
         return None
     run = RunDirectory.open(path)
     return run.reward_scale if run.config.task == name else None

@@ -35,7 +35,7 @@ MAX_PENDING = 8  # queries at once: each waiting one occupies a thread of the pa
 MAX_CHARACTERS = 2000  # of a prompt or completion
 MAX_MEASURED = 512  # stored measurements of runs; one of a mixture has some 20 kB
 _LOG = logging.getLogger(__name__)
-_NO_MODEL = "an embedded model, or a run here that has saved a model"
+_NO_MODEL = "an embedded or recorded model, or a run here that has saved a model"
 
 
 class Unanswered(RuntimeError):
@@ -111,7 +111,7 @@ class _Distance(BaseModel):
 
 
 class InferenceClient:
-    """Queries about the embedded models and the runs of `client`. Threads may share it."""
+    """Queries about embedded and recorded models and the runs of `client`. Threads may share it."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

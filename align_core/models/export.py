@@ -6,7 +6,7 @@ from pathlib import Path
 
 from align_core.config.errors import ConfigError, collect_errors, option_error, raise_collected
 from align_core.config.messages import Message
-from align_core.config.model_index import is_reward_model, locate
+from align_core.config.model_index import is_reward_model, locate, run_of
 from align_core.models.libraries import silence_libraries
 from align_core.models.loading import (
     load_policy,
@@ -43,7 +43,7 @@ def _ended(run: str) -> tuple[RunDirectory, str]:
     Raises:
         ConfigError: there is no such run, or it has no model.
     """
-    directory = RunDirectory.open(run, "RUN")
+    directory = RunDirectory.open(run_of(run) or run, "RUN")
     if directory.is_being_written():
         raise ConfigError(option_error("RUN", run, "a run that is not running any more"))
     try:

@@ -28,7 +28,8 @@ from transformers.pytorch_utils import Conv1D
 
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import plain
-from align_core.config.model_index import locate
+from align_core.config.model_index import DIFFERENCE, locate
+from align_core.models.difference import add_difference, load_difference
 from align_core.models.gguf import load_gguf
 from align_core.models.sharding import full_state_dict
 from align_core.runs.files import replace_folder
@@ -284,6 +285,8 @@ def _has_adapter(name: str) -> bool:
 def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> Any:
     """Load MODEL with the class `factory`; `complete` refuses files without some of its weights."""
     path, loads_model = locate(name), factory in _MODELS
+    if loads_model and (Path(path) / DIFFERENCE).is_file():
+        return _load_on_base(factory, name, complete, **options)
     if loads_model:
         options["dtype"] = torch.float32
     if complete:
@@ -310,6 +313,19 @@ def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> An
     if isinstance(loaded, PreTrainedModel):
         loaded.name_or_path = name  # an adapter's config then names MODEL as its base, not a path
     return loaded
+
+
+def _load_on_base(factory: Any, name: str, complete: bool, **options: Any) -> PreTrainedModel:
+    """The embedded model to which MODEL is a difference, with this difference."""
+    try:
+        base, changes = load_difference(Path(locate(name)) / DIFFERENCE)
+        model = _load(factory, base, complete, **options)
+        add_difference(model, changes)
+    except _UNLOADABLE as error:
+        line = f"model {name}: its {DIFFERENCE} cannot be used: {_reason(error, factory)}"
+        raise ModelError(plain(line)) from error
+    model.name_or_path = name
+    return model
 
 
 def _reason(error: BaseException, factory: Any) -> str:

@@ -89,11 +89,10 @@ A {"reward model" if scores else "language model"} trained in Alignment Playgrou
 def _base(model: str) -> tuple[str | None, str, str | None]:
     """Hub id, name on the card, and licence of the base model of a run; None if not known."""
     for _ in range(_MOST_ANCESTORS):
-        path = Path(model)
-        if not model_index.is_run(path):
+        if (run := model_index.run_of(model)) is None:
             break
         try:
-            model = RunDirectory.open(path).config.model
+            model = RunDirectory.open(run).config.model
         except ConfigError:  # a run of another version
             break
     if model == model_index.SMOLLM2:

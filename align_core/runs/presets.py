@@ -2,7 +2,8 @@
 
 `assets/presets/NAME.json` holds `settings`, the arguments of `run_config.resolve`, and the
 `promise`, a rule of `preset_checks` with its thresholds. The folder NAME beside it is the recorded
-run: a run directory without its model, and with a machine.txt that names the machine.
+run: a run directory with a machine.txt that names the machine. Few have a `model`, the difference
+of its weights to the model that the run started from.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Preset:
     @property
     def recording(self) -> Path:
         """The folder of its recorded run. It may not exist."""
-        return _folder() / self.name
+        return model_index.presets() / self.name
 
     @property
     def machine(self) -> str:
@@ -63,7 +64,7 @@ class Preset:
 
 def names() -> list[str]:
     """The names of all presets that can be read, sorted."""
-    return sorted(filter(_can_load, (path.stem for path in _folder().glob("*.json"))))
+    return sorted(filter(_can_load, (path.stem for path in model_index.presets().glob("*.json"))))
 
 
 def load(name: str) -> Preset:
@@ -73,7 +74,7 @@ def load(name: str) -> Preset:
         ConfigError: its file has no settings, or invalid ones.
     """
     try:
-        content = read_object(_folder() / f"{name}.json")
+        content = read_object(model_index.presets() / f"{name}.json")
         settings, promise = content["settings"], content["promise"]
     except (OSError, ValueError, KeyError):
         settings = promise = None
@@ -128,7 +129,3 @@ def _evaluated(config: RunConfig) -> tuple[Any, ...]:
     """What the duration of an evaluation depends on."""
     makes_policy = methods()[config.method].makes == "policy"
     return config.task, config.model, config.eval_prompts, config.eval_samples, makes_policy
-
-
-def _folder() -> Path:
-    return model_index.ASSETS / "presets"

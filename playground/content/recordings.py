@@ -1,7 +1,8 @@
 """The presets' recorded runs, replayed to each visitor.
 
-A recorded run is named "recorded/NAME". A page receives its events as if it were running now, SPEED
-times as fast, and a long run so fast that it takes LONGEST seconds.
+A recorded run is named "recorded/NAME", and so is its model, if it has one. A page receives its
+events as if it were running now, SPEED times as fast, and a long run so fast that it takes LONGEST
+seconds.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from math import ceil
 from typing import Any
 
 from align_core.config.errors import ConfigError
+from align_core.config.model_index import RECORDED
 from align_core.runs import presets
 from align_core.runs.directory import RunDirectory
 from playground.content import charts
+from playground.content.histories import History, history
 from playground.content.summaries import Summaries
 
-PREFIX = "recorded/"
 CLOCK = "timing/seconds"  # the time of a recorded run at each of its evaluations
 # What a trail in the picture of the trade-off, and a race of two, are drawn from.
 TRAIL = ("eval/kl", charts.GAIN, CLOCK)
-FIRST = f"{PREFIX}healthy-ppo"  # shown while there is no run yet
+FIRST = f"{RECORDED}healthy-ppo"  # shown while there is no run yet
 SPEED = 4.0
 LONGEST = 30.0  # seconds
 _LOG = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ _LOG = logging.getLogger(__name__)
 
 def recorded() -> dict[str, Recording]:
     """Name -> recorded run of each preset that has one. The files are read when needed."""
-    recordings = {PREFIX + name: Recording(presets.load(name)) for name in presets.names()}
+    recordings = {RECORDED + name: Recording(presets.load(name)) for name in presets.names()}
     return {name: recording for name, recording in recordings.items() if recording.exists}
 
 
@@ -122,6 +124,7 @@ class Recording:
         self.preset = preset
         self._directory = RunDirectory(preset.recording)
         self.exists = self._directory.size() > 0 and self._can_read()
+        self.has_model = self._directory.model_path.is_dir()
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -130,6 +133,10 @@ class Recording:
     @cached_property
     def events(self) -> list[dict[str, Any]]:
         return self._directory.events()[0]
+
+    @cached_property
+    def histories(self) -> dict[str, History]:
+        return history(self.config, self.events)
 
     @cached_property
     def seconds(self) -> list[float]:

@@ -1,4 +1,5 @@
-"""The lists of runs to choose from: the settings that identify a run, and the search."""
+"""The lists of runs to choose from, own and recorded: the settings that identify a run, and the
+search."""
 
 from __future__ import annotations
 
@@ -8,7 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from align_core.config.errors import ConfigError
+from align_core.config.model_index import RECORDED
 from playground.content.histories import History, Runs, of_run
+from playground.content.recordings import Recording
+from playground.text.machines import machine
 
 MAX_LISTED = 12  # runs
 
@@ -45,6 +49,30 @@ def list_runs(
                     "status": status["status"],
                     "model": has_model(client, name),
                 }
+
+
+def list_recordings(
+    recorded: Mapping[str, Recording], task: Any, words: Mapping[str, Any], search: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Rows of the `recorded` runs on `task` that match `search`, in the order of the presets.
+
+    run, method, beta, learning_rate, model: as in `list_runs`
+    recorded: the name of the preset in the language of the catalogue `words`
+    machine:  where it was recorded
+    """
+    for preset, card in words["presets"]["cards"].items():
+        recording = recorded.get(f"{RECORDED}{preset}")
+        if recording is None or recording.config["task"] != task:
+            continue
+        settings = identifying_settings(recording.histories)
+        if matches(search, settings, f"{card['name']} {words['presets']['state']}"):
+            yield {
+                "run": f"{RECORDED}{preset}",
+                **settings,
+                "recorded": card["name"],
+                "machine": machine(recording.preset.machine, words["presets"]),
+                "model": recording.has_model,
+            }
 
 
 def identifying_settings(histories: Mapping[str, History]) -> dict[str, Any]:

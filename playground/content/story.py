@@ -18,7 +18,6 @@ from align_core.runs import presets
 from align_core.runs.directory import RunDirectory
 from align_core.votes.simulated_raters import Rater
 from playground.content import charts, optimum
-from playground.content.recordings import PREFIX
 
 TASK = "reviews"
 DRAWN = 12  # stored samples of the reference, for each prompt, of which the story shows some
@@ -78,7 +77,7 @@ def _voted(pair: dict[str, Any]) -> dict[str, Any]:
 def _recorded(name: str, prompt: str) -> dict[str, Any]:
     """The recorded run of a preset, with its texts to one prompt, and the preset's settings."""
     preset = presets.load(name)
-    run = _run(PREFIX + name, preset.recording)
+    run = _run(model_index.RECORDED + name, preset.recording)
     for samples in run["samples"]:
         samples["rows"] = [row for row in samples["rows"] if row["prompt"] == prompt]
     return {"run": run, "settings": preset.settings}
@@ -87,7 +86,7 @@ def _recorded(name: str, prompt: str) -> dict[str, Any]:
 def _reward_model() -> dict[str, Any]:
     """The recorded training of a reward model, and the embedded one's scores of a pair."""
     lesson = json.loads(model_index.worked_example(TASK).read_text(encoding="utf-8"))
-    run = _run(f"{PREFIX}story", model_index.ASSETS / "story")
+    run = _run(f"{model_index.RECORDED}story", model_index.ASSETS / "story")
     settings = {"task": TASK, "method": "reward"}
     return {"run": run, "pair": lesson["pair"], "settings": settings}
 

@@ -12,12 +12,13 @@ from pydantic import BaseModel, Field
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.fields import Float, Int, declared
 from align_core.config.messages import Message
+from align_core.config.model_index import RECORDED
 from align_core.config.run_config import TaskName, validated
 from align_core.config.task_card import card, known_card
 from align_core.inference.client import InferenceClient, Unanswered
 from align_core.runs import events as log_of_run
 from playground.content import optimum, page_names
-from playground.content.recordings import PREFIX, Recording
+from playground.content.recordings import Recording
 from playground.people import log
 from playground.people.access import VisibleModels
 from playground.people.client_address import client_address
@@ -128,9 +129,9 @@ class Questions:
         return scores
 
     def _recorded_run(self, preset: Any) -> Answer:
-        recording = self._recorded.get(f"{PREFIX}{preset}")
+        recording = self._recorded.get(f"{RECORDED}{preset}")
         if recording is None:
-            names = ", ".join(name.removeprefix(PREFIX) for name in self._recorded)
+            names = ", ".join(name.removeprefix(RECORDED) for name in self._recorded)
             raise ConfigError(option_error("preset", preset, f"one of {names}"))
         events = log_of_run.replay(recording.events)
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -13,7 +13,8 @@ from align_core.inference.client import Unanswered
 from align_core.runs.events import of_kind
 from playground.content import histories
 from playground.content.realigned import optimum_at
-from playground.content.run_list import MAX_LISTED, list_runs
+from playground.content.recordings import Recording
+from playground.content.run_list import MAX_LISTED, list_recordings, list_runs
 from playground.people import log
 from playground.people.access import VisibleModels, VisibleRuns
 from playground.text import error_messages
@@ -25,16 +26,29 @@ _SCORE = ("task", "model", "reference", "prompt", "completions")
 class AskHandlers:
     """Handlers of these views. The helper process validates the queries of visitors.
 
-    An answer is {"answers", "errors"}, one of which is empty.
+    The models are those of the runs of `client` and of the `recorded` ones, by name. An answer is
+    {"answers", "errors"}, one of which is empty.
     """
 
-    def __init__(self, client: VisibleRuns, helper: VisibleModels, words: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        client: VisibleRuns,
+        helper: VisibleModels,
+        words: dict[str, Any],
+        recorded: Mapping[str, Recording],
+    ) -> None:
         self._client = client
         self._helper = helper
         self._words = words
+        self._recorded = recorded
 
     def runs(self, task: Any) -> list[dict[str, Any]]:
-        """The newest runs on `task` that finished or stopped and have a model, newest first."""
+        """The newest runs on `task` that finished or stopped and have a model, newest first; then
+        the recorded ones with a model."""
+        recorded = list_recordings(self._recorded, task, self._words)
+        return [*self._own_runs(task), *(run for run in recorded if run["model"])]
+
+    def _own_runs(self, task: Any) -> list[dict[str, Any]]:
         runs = list_runs(self._client, task, with_model=True)
         ended = (run for run in runs if run["status"] in ("finished", "stopped"))
         return list(islice(ended, MAX_LISTED))
@@ -44,13 +58,13 @@ class AskHandlers:
 
         `query` is {"task", "method"}. For a method that learns from rollouts, this is the newest
         run, live or not, that has logged a `token` event (docs/metrics.md). For any other, it is
-        the newest of `runs`, and `token` is None. None if there is no such run.
+        the newest that ended with a model, and `token` is None. None if there is no such run.
         """
         query = query if isinstance(query, dict) else {}
         task, name = query.get("task"), query.get("method")
         method = method_named(name)
         if method is None or method.learns_from != "rollouts":
-            runs = (run for run in self.runs(task) if run["method"] == name)
+            runs = (run for run in self._own_runs(task) if run["method"] == name)
             return next(({"run": run, "token": None} for run in runs), None)
         runs = (run for run in list_runs(self._client, task) if run["method"] == name)
         tokens = ((run, self._last_token(run["run"])) for run in islice(runs, MAX_LISTED))
@@ -67,16 +81,19 @@ class AskHandlers:
         """
         reply = answer(self._helper.generate, query, _GENERATE, self._words)
         for of_model in reply["answers"]:
-            if self._client.has(of_model["model"]):
-                of_model["optimum"] = self._optimum(of_model["model"], query.get("realign"))
+            run = of_model["model"]
+            if run in self._recorded or self._client.has(run):
+                of_model["optimum"] = self._optimum(run, query.get("realign"))
         return reply
 
     def _optimum(self, run: str, share: float | None) -> dict[str, Any] | None:
+        share = 1.0 if share is None else share
+        if run in self._recorded:
+            recording = self._recorded[run]
+            return optimum_at(recording.config, recording.histories["beta"], share)
         with contextlib.suppress(ConfigError):  # deleted since
             betas = histories.of_run(self._client, run)["beta"]
-            return optimum_at(
-                self._client.stored_config(run), betas, 1.0 if share is None else share
-            )
+            return optimum_at(self._client.stored_config(run), betas, share)
         return None
 
     def score(self, query: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -14,18 +14,17 @@ from align_core.runs.directory import RunDirectory
 from align_core.runs.events import replay
 from playground.content import charts, optimum
 from playground.content.histories import History, history
-from playground.content.recordings import PREFIX, Recording
+from playground.content.recordings import Recording
 from playground.content.run_list import (
     MAX_LISTED,
     has_model,
     identifying_settings,
+    list_recordings,
     list_runs,
-    matches,
 )
 from playground.handlers.ask import answer
 from playground.handlers.train import LARGEST, shown_delta
 from playground.people.access import VisibleModels, VisibleRuns
-from playground.text.machines import machine
 
 MAX_RUNS = 4  # compared at once
 MOST_SOUGHT = 100  # characters of a search, which looks for each word in each run
@@ -65,7 +64,6 @@ class CompareHandlers:
         self._client = client
         self._helper = helper
         self._words = words
-        self._presets = words["presets"]
         self._recorded = recorded
 
     def runs(self, query: Any) -> list[dict[str, Any]]:
@@ -76,19 +74,7 @@ class CompareHandlers:
         query = query if isinstance(query, dict) else {}
         task, search = query.get("task"), str(query.get("sought", ""))[:MOST_SOUGHT]
         own = islice(list_runs(self._client, task, search), MAX_LISTED)
-        return [*own, *self._recordings(task, search)]
-
-    def _recordings(self, task: Any, search: str) -> Iterator[dict[str, Any]]:
-        """Rows as from `list_runs`, in the order of presets; `recorded` is the preset's name."""
-        for preset, card in self._presets["cards"].items():
-            name = f"{PREFIX}{preset}"
-            if name not in self._recorded or self._recorded[name].config["task"] != task:
-                continue
-            recording = self._recorded[name]
-            settings = identifying_settings(history(recording.config, recording.events))
-            if matches(search, settings, f"{card['name']} {self._presets['state']}"):
-                made_on = machine(recording.preset.machine, self._words["presets"])
-                yield {"run": name, **settings, "recorded": card["name"], "machine": made_on}
+        return [*own, *list_recordings(self._recorded, task, self._words, search)]
 
     def compare(self, cursors: Any) -> dict[str, Any]:
         """The events of runs after `cursors`, [{"run", "offset"}, …], and the runs' differences.
@@ -135,7 +121,7 @@ class CompareHandlers:
         start = offset if isinstance(offset, int) and 0 <= offset < LARGEST else 0
         if run in self._recorded:
             recording = self._recorded[run]
-            config, model = recording.config, False
+            config, model = recording.config, recording.has_model
             events, end = recording.events[start:], len(recording.events)
         else:
             self._client.status(run)  # appends a final status if the run's process is gone

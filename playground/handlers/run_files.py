@@ -20,6 +20,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from align_core.config.errors import ConfigError
+from align_core.config.model_index import DIFFERENCE
 from align_core.embed.page import LANGUAGES, page_parts
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
@@ -161,7 +162,10 @@ def zipped(run: Path, config: dict[str, Any]) -> Iterator[bytes]:
 
 
 def _model_files(folder: Path) -> list[Path]:
-    """The files of the model; empty without a model, or if they are too large."""
+    """The files of the model; empty without one, if they are too large, or if they are only a
+    difference, for which one needs this package, which has the model of the recorded run, too."""
+    if (folder / DIFFERENCE).is_file():
+        return []
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return files if sum(file.stat().st_size for file in files) <= MOST_MODEL_BYTES else []
 

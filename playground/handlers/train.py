@@ -11,12 +11,13 @@ import gradio as gr
 
 from align_core.config.errors import ConfigError, flag
 from align_core.config.messages import Message
+from align_core.config.model_index import RECORDED
 from align_core.config.option_checks import has
 from align_core.config.task_card import card
 from align_core.runs.client import Client
 from align_core.runs.events import settings_at
 from playground.content import charts
-from playground.content.recordings import PREFIX, Recordings
+from playground.content.recordings import Recordings
 from playground.content.repeating import repeating
 from playground.content.summaries import Summaries
 from playground.content.tasks import EARLIER, OTHERS, OWN
@@ -107,7 +108,7 @@ class TrainHandlers:
 
     def play(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """A `preset` was chosen. Returns its recorded run, to follow, and the run's settings."""
-        run = f"{PREFIX}{values['preset']}"
+        run = f"{RECORDED}{values['preset']}"
         live = {"run": run, "pressed": time.time()}
         return {"live": live, **self.restore(watched=run, visitor=visitor)}
 

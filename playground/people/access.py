@@ -39,7 +39,8 @@ class VisibleRuns:
 
 
 class VisibleModels:
-    """The queries of `helper`, restricted to embedded models and runs that the visitor may see.
+    """The queries of `helper`, restricted to embedded and recorded models, and runs that the
+    visitor may see.
 
     The methods have the arguments and results of the `InferenceClient` methods of the same name.
     They raise ConfigError for a run that the visitor may not see, and Unanswered if the visitor has

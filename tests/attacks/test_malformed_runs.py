@@ -64,7 +64,7 @@ class Reader:
         self.train = TrainHandlers(self.client, WORDS, queue)
         runs = VisibleRuns(self.client, visitors, "somebody")
         self.compare = CompareHandlers(runs, None, WORDS, {})
-        self.ask = AskHandlers(runs, None, WORDS)
+        self.ask = AskHandlers(runs, None, WORDS, {})
         self.helper = InferenceClient(self.client)
         self.votes = VoteTraining(
             self.client, queue, self.helper, Pairs(self.helper), root / "trained-on"

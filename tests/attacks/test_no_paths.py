@@ -61,7 +61,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, fake_assets, words):
 
 
 def test_an_error_about_the_model_of_a_question_has_no_path(client, words, tmp_path):
-    ask = AskHandlers(client, InferenceClient(client), words)
+    ask = AskHandlers(client, InferenceClient(client), words, {})
     query = {"task": "reviews", "prompt": "The", "n": 1, "temperature": 1.0, "seed": 0}
     for model in (RUN, str(client.root / RUN), str(tmp_path), "../..", "/etc"):
         answer = ask.generate({**query, "models": [model]})

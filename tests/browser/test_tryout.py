@@ -141,6 +141,7 @@ def try_it_shows_texts_side_by_side_and_train_continues(page):
     page.wait_for_function(f"window.playground.run.step > {step}")
 
     the_slider_mixes_a_run_with_its_reference(page)
+    a_recorded_model_answers_beside_the_run(page)
 
     page.fill("#try [name=prompt]", " ")
     page.click("#try button")
@@ -159,6 +160,15 @@ def the_slider_mixes_a_run_with_its_reference(page):
     page.fill("#try [name=share]", "1")
     expect(page.locator("#try .policy .aside")).to_have_text("")
     assert written.all_text_contents() == own
+
+
+def a_recorded_model_answers_beside_the_run(page):
+    name = WORDS["presets"]["cards"]["reward-hacking"]["name"]
+    page.check("#try [value='recorded/reward-hacking']", force=True)
+    page.click("#try button")
+    expect(page.locator("#try .heads h2")).to_have_text(["Reference", "SFT", name])
+    trained = page.locator("#try .heads .aside").last
+    expect(trained).to_contain_text(WORDS["try"]["mix_trained"].format(trained=0.1))
 
 
 def a_view_takes_the_task_of_train_when_that_changes_and_else_keeps_its_own(page):

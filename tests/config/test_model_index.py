@@ -11,6 +11,7 @@ import pytest
 from align_core.config import model_index
 from align_core.config.run_config import resolve
 from align_core.runs.directory import RunDirectory
+from tests.playground.recordings import record
 
 
 @pytest.fixture
@@ -72,6 +73,23 @@ def test_files_and_other_folders_are_not_models(fake_assets, tmp_path):
     os.mkfifo(tmp_path / "pipe")  # to open it would wait for its other end
     with pytest.raises(ValueError, match="neither a file nor a folder"):
         model_index.locate(str(tmp_path / "pipe"))
+
+
+def test_the_model_of_a_recorded_run_has_the_name_of_its_preset(fake_assets, run):
+    record(fake_assets, "first", {"method": "dpo", "task": "capitals"}, model=True)
+    record(fake_assets, "bare", {"method": "dpo", "task": "capitals"})
+    recording = fake_assets / "presets" / "first"
+    assert model_index.recorded() == ["recorded/first"]
+    assert "recorded/first" in model_index.named()
+    assert model_index.locate("recorded/first") == str(recording / "model")
+    assert model_index.run_of("recorded/first") == recording
+    assert model_index.task_of("recorded/first") == "capitals"
+    assert model_index.absolute("recorded/first") == "recorded/first"
+    assert model_index.run_of(str(run)) == run
+    for name in ("recorded/bare", "recorded/none", "recorded/../first", "recorded/first/", "first"):
+        assert model_index.run_of(name) is None
+        with pytest.raises(ValueError, match="no model of this name .*, recorded/first; from"):
+            model_index.locate(name)
 
 
 def test_a_hub_id_is_a_model_if_it_is_cached_or_the_network_is_allowed(

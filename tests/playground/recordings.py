@@ -13,8 +13,11 @@ from tests.playground.scripted import samples
 MACHINE = "2 cores of nobody's machine"
 
 
-def record(assets: Path, name: str, settings: dict[str, Any]) -> None:
-    """Record a run with evaluations at steps 0, 1 and 2, after 2, 6 and 10 seconds."""
+def record(assets: Path, name: str, settings: dict[str, Any], model: bool = False) -> None:
+    """Record a run with evaluations at steps 0, 1 and 2, after 2, 6 and 10 seconds.
+
+    Its `model` has no weights, like the embedded models of `fake_assets`.
+    """
     presets = assets / "presets"
     presets.mkdir(exist_ok=True)
     promise = {"rule": "keeps", "gain": 0, "lost": 1}
@@ -31,4 +34,6 @@ def record(assets: Path, name: str, settings: dict[str, Any]) -> None:
         write("samples", step, seconds, samples=samples(step / 2))
     write("status", 2, 10.5, status="finished", message="")
     run.close()
+    if model:
+        (presets / name / "model").symlink_to(assets / "models" / run.config.model)
     (presets / name / "machine.txt").write_text(MACHINE + "\n")

@@ -9,7 +9,7 @@ import pytest
 
 from align_core.config.errors import ConfigError
 from align_core.config.methods import methods
-from align_core.config.model_index import SMOLLM2
+from align_core.config.model_index import ASSETS, RECORDED, SMOLLM2, recorded
 from align_core.runs import presets
 from align_core.runs.directory import RunDirectory
 from align_core.runs.durations import speed, time_needed
@@ -75,9 +75,10 @@ def test_recordings_of_machines_of_other_speeds_agree(speeds):
     assert steps["ipo-too-long"] == pytest.approx(steps["dpo-too-long"], rel=0.1)
 
 
-def test_a_recording_is_a_run_without_its_model_and_says_where_it_was_made(preset):
-    files = {path.name for path in preset.recording.rglob("*")}
-    assert files == {"config.json", "events.jsonl", "machine.txt"}
+def test_a_recording_is_a_run_and_says_where_it_was_made(preset):
+    names = {path.name for path in preset.recording.iterdir()}
+    model = {"model"} if f"{RECORDED}{preset.name}" in recorded() else set()
+    assert names == {"config.json", "events.jsonl", "machine.txt"} | model
     assert "cores" in preset.machine and "\n" not in preset.machine
 
 
@@ -90,9 +91,11 @@ def test_a_preset_has_settings_and_a_promise(fake_assets):
             presets.load("odd")
 
 
-def test_all_recordings_together_are_small():
-    files = [file for name in presets.names() for file in presets.load(name).recording.iterdir()]
-    assert sum(file.stat().st_size for file in files) < ALL_BYTES
+def test_all_recordings_together_and_all_assets_are_small():
+    logs = [presets.load(name).recording / "events.jsonl" for name in presets.names()]
+    assert sum(log.stat().st_size for log in logs) < ALL_BYTES
+    files = [file for file in ASSETS.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= 40e6
 
 
 def test_checks_have_thresholds():

@@ -52,8 +52,7 @@ export function mount({ element, props, server }) {
   }
 
   function details(run) {
-    if (run.recorded) return fill(words.run_recorded, { run: picker.settingsName(run) });
-    if (run.status === "finished") return picker.runDetails(run);
+    if (run.recorded || run.status === "finished") return picker.runDetails(run);
     const template = ["failed", "stopped"].includes(run.status) ? words.run_ended : words.run_live;
     return fill(template, { status: props.statuses[run.status], steps: run.steps, time: picker.runTime(run) });
   }

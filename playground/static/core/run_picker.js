@@ -33,7 +33,10 @@ export function runPicker({ element, props, server }) {
     return made.toLocaleString(document.documentElement.lang, { ...day, hour: "2-digit", minute: "2-digit" });
   }
 
-  const runDetails = (run) => fill(words.run_details, { steps: run.steps, time: runTime(run) });
+  function runDetails(run) {
+    if (run.recorded) return fill(words.run_recorded, { run: settingsName(run) });
+    return fill(words.run_details, { steps: run.steps, time: runTime(run) });
+  }
 
   let queries = 0;
 

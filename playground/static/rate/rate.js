@@ -23,7 +23,7 @@ export function mount({ element, props, server, events }) {
   async function offerModels() {
     const listed = await picker.listRuns();
     if (!listed) return;
-    const runs = listed.filter((run) => makesPolicy(run.method));
+    const runs = listed.filter((run) => makesPolicy(run.method) && !run.recorded);
     const base = reference() ? [[reference(), words.reference]] : [];
     picker.offerOne("models", [...base, ...runs.map(picker.runOption)]);
     begin();

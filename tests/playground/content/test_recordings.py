@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from align_core.config.model_index import RECORDED
 from align_core.config.run_config import resolve
 from align_core.config.task_card import BUILT_IN, card
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.runs.presets import load, names
 from playground import text
-from playground.content.recordings import CLOCK, FIRST, PREFIX, SPEED, Recordings
+from playground.content.recordings import CLOCK, FIRST, SPEED, Recordings
 from playground.content.summaries import Summaries
 from playground.handlers import form
 from playground.handlers.train import TrainHandlers
@@ -181,7 +182,7 @@ def test_what_is_compared_with_a_preset_is_limited_by_the_same_frontier():
 def test_both_runs_of_a_race_were_recorded_on_one_machine_and_the_first_lasts_longer(race):
     recordings = Recordings(Summaries(None, WORDS))
     first, second = (
-        [seconds for _, seconds in recordings.trail(PREFIX + name)["points"][CLOCK]]
+        [seconds for _, seconds in recordings.trail(RECORDED + name)["points"][CLOCK]]
         for name in RACES[race]
     )
     assert first[-1] - first[0] >= second[-1] - second[0]

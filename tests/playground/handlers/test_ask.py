@@ -11,9 +11,11 @@ from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
+from playground.content import recordings
 from playground.handlers.ask import AskHandlers
 from playground.people.access import VisibleRuns
 from playground.people.visitors import Visitors
+from tests.playground.recordings import MACHINE, record
 
 WORDS = text.load("en")
 
@@ -45,7 +47,16 @@ def helper():
 
 @pytest.fixture
 def questions(client, helper):
-    return AskHandlers(VisibleRuns(client, Visitors(client), None), helper, WORDS)
+    runs = VisibleRuns(client, Visitors(client), None)
+    return AskHandlers(runs, helper, WORDS, recordings.recorded())
+
+
+@pytest.fixture
+def recording(fake_assets):
+    """The name of a recorded run with a model, beside one without."""
+    record(fake_assets, "noisy-raters", {"method": "dpo", "task": "reviews"})
+    record(fake_assets, "healthy-ppo", {"method": "ppo", "task": "reviews"}, model=True)
+    return "recorded/healthy-ppo"
 
 
 def recorded(client, name, status="finished", model=True):
@@ -91,6 +102,23 @@ def test_a_changed_run_is_listed_with_the_history_of_its_settings(questions, cli
     assert ppo["learning_rate"] == [[0, first.learning_rate], [4, 0.5]]
 
 
+def test_recorded_runs_with_a_model_are_listed_after_own_ones(recording, questions, client):
+    recorded(client, "2026-01-02-030405-ppo-reviews")
+    own, offered = questions.runs("reviews")
+    assert own["run"] == "2026-01-02-030405-ppo-reviews"
+    settings = resolve("ppo", "reviews")
+    assert offered == {
+        "run": recording,
+        "method": "ppo",
+        "beta": [[0, settings.beta]],
+        "learning_rate": [[0, settings.learning_rate]],
+        "recorded": WORDS["presets"]["cards"]["healthy-ppo"]["name"],
+        "machine": MACHINE,
+        "model": True,
+    }
+    assert questions.runs("capitals") == []
+
+
 def test_a_run_whose_name_has_no_time_is_listed_too(questions, client):
     recorded(client, "2026-99-99-999999-ppo-reviews")
     (run,) = questions.runs("reviews")
@@ -121,7 +149,7 @@ def token(step, place):
     return {"kind": "token", "step": step, "seconds": 0.1, "token": example(place)}
 
 
-def test_the_newest_run_of_a_method_is_found(questions, client):
+def test_the_newest_run_of_a_method_is_found(recording, questions, client):
     recorded(client, "2026-01-02-030405-sft-reviews")
     recorded(client, "2026-01-02-030406-sft-reviews")
     recorded(client, "2026-01-02-030407-sft-reviews", model=False)
@@ -184,6 +212,12 @@ def test_the_answer_of_a_run_has_the_optimum_that_it_comes_near(questions, clien
     assert at_its_own["beta"] == 0.7 and at_its_own["kl"] < optimum["kl"]
     helper.model = "sft-reviews"
     assert "optimum" not in questions.generate({"realign": 2.0})["answers"][0]
+
+
+def test_the_answer_of_a_recorded_run_has_its_optimum_too(recording, questions, helper):
+    helper.model = recording
+    optimum = questions.generate({"realign": 2.0})["answers"][0]["optimum"]
+    assert (optimum["trained"], optimum["beta"]) == (0.7, 0.35)
 
 
 def test_bad_input_is_reported_with_the_pages_names(questions, helper):

@@ -177,6 +177,7 @@ def test_recorded_runs_are_listed_after_own_ones_in_the_order_of_the_cards(handl
         "learning_rate": [[0, resolve("ppo", "reviews").learning_rate]],
         "recorded": WORDS["presets"]["cards"]["healthy-ppo"]["name"],
         "machine": MACHINE,
+        "model": False,
     }
     assert dpo["run"] == "recorded/noisy-raters"
 

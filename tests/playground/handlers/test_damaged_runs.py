@@ -61,7 +61,9 @@ def requested(client):
     cursors = [{"run": GOOD}, {"run": BROKEN}]
     return {
         "listed": [run["run"] for run in compare.runs({"task": "reviews"})],
-        "newest": AskHandlers(client, None, WORDS).newest_run({"task": "reviews", "method": "ppo"}),
+        "newest": AskHandlers(client, None, WORDS, {}).newest_run(
+            {"task": "reviews", "method": "ppo"}
+        ),
         "compared": compare.compare(cursors),
         "shown": train.delta({"run": None}),
         "restored": train.restore(),

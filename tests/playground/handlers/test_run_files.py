@@ -10,6 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from align_core.config.model_index import DIFFERENCE
 from align_core.config.run_config import resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
@@ -47,6 +48,10 @@ def ask(client, fake_assets, few_samples, monkeypatch):
     visitors = Visitors(client, public=True)
     visitors._set_owner(RUN, type(visitors._owner(RUN))(visitors.from_token(ANN)))
     record(fake_assets, "healthy-ppo", {"method": "ppo", "task": "reviews"})
+    model = fake_assets / "presets" / "healthy-ppo" / "model"
+    model.mkdir()
+    for name in ("config.json", DIFFERENCE):
+        (model / name).touch()
     routes = RunFiles(client, visitors, recordings.recorded()).routes()
     page = TestClient(Starlette(routes=routes))
 
@@ -108,7 +113,7 @@ def test_a_page_is_whole_in_its_language_and_composed_once(client, ask, monkeypa
     assert '"changes":[{"step":1' in ask(ANN, file="html").text, "a resumed run is composed anew"
 
 
-def test_everyone_gets_recorded_runs(ask):
+def test_everyone_gets_recorded_runs_without_a_model_that_is_a_difference(ask):
     answer = ask(BOB, "recorded/healthy-ppo", "html")
     assert answer.headers["content-disposition"] == 'attachment; filename="healthy-ppo.html"'
     archive = zipfile.ZipFile(io.BytesIO(ask(BOB, "recorded/healthy-ppo").content))
