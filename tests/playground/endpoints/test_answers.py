@@ -8,6 +8,7 @@ import pytest
 
 from playground.endpoints import answers
 from playground.people.json_requests import Refused
+from tests import loops
 
 
 async def answer():
@@ -36,7 +37,7 @@ def test_only_so_many_answers_are_kept_and_none_for_long(monkeypatch):
                 await asyncio.sleep(0)
         assert len(ask(kept, "hall", 1)) == 1
 
-    asyncio.run(asked())
+    loops.run(asked())
 
 
 def test_a_connection_gets_all_answers_of_its_session_and_signs_of_life(monkeypatch):
@@ -60,4 +61,4 @@ def test_a_connection_gets_all_answers_of_its_session_and_signs_of_life(monkeypa
         assert None in got and kept.has("other") and not kept.has("mine")
         assert list(filter(None, got)) == [(first, {"success": True}), (second, {"success": False})]
 
-    asyncio.run(asked())
+    loops.run(asked())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import threading
@@ -32,6 +31,7 @@ from playground.people.rate_limit import RateLimit
 from playground.people.threads import Threads
 from playground.people.visitors import Visitors
 from playground.settings import Settings
+from tests import loops
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
@@ -306,7 +306,7 @@ def test_the_functions_are_tools_of_an_mcp_server(served, address, program, brow
             wrong = await session.call_tool("recorded_run", {"preset": "none"})
         return tools, best, wrong
 
-    tools, best, wrong = asyncio.run(used())
+    tools, best, wrong = loops.run(used())
     assert [tool.name for tool in tools] == ["optimum", "score", "recorded_run"]
     assert "β" in tools[0].description and tools[0].inputSchema["properties"].keys() == {
         *("task", "beta", "prompts")
