@@ -34,8 +34,11 @@ class _Call(Body):
 
 
 class EndpointRoutes:
-    """The routes. With `mcp` the functions are also tools of an MCP server, `mcp_server`, whose
-    lifespan the app must have."""
+    """The routes of an app that answers Refused (`malformed_calls.HANDLERS`).
+
+    With `mcp` the functions are also tools of an MCP server, `mcp_server`, whose lifespan the app
+    must have.
+    """
 
     def __init__(self, questions: Questions, mcp: bool) -> None:
         with gr.Blocks(title="Alignment Playground") as blocks:
@@ -65,26 +68,22 @@ class EndpointRoutes:
         ]
 
     async def _join(self, request: Request) -> Response:
-        """Starts to answer a call, and returns the id of the answer."""
-        try:
-            call = await parse(request, _Call, MOST_BYTES)
-            function = self._functions.get(call.fn_index)
-            if function is None:
-                raise Refused(404, "unknown", "expected the index of one of the functions")
-            if len(call.data) != len(function.inputs):
-                expected = f"expected {len(function.inputs)} values, got {len(call.data)}"
-                raise Refused(422, "malformed", expected)
-            answer = _completed(function.fn, request, *call.data)
-            name = self._answers.ask(call.session_hash, answer)
-        except Refused as refused:
-            return refused.response()
-        return JSONResponse({"event_id": name})
+        """Starts to answer a call, and returns the id of the answer. Raises Refused."""
+        call = await parse(request, _Call, MOST_BYTES)
+        function = self._functions.get(call.fn_index)
+        if function is None:
+            raise Refused(404, "unknown", "expected the index of one of the functions")
+        if len(call.data) != len(function.inputs):
+            expected = f"expected {len(function.inputs)} values, got {len(call.data)}"
+            raise Refused(422, "malformed", expected)
+        answer = _completed(function.fn, request, *call.data)
+        return JSONResponse({"event_id": self._answers.ask(call.session_hash, answer)})
 
     async def _data(self, request: Request) -> Response:
-        """The answers of a session, as events until the last one has been sent."""
+        """The answers of a session, as events until the last one has been sent. Raises Refused."""
         session = request.query_params.get("session_hash", "")
         if not self._answers.has(session):
-            return Refused(404, "unknown", "expected a session with a question").response()
+            raise Refused(404, "unknown", "expected a session with a question")
         return StreamingResponse(self._events(session), media_type="text/event-stream")
 
     async def _events(self, session: str) -> AsyncIterator[str]:

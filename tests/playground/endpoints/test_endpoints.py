@@ -61,7 +61,7 @@ def served(tmp_path_factory):
     client = Client(tmp_path_factory.mktemp("endpoints") / "runs")
     helper, visitors = Helper(client), Visitors(client)
     questions = Questions(
-        visitors, helper, recordings.recorded(), text.load("en"), Threads("questions", 4)
+        visitors, helper, recordings.recorded(), text.load("en"), Threads("questions", 1)
     )
     endpoints = EndpointRoutes(questions, mcp=find_spec("mcp") is not None)
     with Page() as page:
