@@ -222,7 +222,7 @@ def _lay_out(
         with gr.Tab(words["views"]["learn"], render_children=True):
             learn.build(ask_handlers, words, questions)
         with gr.Tab(words["views"]["compare"], render_children=True):
-            compare.build(compare_handlers, words, queue.visitors, questions)
+            compare.build(compare_handlers, words, queue.visitors, questions, mixtures[0])
         with gr.Tab(words["views"]["try"], render_children=True):
             ask.build_try(ask_handlers, words, questions)
         with gr.Tab(words["views"]["score"], render_children=True):

@@ -1,4 +1,4 @@
-"""Requests of Train on an ended run: mixed with its reference, and its distance to the optimum."""
+"""Requests on an ended run: mixed with its reference, and its distance to the optimum."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class MixtureHandlers:
         measured, run = reply["answers"], asked["model"]
         beta = trained = None
         with contextlib.suppress(ConfigError):  # deleted since
-            config = self._client.stored_config(run)
-            beta = beta_at(config, histories.of_run(self._client, run)["beta"], asked["share"])
+            config, betas = self._settings(run)
+            beta = beta_at(config, betas, asked["share"])
             trained = None if beta is None else self._trained(config, beta)
         rows = [charts.row(sample) for sample in measured["samples"]]
         numbers = {name: measured[name] for name in ("kl", "gain")}
@@ -59,6 +59,13 @@ class MixtureHandlers:
     def distance(self, query: Any) -> dict[str, Any]:
         """Both sides of J(π*) − J(π) = β KL(π ‖ π*) for a run: `InferenceClient.distance`."""
         return answer(self._helper.distance, query, ("model",), self._words)
+
+    def _settings(self, run: str) -> tuple[Mapping[str, Any], histories.History]:
+        """The configuration of a run, and the history of its β. Raises ConfigError."""
+        if run in self._recorded:
+            recording = self._recorded[run]
+            return recording.config, recording.histories["beta"]
+        return self._client.stored_config(run), histories.of_run(self._client, run)["beta"]
 
     def _trained(self, config: Mapping[str, Any], beta: float) -> dict[str, Any] | None:
         for other, events in self._logs(config, beta):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from playground.content import optimum
 from playground.handlers.compare import CURVES, CompareHandlers
+from playground.handlers.mixtures import SHARES
 from playground.people.requests import HandlersOf, server_functions, with_named_task
 from playground.people.threads import Threads, picture_threads
 from playground.people.visitors import Visitors
@@ -45,6 +47,9 @@ _COMPARE = """
           </section>
         </div>
       </div>
+      <section class="sheet mixing" hidden>
+        <h2></h2><div></div><ul class="errors" role="alert"></ul>
+      </section>
       <section class="answers texts"></section>
       <p class="scale"><b>−2</b><i></i><b>+2</b> <span></span></p>
     </div>
@@ -54,9 +59,14 @@ _COMPARE = """
 
 
 def build(
-    handlers_of: HandlersOf, words: dict[str, Any], visitors: Visitors, questions: Threads
+    handlers_of: HandlersOf,
+    words: dict[str, Any],
+    visitors: Visitors,
+    questions: Threads,
+    mixture: Callable[..., Any],
 ) -> None:
-    """Lay out the view that compares runs; their head-to-head is computed in `questions`."""
+    """Lay out the view that compares runs; their head-to-head is computed in `questions`, and
+    `mixture` is the server function on an ended run."""
     pictures = picture_threads()
     part(
         "compare",
@@ -67,8 +77,10 @@ def build(
             *server_functions(handlers_of, CompareHandlers.compare, threads=pictures),
             *server_functions(handlers_of, CompareHandlers.head_to_head, threads=questions),
             pictures.serve(with_named_task(visitors, optimum.frontier)),
+            mixture,
         ],
-        words={**words["try"], **words["compare"]},
+        words={**words["try"], **words["mixture"], **words["compare"]},
+        shares=SHARES,
         shading=words["shading"] | words["samples"],
         frontier=words["frontier"],
         saving=words["saving"],

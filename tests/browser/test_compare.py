@@ -161,9 +161,33 @@ def the_live_run_is_followed_beside_old_ones(page, client):
     expect(page.locator("#compare .head-to-head .rules")).to_contain_text(left_out)
 
 
-def test_compare(page, client):
+def a_run_is_mixed_with_its_reference(page, helper, monkeypatch):
+    """A failed, so that only B has a slider. The texts of B and a hollow mark follow it."""
+
+    def mixture(model, share):
+        assert model == OLD[0]
+        return {"kl": share, "gain": share / 4, "samples": samples(0)}
+
+    monkeypatch.setattr(helper, "mixture", mixture)
+    slider = page.locator("#compare .mixing input")
+    expect(page.locator("#compare .mixing .run b")).to_have_text(["B"])
+    second = "#compare .texts .row:not(.heads) .one:nth-child(2) .completion"
+    trained = page.locator(second).all_text_contents()
+    slider.fill("0.5")
+    expect(page.locator(second)).not_to_have_text(trained)
+    words = WORDS["try"]["mix_without_beta"].format(share=0.5)  # its β was changed
+    expect(page.locator("#compare .mixing .aside")).to_have_text(words)
+    mark = "[...document.querySelector('#compare .trade .plot').data].at(-1)"
+    page.wait_for_function(f"{mark}.marker.symbol === 'square-open' && {mark}.x[0] === 0.5")
+    slider.fill("1")
+    expect(page.locator(second)).to_have_text(trained)
+    page.wait_for_function(f"{mark}.marker.symbol !== 'square-open'")
+
+
+def test_compare(page, client, serve, monkeypatch):
     a_folder_with_a_hostile_name_is_listed_in_no_view(page)
     runs_are_drawn_over_each_other_with_their_differences(page)
+    a_run_is_mixed_with_its_reference(page, serve.helpers[0], monkeypatch)
     a_recorded_run_is_drawn_over_an_own_run_and_marked(page)
     an_old_run_is_found_by_typing_and_choices_stay(page, client)
     win_rates_are_computed_on_request(page)

@@ -10,6 +10,7 @@ import { whenRecoloured } from "../charts/plots.js";
 import { differences } from "./differences.js";
 import { headToHead } from "./head_to_head.js";
 import { LOOKS, label } from "./labels.js";
+import { mixing } from "./mixing.js";
 import { overlay } from "./overlay.js";
 
 const MOST = 4;
@@ -23,6 +24,7 @@ export function mount({ element, props, server }) {
   const { writeText } = shadedText(props.shading);
   const { drawTradeOff, drawCurves } = overlay({ element, props });
   const drawDifferences = differences({ element, props });
+  const mixtures = mixing({ element, props, server }, () => frontiers[pair], drawMixed);
   const offerHeadToHead = headToHead({ element, props, server }, picker, shownRuns);
 
   const frontiers = {}; // pair (view.js) -> its frontier, null if the server has none
@@ -32,7 +34,7 @@ export function mount({ element, props, server }) {
   let offered = new Map(); // name -> the run as the server lists it
   let offeredTask = null;
   let compared = { names: [], settings: [], numbers: [] }; // the server's latest answer
-  let drawnTexts = "";
+  let drawnTexts = []; // {name, rows} of each column
   let timer = null;
   let lost = false;
 
@@ -123,11 +125,20 @@ export function mount({ element, props, server }) {
     if (few || typeof Plotly === "undefined") return;
     const frontier = frontiers[pair];
     find(".trade").hidden = !frontier;
-    if (frontier) drawTradeOff(runs, frontier);
+    if (frontier) drawTradeOff(withMixtures(runs), frontier);
     drawCurves(runs);
+    mixtures.offer(runs);
     drawDifferences(runs, compared.settings, compared.numbers);
     drawTexts(runs);
     offerHeadToHead(runs);
+  }
+
+  const withMixtures = (runs) => runs.map((shown) => ({ ...shown, mixed: mixtures.pointOf(shown) }));
+
+  function drawMixed() {
+    const [runs, frontier] = [shownRuns(), frontiers[pair]];
+    if (frontier) drawTradeOff(withMixtures(runs), frontier);
+    drawTexts(runs);
   }
 
   function drawName(shown, host) {
@@ -144,10 +155,14 @@ export function mount({ element, props, server }) {
   // token's tooltip stays open.
   function drawTexts(runs) {
     const writers = runs.filter(({ run }) => run.samples.length);
-    const newest = writers.map(({ run }) => run.samples.at(-1));
-    const texts = writers.map(({ letter, run }, i) => `${letter} ${run.name} ${newest[i].step}`).join();
-    if (texts === drawnTexts) return;
-    drawnTexts = texts;
+    const newest = writers.map((shown) => {
+      const { step, rows } = shown.run.samples.at(-1);
+      return { step, rows: mixtures.rowsOf(shown) ?? rows };
+    });
+    const same = drawnTexts.length === writers.length
+      && writers.every(({ letter, run }, i) => drawnTexts[i].name === `${letter} ${run.name}` && drawnTexts[i].rows === newest[i].rows);
+    if (same) return;
+    drawnTexts = writers.map(({ letter, run }, i) => ({ name: `${letter} ${run.name}`, rows: newest[i].rows }));
     const host = find(".texts");
     host.replaceChildren();
     host.hidden = find(".scale").hidden = !writers.length;

@@ -23,7 +23,11 @@ export function overlay({ element, props }) {
     const trails = runs.map((shown) => ({ ...shown, ...trail(shown.run, frontier) }));
     const plot = find(".trade .plot");
     paint(plot, () => [
-      [...limitTraces(frontier, pictured, look), ...trails.flatMap((drawn) => namedTrail(drawn.letter, drawn, pictured, look))],
+      [
+        ...limitTraces(frontier, pictured, look),
+        ...trails.flatMap((drawn) => namedTrail(drawn.letter, drawn, pictured, look)),
+        ...trails.filter(({ mixed }) => mixed).map((drawn) => mixedTrace(drawn, look)),
+      ],
       tradeOffLayout(frontier, trails, names(runs), pictured, look),
     ]);
     const ends = trails.filter(({ x }) => x.length).map(endSentence);
@@ -34,6 +38,21 @@ export function overlay({ element, props }) {
       absent && fill(words.no_trail, { runs: absent }),
       outside && fill(words.outside, { runs: outside, kl: WIDEST }),
     ].filter(Boolean).join(" "));
+  }
+
+  // A run's policy mixed with its reference, hollow.
+  function mixedTrace({ letter, symbol, colour, mixed }, look) {
+    return {
+      x: [mixed.x],
+      y: [mixed.y],
+      name: `${letter}, ${fill(pictured.legend.mixture, mixed)}`,
+      text: [`${letter}, ${fill(words.mix_value, mixed)}`],
+      hovertemplate: `%{text}<br>${pictured.hover}<extra></extra>`,
+      mode: "markers+text",
+      textposition: "bottom right",
+      textfont: { size: look.size, color: look.colour(colour) },
+      marker: { size: 15, symbol: `${symbol}-open`, color: look.colour(colour), line: { width: 3 } },
+    };
   }
 
   function endSentence({ letter, x, y }) {

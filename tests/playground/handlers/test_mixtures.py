@@ -76,6 +76,13 @@ def test_a_mixture_has_the_end_of_a_run_that_was_trained_at_its_beta(mixture, cl
     assert mixture(2.0)["answers"]["trained"] == recorded
 
 
+def test_a_recorded_run_is_mixed_as_an_own_one(mixture, client):
+    """It was trained at β = 0.35; λ = ½ is about β = 0.7, at which RUN was trained."""
+    ended(client, RUN, 0.3)
+    found = mixture(0.5, "recorded/bold")["answers"]
+    assert (found["beta"], found["trained"]) == (0.7, {"kl": 1.5, "gain": 0.3})
+
+
 def test_a_run_of_another_loss_is_not_trained_alike(mixture, client):
     run = "2026-01-02-030405-dpo-reviews"
     ended(client, run, 0.3, beta=0.5)
