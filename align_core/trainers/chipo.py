@@ -30,6 +30,7 @@ class ChiPOTrainer(ReferenceTrainer):
         chosen, rejected = (self._of_side(model, rows, side) for side in ("chosen", "rejected"))
         self.record_rewards(chosen, rejected)
         self.record(**{"rewards/accuracies": chosen > rejected})
+        self.show_pair(rows, self.beta * torch.stack([chosen[0], rejected[0]]).detach())
         return chipo_loss(chosen, rejected, self.beta, 2 * LARGEST_REWARD).mean()
 
     def _of_side(self, model: Any, rows: Sequence[Mapping], side: str) -> Tensor:

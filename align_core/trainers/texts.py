@@ -24,9 +24,10 @@ from align_core.trainers.common import (
     Setup,
     ShardedTraining,
 )
+from align_core.trainers.examples import ShownExamples, pair
 
 
-class TextTrainer(LengthBatches, ShardedTraining, FiniteTraining, Trainer):
+class TextTrainer(LengthBatches, ShardedTraining, FiniteTraining, ShownExamples, Trainer):
     """A Trainer on rows of token ids. A subclass has `compute_loss`, whose inputs are {"rows"}."""
 
     def __init__(
@@ -62,6 +63,11 @@ class TextTrainer(LengthBatches, ShardedTraining, FiniteTraining, Trainer):
     ) -> Tensor:
         """log π [B] of a completion of each row's prompt, in nats."""
         return sums(self.token_logps(model, rows, completions))
+
+    def show_pair(self, rows: Sequence[Mapping], scores: Tensor | None = None) -> None:
+        """Show the first of these pairs, whose texts have these scores [2], if any, in nats."""
+        prompt, chosen, rejected = (rows[0][f"{s}_ids"] for s in ("prompt", "chosen", "rejected"))
+        self.show(lambda: pair(self.processing_class, prompt, chosen, rejected, scores))
 
     def record(self, **metrics: Tensor) -> None:
         """Log the means of these metrics with the step; an empty one is left out."""
@@ -120,6 +126,7 @@ class PairTrainer(TextTrainer):
         )
         self.record(**{"logps/chosen": sums(chosen), "logps/rejected": sums(rejected)})
         self.record(**{"rewards/accuracies": means(chosen) > means(rejected)})
+        self.show_pair(rows)
         return self.losses(chosen, rejected).mean()
 
     def losses(self, chosen: list[Tensor], rejected: list[Tensor]) -> Tensor:

@@ -16,6 +16,7 @@ from align_core.data.encoding import (
 from align_core.models.logprobs import logprobs
 from align_core.models.rewards import ProxyReward
 from align_core.trainers import examples, reward, sft
+from align_core.trainers.simpo import SimPOTrainer
 from tests import toy
 from tests.trainers.small_trainers import arguments, dpo_trainer, rated_pairs
 
@@ -83,6 +84,15 @@ def test_without_the_reference_s_log_probabilities_a_pair_has_no_scores(tmp_path
     rows = encode_pairs(toy.tokenizer(), PAIRS)
     (example,) = shown(dpo_trainer(tmp_path, rows, max_steps=1))
     assert example["chosen"].keys() == example["rejected"].keys() == {"text"}
+
+
+def test_pairs_without_a_reference_are_shown_without_scores(tmp_path):
+    rows = encode_pairs(toy.tokenizer(), PAIRS)
+    settings = {"scale": 2.0, "margin": 1.0, **arguments(tmp_path, max_steps=1)}
+    (example,) = shown(SimPOTrainer(toy.policy(), toy.tokenizer(), rows, **settings))
+    assert example["prompt"] == PROMPT
+    assert TEXTS[example["chosen"]["text"]] == example["rejected"]["text"]
+    assert example["chosen"].keys() == {"text"}
 
 
 def test_a_reward_model_shows_pairs_with_both_scores(tmp_path):

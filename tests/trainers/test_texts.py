@@ -94,7 +94,12 @@ def test_a_step_of_chipo_equals_plain_arithmetic(tmp_path, stored):
         ratios.append(two)
     assert loss == pytest.approx(mean(expected), abs=1e-4)
     made._recorded.clear()
+    shown = []
+    made.example_listener = shown.append
     made.train()
+    scores = [[example[side]["score"] for side in ("chosen", "rejected")] for example in shown]
+    first = [BETA * ratio for ratio in ratios[0]], [BETA * ratio for ratio in ratios[1]]
+    assert any(scores == [pytest.approx(two, abs=1e-4)] for two in first)
     for name, column in zip(("chosen", "rejected"), zip(*ratios, strict=True), strict=True):
         assert history(made, f"rewards/{name}") == pytest.approx([BETA * mean(column)], abs=1e-4)
     assert history(made, "rewards/accuracies") == [mean(c > r for c, r in ratios)]
@@ -111,6 +116,7 @@ def test_the_loss_of_chipo_is_clipped_at_twice_the_largest_reward():
         _of_side=lambda model, rows, side: sides[side],
         record_rewards=lambda *_: None,
         record=lambda **_: None,
+        show_pair=lambda *_: None,
         beta=BETA,
     )
     loss = ChiPOTrainer.compute_loss(trainer, None, {"rows": []}).item()
