@@ -61,7 +61,8 @@ def response_outputs(
     """
     inputs, kept, before, _ = _aligned(prompts, tokens, mask)
     output = model(**inputs, logits_to_keep=kept, output_hidden_states=hidden)
-    logits = _at_positions(output.logits, before).float()
+    # A model may ignore logits_to_keep, and return the logits at all positions.
+    logits = _at_positions(output.logits[:, -kept:], before).float()
     states = _at_positions(output.hidden_states[-1][:, -kept:], before).float() if hidden else None
     return logits, states
 
@@ -93,17 +94,25 @@ def upper_states(
     return _at_positions(states[:, -kept:], before)
 
 
-def final_states(trunk: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:
-    """Last hidden states [B, H] at the last token of each text, of a model without a head."""
+def text_states(trunk: nn.Module, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:
+    """Last hidden states [B, L, H] of whole texts, of a model without a head.
+
+    All padding is on the left, so that the last token of every text is in the last column.
+    """
     inputs, *_ = _aligned(prompts, tokens, mask)
-    return _last_states(trunk, inputs)[:, -1]
+    return _last_states(trunk, inputs)
 
 
 def _last_states(trunk: nn.Module, inputs: dict) -> Tensor:
-    """Last hidden states [B, L, H]; without such an output, the last of all hidden states."""
-    output = trunk(**inputs, output_hidden_states=not isinstance(trunk, PreTrainedModel))
-    states = getattr(output, "last_hidden_state", None)
-    return output.hidden_states[-1] if states is None else states
+    """Last hidden states [B, L, H]; a module of one's own is called and read as TRL's PPO does."""
+    if isinstance(trunk, PreTrainedModel):
+        # A policy may have more rows than this model: rows without a token, which only an untrained
+        # policy samples.
+        ids, rows = inputs["input_ids"], trunk.get_input_embeddings().num_embeddings
+        return trunk(**inputs | {"input_ids": ids.masked_fill(ids >= rows, 0)}).last_hidden_state
+    output = trunk(**inputs, output_hidden_states=True, return_dict=True)
+    states = getattr(output, "hidden_states", None)
+    return output.last_hidden_state if states is None else states[-1]
 
 
 def at_mask(mask: Tensor, values: Tensor) -> Tensor:

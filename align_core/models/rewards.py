@@ -11,6 +11,7 @@ from functools import partial
 from typing import Protocol
 
 import torch
+from peft import PeftModel
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -39,7 +40,7 @@ from align_core.models.loading import (
     scalar_head,
     trunk,
 )
-from align_core.models.logprobs import final_states, length_batches
+from align_core.models.logprobs import length_batches, text_states
 from align_core.tasks import Task
 from align_core.tasks.folder.task import as_plain_text
 
@@ -205,12 +206,15 @@ def score(model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor
     """The reward model's output [B] for each text; for a decoder, its output at the last token.
 
     The last token is found by the mask, not by its id: if the padding token is also the end token,
-    the id would miss the end of a text that ended.
+    the id would miss the end of a text that ended. A module of one's own gets the states of whole
+    texts in `score`, as from TRL's PPO: it may read the texts there.
     """
     if not is_decoder(model):
         return _score_of_encoder(model, prompts, tokens, mask)
-    states = final_states(trunk(model), prompts, tokens, mask)
-    return scalar_head(model)(states[:, None]).view(len(states)).float()
+    states = text_states(trunk(model), prompts, tokens, mask)
+    if isinstance(model, PreTrainedModel | PeftModel):  # its head reads each state by itself
+        states = states[:, -1:]
+    return scalar_head(model)(states)[:, -1].view(len(states)).float()
 
 
 def _score_of_encoder(

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from align_core.data.encoding import encode_prompts, pad_responses
 from align_core.models.logprobs import (
     CHUNK,
-    final_states,
     logprobs,
     response_outputs,
     response_states,
+    text_states,
 )
 from tests.toy import policy, tokenizer
 
@@ -49,6 +49,16 @@ def test_log_probabilities_are_those_of_each_text_alone(temperature):
         torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-4)
 
 
+def test_a_model_may_return_the_logits_at_all_positions():
+    prompts = encode_prompts(tokenizer(), PROMPTS)
+    expected = logprobs(policy(), prompts, COMPLETIONS[:3])
+    model = policy()
+    forward = model.forward
+    model.forward = lambda *args, logits_to_keep, **inputs: forward(*args, **inputs)
+    for ours, theirs in zip(logprobs(model, prompts, COMPLETIONS[:3]), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize("wider", [0, 20])
 def test_texts_in_a_batch_do_not_affect_each_other(wider):
     """Prompts and responses of very different lengths, with extra padding (`wider`)."""
@@ -60,7 +70,7 @@ def test_texts_in_a_batch_do_not_affect_each_other(wider):
     with torch.no_grad():
         logits, states = response_outputs(model, encoded, tokens, mask, hidden=True)
         trunk_states = response_states(model.model, encoded, tokens, mask)
-        final = final_states(model.model, encoded, tokens, mask)
+        final = text_states(model.model, encoded, tokens, mask)[:, -1]
         for row, (prompt, ids) in enumerate(zip(prompts, rows, strict=True)):
             before = tokenizer()(prompt)["input_ids"]
             alone = model(input_ids=torch.tensor([before + ids]), output_hidden_states=True)
