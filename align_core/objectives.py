@@ -211,13 +211,23 @@ def at_last_token(scores: Tensor, mask: Tensor) -> Tensor:
 
 
 def gae(
-    rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float
+    rewards: Tensor,
+    values: Tensor,
+    mask: Tensor,
+    gamma: float,
+    lam: float,
+    turn_of: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Generalised advantage estimation: advantages and returns, both [B, T] and 0 outside the mask.
 
     A_t = δ_t + γλ A_{t+1} with δ_t = r_t + γ V_{t+1} − V_t (arXiv 1506.02438, Eq. 16); after the
     last token both V and A are 0. Returns are A + V.
+
+    Texts with the same number in `turn_of` [B] are the turns of one episode, in this order: the
+    last token of a turn is followed by the first token of the next, as if they were one text.
     """
+    if turn_of is not None:
+        return _gae_of_turns(rewards, values, mask, gamma, lam, turn_of)
     values = values * mask
     advantages = torch.zeros_like(rewards)
     ahead = torch.zeros_like(rewards[:, 0])
@@ -227,6 +237,29 @@ def gae(
         ahead = (delta + gamma * lam * ahead) * mask[:, t]
         advantages[:, t] = ahead
     return advantages, advantages + values
+
+
+def _gae_of_turns(
+    rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float, turn_of: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`gae` of the texts that the turns of each episode make if they are joined."""
+    order = turn_of.argsort(stable=True)
+    real = mask[order]
+    _, episode = turn_of[order].unique_consecutive(return_inverse=True)  # [B], from 0
+    lengths = real.new_zeros(int(episode.max()) + 1, dtype=torch.long)
+    lengths.index_add_(0, episode, real.sum(1))
+    whole = torch.arange(int(lengths.max()), device=mask.device) < lengths[:, None]
+
+    def joined(x: Tensor) -> Tensor:
+        return x.new_zeros(whole.shape).masked_scatter(whole, x[order][real])
+
+    def parted(x: Tensor) -> Tensor:
+        turns = torch.zeros_like(rewards)
+        turns[order] = turns.masked_scatter(real, x[whole])
+        return turns
+
+    advantages, returns = gae(joined(rewards), joined(values), whole, gamma, lam)
+    return parted(advantages), parted(returns)
 
 
 def leave_one_out(rewards: Tensor, size: int) -> Tensor:

@@ -27,17 +27,17 @@ def play(trainer: PPOTrainer, rng: random.Random) -> float:
     """Play GAMES games at once, and learn from them. Returns the share that was won."""
     secrets = [rng.choice(WORDS) for _ in range(GAMES)]
     prompts, running = ["The film was"] * GAMES, list(range(GAMES))
-    rollouts, paid = [], []  # of each turn; paid[turn][game] is what the game earns in it
+    rollouts, earned = [], []  # of each turn; earned[turn][game] is the reward of its guess
     while running and len(rollouts) < TURNS:
         rollouts.append(trainer.rollout([prompts[game] for game in running]))
-        paid.append({})
+        earned.append({})
         for game, guess in zip(running, map(str.strip, rollouts[-1].completions), strict=True):
-            paid[-1][game] = float(guess == secrets[game]) - 0.5 * (guess not in WORDS)
+            earned[-1][game] = float(guess == secrets[game]) - 0.5 * (guess not in WORDS)
             prompts[game] = hint(guess, secrets[game]) + prompts[game]
-        running = [game for game in running if paid[-1][game] < 1]
-    # A guess is worth what it earns, and what its hint earns in later turns.
-    worth = [[sum(of.get(g, 0) for of in paid[i:]) for g in now] for i, now in enumerate(paid)]
-    trainer.learn(rollouts, worth)
+        running = [game for game in running if earned[-1][game] < 1]
+    # A game is an episode of several turns: what a hint earns later counts for its guess, too.
+    scores = [[*of.values()] for of in earned]
+    trainer.learn(rollouts, scores, episodes=[[*of] for of in earned])
     return 1 - len(running) / GAMES
 
 

@@ -3,6 +3,7 @@ of a run are started."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -69,6 +70,13 @@ def wait_for_file(path: Path, seconds: float = 60.0) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{path} was not written within {seconds:g} s")
         time.sleep(0.05)
+
+
+def equal_shares(count: int, processes: int) -> list[range]:
+    """The rows of each process, as many for each; the last processes may repeat some."""
+    size = math.ceil(count / processes)
+    starts = (min(process * size, count - size) for process in range(processes))
+    return [range(start, start + size) for start in starts]
 
 
 def any_process(accelerator: Accelerator, flag: bool) -> bool:

@@ -85,20 +85,22 @@ def test_the_game_is_played_in_turns(folders, monkeypatch):
     learned = []
     learn = PPOTrainer.learn
 
-    def recorded(trainer, rollouts, scores):
-        learned.append((rollouts, scores))
-        learn(trainer, rollouts, scores)
+    def recorded(trainer, rollouts, scores, episodes):
+        learned.append((rollouts, scores, episodes))
+        learn(trainer, rollouts, scores, episodes)
 
     monkeypatch.setattr(PPOTrainer, "learn", recorded)
     monkeypatch.chdir(folders)
     won = module.main(["--model", "./policy", "--rollouts", "2"])
     assert len(won) == 2 and all(0 <= share <= 1 for share in won)
-    for rollouts, scores in learned:
-        assert [len(of.completions) for of in rollouts] == [len(of) for of in scores]
-        assert all(len(ids) == 1 for of in rollouts for ids in of.completion_ids)
-        for of, worth in zip(rollouts[-1:], scores[-1:], strict=True):
-            for word, score in zip(map(str.strip, of.completions), worth, strict=True):
+    for rollouts, scores, games in learned:
+        assert games[0] == [*range(8)] and all(len(ids) == 1 for ids in rollouts[0].completion_ids)
+        for of, earned, now in zip(rollouts, scores, games, strict=True):
+            for word, score in zip(map(str.strip, of.completions), earned, strict=True):
                 assert score in ((0.0, 1.0) if word in module.WORDS else (-0.5,))
+            assert len(now) == len(earned)
+        for earned, now, later in zip(scores, games, games[1:], strict=False):
+            assert later == [game for game, score in zip(now, earned, strict=True) if score < 1]
 
 
 def test_there_are_five_examples_of_at_most_60_lines():

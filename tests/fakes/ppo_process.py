@@ -9,8 +9,16 @@ from align_core import PPOConfig, PPOTrainer
 from align_core.models.sharding import local_shard, unsharded
 from tests import toy
 
+SCORED: list[str] = []  # the prompts of the texts that this process has scored
+
+
+def reward(prompts, completions, **columns) -> list[float]:
+    SCORED.extend(prompts)
+    return toy.reward(prompts, completions, **columns)
+
 
 def made(folder: str, batch_size: int) -> PPOTrainer:
+    prompts = ["the film", "a plot", "the plot was never", "never"]
     return PPOTrainer(
         PPOConfig(
             output_dir=f"{folder}/out",
@@ -35,15 +43,20 @@ def made(folder: str, batch_size: int) -> PPOTrainer:
         toy.tokenizer(),
         toy.policy(),
         toy.policy(1),
-        toy.reward,
-        Dataset.from_dict({"prompt": ["the film", "a plot", "the plot was never", "never"]}),
+        reward,
+        Dataset.from_dict({"prompt": prompts}),
         toy.reward_model(),
+        eval_dataset={
+            "three": Dataset.from_dict({"prompt": prompts[1:]}),
+            "one": Dataset.from_dict({"prompt": prompts[:1]}),
+        },
     )
 
 
 def train(folder: str, batch_size: int, resumed: bool = False) -> None:
     """Save the run's model and, with its last metrics, its final weights: `end.safetensors`.
 
+    The metrics are those of an evaluation, too, and the number of texts scored for it here.
     `resumed` is interrupted after one rollout, and resumed from its checkpoint.
     """
     trainer = made(folder, batch_size)
@@ -52,13 +65,16 @@ def train(folder: str, batch_size: int, resumed: bool = False) -> None:
         trainer = made(folder, batch_size)
         trainer.train(resume_from_checkpoint=f"{folder}/out/checkpoint-4")
     trainer.save_model(f"{folder}/model")
+    SCORED.clear()
+    evaluated = trainer.evaluate()
     here = sum(local_shard(p).numel() for p in trainer.model.parameters())
     moments = sum(local_shard(s["exp_avg"]).numel() for s in trainer.optimizer.state.values())
     with unsharded(trainer.model):
         weights = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
     if trainer.is_world_process_zero():
         logged = [entry for entry in trainer.state.log_history if "objective/kl" in entry]
-        metrics = {name: str(value) for name, value in logged[-1].items()}
+        facts = {**logged[-1], **evaluated, "scored": len(SCORED)}
+        metrics = {name: str(value) for name, value in facts.items()}
         total = sum(p.numel() for p in weights.values())
         metrics |= {"held": str(here / total), "moments": str(moments / total)}
         save_file(weights, f"{folder}/end.safetensors", metrics)

@@ -60,8 +60,14 @@ def alone(tmp_path_factory) -> tuple[dict, dict]:
 def assert_same_end(actual: tuple[dict, dict], expected: tuple[dict, dict]) -> None:
     for name, weights in expected[0].items():
         torch.testing.assert_close(actual[0][name], weights, atol=1e-5, rtol=0, msg=name)
-    for name in ("objective/kl", "objective/scores", "loss/value_avg", "val/ratio", "episode"):
-        assert actual[1][name] == pytest.approx(expected[1][name], abs=1e-3), name
+    assert {"eval_three_objective/kl", "eval_one_objective/scores"} <= expected[1].keys()
+    for name, value in expected[1].items():
+        if name.startswith(("objective/", "eval_", "val/")) or name in (
+            "loss/value_avg",
+            "episode",
+        ):
+            assert actual[1][name] == pytest.approx(value, abs=1e-3), name
+    assert (actual[1]["scored"], expected[1]["scored"]) == (3, 4), "two of three texts, and the one"
 
 
 @pytest.mark.slow
@@ -139,6 +145,13 @@ def test_two_processes_end_like_one(tmp_path, alone):
         for name, value in alone_metrics.items():
             if value is not None and not name.startswith("timing/"):
                 assert together[name] == pytest.approx(value, abs=2e-3, rel=2e-3), name
+
+
+def test_each_process_has_as_many_rows():
+    shares = distributed.equal_shares(5, 4)
+    assert shares == [range(0, 2), range(2, 4), range(3, 5), range(3, 5)]
+    assert distributed.equal_shares(1, 2) == [range(1), range(1)]
+    assert distributed.equal_shares(6, 2) == [range(3), range(3, 6)]
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):

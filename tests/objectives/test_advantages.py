@@ -88,6 +88,20 @@ def test_gae_equals_a_naive_sum(gamma, lam):
     assert differs(advantages, naive_gae(rewards, values, mask, gamma, lam, sign=-1.0))
 
 
+def test_turns_have_the_advantages_of_the_text_that_they_make():
+    """Rows 0, 2 and 5 are the turns of an episode, 1 and 4 those of another, and 3 is alone."""
+    turn_of, mask = torch.tensor([7, 3, 7, 5, 3, 7]), ragged()
+    rewards, values = noise(6, 7), noise(6, 7, seed=1)
+    ours = gae(rewards, values, mask, 0.9, 0.8, turn_of)
+    for turns in ([0, 2, 5], [1, 4], [3]):
+        flat = [torch.cat([x[row][mask[row]] for row in turns])[None] for x in (rewards, values)]
+        theirs = naive_gae(*flat, torch.ones_like(flat[0], dtype=torch.bool), 0.9, 0.8)
+        advantages, returns = (torch.cat([x[row][mask[row]] for row in turns]) for x in ours)
+        torch.testing.assert_close(advantages[None], theirs, **EXACT)
+        torch.testing.assert_close(returns[None], theirs + flat[1], **EXACT)
+    assert all((x[~mask] == 0).all() for x in ours)
+
+
 def test_gae_without_discount_sums_the_remaining_rewards():
     mask = ragged()
     rewards = noise(6, 7) * mask

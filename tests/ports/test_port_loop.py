@@ -24,7 +24,7 @@ SETTINGS = {
     "missing_eos_penalty": 0.5,
     "warmup_steps": 1,
 }
-CLOCK = {"train_runtime", "train_samples_per_second", "train_steps_per_second"}
+CLOCK = {"train_runtime", "train_samples_per_second", "train_steps_per_second", "eps"}
 
 
 def looped(trainer, rollouts: int = 3, of: int = 3) -> None:
@@ -114,6 +114,36 @@ def test_turns_have_separate_noise_and_are_learned_together(tmp_path):
     own.learn([first, second], [[1.0] * 4, [0.0] * 4])
     assert len(own.latest.episodes.tokens) == 8 and own.state.episode == 8
     assert own.latest.episodes.scores.tolist() == [1.0] * 4 + [0.0] * 4
+
+
+def test_advantages_reach_back_over_the_turns_of_an_episode(tmp_path):
+    """Two games end in the first turn. Each turn has a reward, and −β·KL at every token."""
+    beta, gamma, lam = 0.3, 0.9, 0.8
+    settings = {"kl_coef": beta, "gamma": gamma, "lam": lam, "whiten_advantages": False}
+    own = alone(tmp_path, total_episodes=6, max_steps=4, num_ppo_epochs=1, **settings)
+    own.reference = toy.policy(1)
+    torch.nn.init.normal_(own.model.value_head.linear.weight, std=0.02)
+    first, second = own.rollout(PROMPTS), own.rollout([PROMPTS[1], PROMPTS[3]])
+    own.learn([first, second], [[1.0, -1.0, 2.0, 0.5], [3.0, 4.0]], episodes=["abcd", "bd"])
+    assert own.latest.episodes.tokens.shape[0] == 6
+    for turns, paid in ([[0], [1.0]], [[1, 4], [-1.0, 3.0]], [[2], [2.0]], [[3, 5], [0.5, 4.0]]):
+        rewards, values, ours = [], [], []
+        for row, score in zip(turns, paid, strict=True):
+            episodes, mask = own.latest.episodes, own.latest.episodes.mask[row]
+            kl = (episodes.logp - episodes.ref_logp)[row][mask]
+            assert kl.abs().min() > 0
+            of_turn = (-beta * kl).tolist()
+            of_turn[-1] += score
+            rewards += of_turn
+            values += episodes.values[row][mask].tolist()
+            ours += own.latest.advantages[row][mask].tolist()
+        assert ours == pytest.approx(plain(rewards, values, gamma, lam), abs=1e-5)
+    again = alone(tmp_path, total_episodes=6, max_steps=4, num_ppo_epochs=1)
+    two = [again.rollout(PROMPTS[:2]), again.rollout(PROMPTS[:1])]
+    line = r"episodes: expected lists of \[2, 1\] different names, one for each comp.*, got "
+    for names in ([["a"], ["a"]], [["a", "a"], ["a"]]):
+        with pytest.raises(ValueError, match=line):
+            again.learn(two, [[0.0, 0.0], [0.0]], episodes=names)
 
 
 def test_invalid_arguments_of_learn_are_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import fields
 from types import SimpleNamespace
 
@@ -175,8 +176,12 @@ class Metrics(PPOMetrics, Logged):
 def test_metrics_are_means_over_steps_and_processes_and_episodes_are_those_of_all():
     metrics = Metrics()
     metrics._metrics = {"a": [1.0, 3.0], "b": [5.0]}
+    metrics.step_facts, metrics.began = {"learning_rate": 0.1}, time.perf_counter() - 48.5
+    metrics.log({"of a callback": 1.0})
+    assert metrics.logged == ({"of a callback": 1.0}, None)
     metrics.log({"loss": 0.5}, 9.0)
-    assert metrics.logged == ({"loss": 0.5, "a": 12.0, "b": 15.0, "episode": 96}, 9.0)
+    means = {"loss": 0.5, "a": 12.0, "b": 15.0, "lr": 0.1, "eps": 1, "episode": 96}
+    assert metrics.logged == (means, 9.0)
     metrics.log({"end": 1.0})
     assert metrics.logged == ({"end": 1.0}, None)
 

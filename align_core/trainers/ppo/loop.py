@@ -10,14 +10,16 @@ ends the run. The loop logs and saves the same as `train`, at the same steps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
+from align_core.config.errors import shown
 from align_core.data.encoding import Inputs
 from align_core.trainers.ppo.prompts import Row
 from align_core.trainers.ppo.rollouts import Episodes, epochs
@@ -97,14 +99,13 @@ class OwnLoop(Trainer):
         self._begin()
         if self.done:
             raise ValueError(f"expected a run that is not done, got step {self.state.global_step}")
-        processes = self.accelerator.num_processes
-        if not len(prompts) or len(prompts) % processes:
-            line = f"a multiple of {processes}, the processes," if processes > 1 else "one or more"
-            raise ValueError(f"prompts: expected {line}, got {len(prompts)}")
+        if not len(prompts):
+            raise ValueError("prompts: expected one or more, got 0")
         if self._turns == 0 and self.state.global_step:
             self._move_reference()
         rows = [_row(prompt) for prompt in prompts]
-        episodes = self._gathered(rows, self._rollout_seed(self._turns), unscored)
+        size, seed = self.args.sampling_batch_size, self._rollout_seed(self._turns)
+        episodes = self._gathered(rows, size, seed, unscored)
         self._turns += 1
         ids = [row[real].tolist() for row, real in zip(episodes.tokens, episodes.mask, strict=True)]
         asked = [
@@ -118,22 +119,33 @@ class OwnLoop(Trainer):
         self,
         rollout: SampledRollout | Sequence[SampledRollout],
         scores: Sequence[Any],
+        episodes: Sequence[Any] | None = None,
     ) -> None:
         """Steps 4 to 7 on a rollout and its scores, or on several ones, the turns of an episode.
 
-        The score of a completion is a number, or a list with a number for each of its tokens. A
-        rollout has at most `batch_size` episodes.
+        The score of a completion is a number, or a list with a number for each of its tokens. All
+        rollouts together have at most `batch_size` completions.
+
+        `episodes` has, for each rollout, the episode of each of its completions, by any name:
+        advantages then reach from a turn back into the earlier ones of its episode. By default each
+        completion is an episode of its own.
 
         Raises:
-            ValueError: the number of scores is wrong, or there are too many or too few episodes.
+            ValueError: the number of scores or episodes is wrong, or there are too many or too few
+                completions.
         """
-        turns, given = (rollout, scores) if isinstance(rollout, Sequence) else ([rollout], [scores])
+        turns, given, of = rollout, scores, episodes
+        if not isinstance(turns, Sequence):
+            turns, given, of = [turns], [scores], episodes and [episodes]
         if len(turns) != len(given):
             line = f"expected a list for each of {len(turns)} rollouts, got {len(given)}"
             raise ValueError(f"scores: {line}")
         parts = [self._scored(*turn) for turn in zip(turns, given, strict=True)]
-        episodes = Episodes.joined(parts, self.pad_id)
-        args, count = self.args, len(episodes.tokens)
+        joined = Episodes.joined(parts, self.pad_id)
+        if of is not None:
+            numbers = _numbered(of, [turn.completion_ids for turn in turns])
+            joined = replace(joined, turn_of=torch.tensor(numbers, device=joined.tokens.device))
+        args, count = self.args, len(joined.tokens)
         pieces = args.num_mini_batches * args.gradient_accumulation_steps
         least = pieces * self.accelerator.num_processes
         if not least <= count <= args.batch_size:
@@ -143,7 +155,7 @@ class OwnLoop(Trainer):
         assert self._epoch is not None  # by `_begin`
         self._turns = 0
         self._waiting = epochs(
-            self._estimated(episodes), args, self.accelerator, self._rollout_seed()
+            self._estimated(joined), args, self.accelerator, self._rollout_seed()
         )
         arguments = {
             # The finished share of the run, to which Trainer adds the share of each step.
@@ -199,6 +211,18 @@ class OwnLoop(Trainer):
         return replace(
             episodes, token_scores=penalised(values, episodes.mask, episodes.ended, penalty)
         )
+
+
+def _numbered(
+    episodes: Sequence[Sequence[Hashable]], completions: Sequence[Sequence[Any]]
+) -> list[int]:
+    """The number of each completion's episode, rollout by rollout."""
+    sizes, expected = [len(names) for names in episodes], [len(of) for of in completions]
+    if sizes != expected or any(len({*names}) < len(names) for names in episodes):
+        line = f"expected lists of {expected} different names, one for each completion"
+        raise ValueError(f"episodes: {line}, got {shown([*map(list, episodes)])}")
+    numbers: dict[Hashable, int] = {}
+    return [numbers.setdefault(name, len(numbers)) for names in episodes for name in names]
 
 
 class _Begun(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,20 +22,26 @@ else:
 class PPOMetrics(Trainer):
     """A mixin of PPOTrainer that logs the means of recorded metrics over steps and processes."""
 
+    began: float  # of the training, in seconds
+    step_facts: dict[str, Any]
+
     def _record(self, metrics: dict[str, Tensor]) -> None:
         for name, value in metrics.items():
             self._metrics[name].append(float(value))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        means = torch.tensor([sum(values) / len(values) for values in self._metrics.values()])
-        if len(means):
+        """Log these; with the entry of a step, which has its loss, also all recorded metrics."""
+        if "loss" in logs and self._metrics:
+            means = torch.tensor([sum(values) / len(values) for values in self._metrics.values()])
             means = self.accelerator.reduce(means.to(self.args.device), "mean").tolist()
             logs = {
                 **logs,
                 **dict(zip(self._metrics, means, strict=True)),
+                "lr": self.step_facts["learning_rate"],
+                "eps": int(self.state.episode / (time.perf_counter() - self.began)),
                 "episode": self.state.episode,
             }
-        self._metrics.clear()
+            self._metrics.clear()
         super().log(logs, start_time)
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
@@ -68,6 +75,9 @@ class LogsFirst(TrainerCallback):
     def __init__(self, trainer: PPOMetrics) -> None:
         self._trainer = trainer
 
+    def on_train_begin(self, args: Any, state: Any, control: TrainerControl, **_: Any) -> None:
+        self._trainer.began = time.perf_counter()
+
     def on_step_end(self, args: Any, state: Any, control: TrainerControl, **_: Any) -> None:
         if control.should_log:
             self._trainer.log_step()
@@ -81,12 +91,8 @@ def rollout_metrics(
     `rewards` are the names of several rewards, whose means are metrics, too.
     """
     non_score = -beta * estimate.sum(1)
-    each = {}
-    if episodes.by_reward.shape[1] > 1:
-        means = zip(rewards, episodes.by_reward.mean(0), strict=True)
-        each = {f"rewards/{name}/mean": mean for name, mean in means}
     return {
-        **each,
+        **reward_means(episodes, rewards),
         "objective/kl": episodes.kl.mean(),
         "objective/kl_estimate": estimate.sum(1).mean(),
         "objective/kl_coef": torch.tensor(beta),
@@ -96,6 +102,14 @@ def rollout_metrics(
         "objective/rlhf_reward": (episodes.scores + non_score).mean(),
         "val/num_eos_tokens": episodes.ended.float().sum(),
     }
+
+
+def reward_means(episodes: Episodes, rewards: Sequence[str]) -> dict[str, Tensor]:
+    """The mean of each of several rewards, by name; nothing for a single one."""
+    if episodes.by_reward.shape[1] == 1:
+        return {}
+    means = zip(rewards, episodes.by_reward.mean(0), strict=True)
+    return {f"rewards/{name}/mean": mean for name, mean in means}
 
 
 def mismatch_metrics(differences: Sequence[Tensor]) -> dict[str, Tensor]:

@@ -29,7 +29,8 @@ class Episodes:
     is false (the padding token in `tokens`); the mask is true at response tokens, the end token
     included. `ended` is [B]; `kl` and `entropy` [B] are sums over the tokens, and so is `by_reward`
     [B, R], the scores of each of R rewards. `prompt_trunk` [B, P, H] and `trunk` [B, T, H] are
-    trunk states, None without a frozen trunk.
+    trunk states, None without a frozen trunk. Texts with the same number in `turn_of` [B] are the
+    turns of one episode; None if each is an episode of its own.
     """
 
     prompt_ids: Tensor
@@ -46,6 +47,7 @@ class Episodes:
     entropy: Tensor
     prompt_trunk: Tensor | None = None
     trunk: Tensor | None = None
+    turn_of: Tensor | None = None
 
     @property
     def scores(self) -> Tensor:
@@ -77,10 +79,13 @@ class Episodes:
             columns[field.name] = pad_sequence(rows, True, value, side)
         return cls(**columns)
 
-    def gathered(self, accelerator: Accelerator, pad_id: int) -> Episodes:
-        """The episodes of all processes, ordered by rank."""
+    def gathered(self, accelerator: Accelerator, pad_id: int, shares: list[range]) -> Episodes:
+        """The episodes of all processes, in the order of their rows: `shares` of each process."""
         if accelerator.num_processes == 1:
             return self
+        numbers = [row for share in shares for row in share]
+        places = {row: place for place, row in enumerate(numbers)}  # of repeated rows, the last
+        order = torch.tensor([places[row] for row in sorted(places)], device=accelerator.device)
         columns = {}
         for field in fields(self):
             part = getattr(self, field.name)
@@ -93,7 +98,7 @@ class Episodes:
                     pad_index=pad_id if field.name in ("prompt_ids", "tokens") else 0,
                     pad_first=field.name.startswith("prompt"),
                 )
-            columns[field.name] = accelerator.gather(part)
+            columns[field.name] = accelerator.gather(part)[order]
         columns["mask"] = columns["mask"].bool()
         return Episodes(**columns)
 

@@ -12,13 +12,17 @@ from rich.console import Console
 from rich.table import Table
 from transformers import Trainer, TrainerCallback, TrainerControl
 
+from align_core.trainers.ppo.metrics import reward_means
 from align_core.trainers.ppo.rollouts import Episodes
 
 PRINTED = 5  # rows of a table
 
 
 class Samples(Trainer):
-    """A mixin of PPOTrainer that samples a response to each prompt, always with the same noise."""
+    """A mixin of PPOTrainer that samples a response to each prompt, always with the same noise.
+
+    Every process calls each method: they share the prompts.
+    """
 
     control: TrainerControl  # of transformers.Trainer
 
@@ -28,7 +32,7 @@ class Samples(Trainer):
         metric_key_prefix: str = "eval",
         **_: Any,
     ) -> dict[str, float]:
-        """Mean score and KL of an evaluation data set, or of each of several by name."""
+        """Mean score, rewards and KL of an evaluation data set, or of each of several by name."""
         data = self._eval_data(eval_dataset)
         if isinstance(data, Mapping):
             metrics: dict[str, float] = {}
@@ -36,11 +40,10 @@ class Samples(Trainer):
                 metrics |= self.evaluate(part, f"{metric_key_prefix}_{name}")
             return metrics
         episodes = self._samples(list(data))
-        metrics = {
-            f"{metric_key_prefix}_objective/scores": episodes.scores.mean().item(),
-            f"{metric_key_prefix}_objective/kl": episodes.kl.mean().item(),
-        }
-        Trainer.log(self, metrics)  # not the metrics of the current rollout
+        means = {"objective/scores": episodes.scores.mean(), "objective/kl": episodes.kl.mean()}
+        means |= reward_means(episodes, self.reward_names)
+        metrics = {f"{metric_key_prefix}_{name}": mean.item() for name, mean in means.items()}
+        self.log(metrics)
         handler = self.callback_handler
         self.control = handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -84,7 +87,7 @@ class Samples(Trainer):
         if self.reward_model is None:
             raise ValueError("reward_model: expected one for the scores of samples, got None")
         size = self.args.per_device_eval_batch_size
-        return self._episodes(rows, range(len(rows)), size, self.args.seed, self.score)
+        return self._gathered(rows, size, self.args.seed, self.score)
 
 
 class SampleTables(TrainerCallback):

@@ -41,6 +41,7 @@ from transformers import (
 )
 
 from align_core.data.encoding import Prompts
+from align_core.models.distributed import equal_shares
 from align_core.models.loading import add_padding_token, eval_mode
 from align_core.models.reference import move_towards
 from align_core.models.sampling import RandomDraw
@@ -213,14 +214,15 @@ class PPOTrainer(
 
     def _rollout(self, rows: list[Row]) -> Batch:
         """Steps 1 to 5."""
-        return self._estimated(self._gathered(rows, self._rollout_seed(), self.score))
+        size = self.args.sampling_batch_size
+        return self._estimated(self._gathered(rows, size, self._rollout_seed(), self.score))
 
-    def _gathered(self, rows: list[Row], seed: int, score: Score) -> Episodes:
-        """Steps 1 to 3: each process samples a part of the rollout, then all gather the whole."""
-        process, count = self.accelerator.process_index, len(rows) // self.accelerator.num_processes
-        own = range(process * count, (process + 1) * count)
-        episodes = self._episodes(rows, own, self.args.sampling_batch_size, seed, score)
-        return episodes.gathered(self.accelerator, self.pad_id)
+    def _gathered(self, rows: list[Row], size: int, seed: int, score: Score) -> Episodes:
+        """Steps 1 to 3: each process samples its share of the rows, then all gather the whole."""
+        shares = equal_shares(len(rows), self.accelerator.num_processes)
+        own = shares[self.accelerator.process_index]
+        episodes = self._episodes(rows, own, size, seed, score)
+        return episodes.gathered(self.accelerator, self.pad_id, shares)
 
     def _estimated(self, episodes: Episodes) -> Batch:
         """Steps 4 and 5, and the part of 7 that moves β."""
@@ -260,7 +262,9 @@ class PPOTrainer(
             rewards = masked_whiten(rewards, mask, shift_mean=False)
 
         # 5. Estimate advantages and returns, and whiten the advantages.
-        advantages, returns = gae(rewards, episodes.values, mask, args.gamma, args.lam)
+        advantages, returns = gae(
+            rewards, episodes.values, mask, args.gamma, args.lam, episodes.turn_of
+        )
         if args.whiten_advantages:
             advantages = masked_whiten(advantages, mask)
         return advantages, returns
