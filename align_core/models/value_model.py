@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from align_core.data.encoding import Prompts
 from align_core.models.checkpointing import checkpoint_layers
 from align_core.models.frozen_trunk import frozen_trunk
-from align_core.models.loading import merge_adapter, scalar_head, trunk
+from align_core.models.loading import eval_mode, merge_adapter, scalar_head, trunk
 from align_core.models.logprobs import at_mask, response_outputs, response_states, upper_states
 from align_core.models.output_layer import token_outputs
 from align_core.objectives import entropy, token_logprobs
@@ -105,10 +105,25 @@ class PolicyWithValue(nn.Module):
         self, activation_checkpointing_kwargs: dict | None = None, **layers: Any
     ) -> None:
         """Recompute the layers of policy and value model in the backward pass."""
-        for model in filter(None, (self.policy, self.value_model)):
+        for model in self._transformers():
             model.activation_checkpointing_enable(
                 activation_checkpointing_kwargs=activation_checkpointing_kwargs, **layers
             )
+
+    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: Any = None) -> None:
+        """The older name, by which TRL turns it on again after it has generated."""
+        self.activation_checkpointing_enable(gradient_checkpointing_kwargs)
+
+    def gradient_checkpointing_disable(self) -> None:
+        for model in self._transformers():
+            model.activation_checkpointing_disable()
+
+    def _transformers(self) -> list[Any]:
+        """The policy, and the value model or, in a module of one's own, its trunk."""
+        of_values = self.value_model
+        if of_values is not None and not isinstance(of_values, PreTrainedModel | PeftModel):
+            of_values = trunk(of_values)
+        return [m for m in (self.policy, of_values) if hasattr(m, "is_activation_checkpointing")]
 
     @property
     def device(self) -> torch.device:
@@ -120,7 +135,8 @@ class PolicyWithValue(nn.Module):
 
     def generate(self, *args: Any, **kwargs: Any) -> Any:
         """`generate` of the policy, for callbacks that print samples."""
-        return self.policy.generate(*args, **kwargs)
+        with eval_mode(self):  # layers with checkpointing would not use the cache
+            return self.policy.generate(*args, **kwargs)
 
     def forward(
         self,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import torch
 from datasets import Dataset
+from transformers import GPT2Config, GPT2Model
 
 from align_core import PPOConfig, PPOTrainer
 from tests import toy
@@ -66,3 +68,20 @@ def history(trainer, name: str) -> list[float]:
 def scored(trainer, prompts, ids, columns=None) -> list[float]:
     """The trainer's scores of texts."""
     return trainer.score(prompts, ids, columns or {}).tokens.sum(1).tolist()
+
+
+class Scorer(torch.nn.Module):
+    """A reward module for TRL's PPO, with a named trunk and a head."""
+
+    base_model_prefix = "trunk"
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        config = GPT2Config(vocab_size=14, n_embd=16, n_layer=1, n_head=2, n_positions=64)
+        self.trunk = GPT2Model(config).eval()
+        self.head = torch.nn.Linear(16, 1)
+
+    def score(self, states):
+        assert states.dim() == 3, "states [B, L, H], as in TRL"
+        return self.head(states)

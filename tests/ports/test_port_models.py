@@ -149,6 +149,14 @@ def test_removed_names_are_refused_with_their_replacements(tmp_path):
         made(tmp_path, model=old)
     with pytest.raises(TypeError, match=r"step belongs to TRL 0.11: .*train\(\); docs/ppo.md"):
         made(tmp_path).step([], [], [])
+    with pytest.raises(
+        TypeError, match=r"generate belongs to TRL 0.11: expected rollout\(prompts\)"
+    ):
+        made(tmp_path).generate([])
+    with pytest.raises(
+        AttributeError, match=r"dataloader belongs to TRL: expected train\(\), or r"
+    ):
+        list(made(tmp_path).dataloader)
     with pytest.raises(ImportError, match="docs/ppo.md"):
         from align_core import AutoModelForCausalLMWithValueHead  # noqa: F401
 
@@ -156,6 +164,10 @@ def test_removed_names_are_refused_with_their_replacements(tmp_path):
 def test_arguments_of_older_trainers_are_refused_with_their_new_names(tmp_path):
     with pytest.raises(TypeError, match="no argument policy: use model; no ref_policy: use ref_mo"):
         PPOTrainer(PPOConfig(output_dir=str(tmp_path)), policy=1, ref_policy=2)
+    with pytest.raises(
+        TypeError, match="processing_class: expected a tokenizer, got LlamaForCau.*md"
+    ):
+        PPOTrainer(PPOConfig(output_dir=str(tmp_path)), toy.policy(), toy.policy(1), None)
 
 
 def test_weights_in_16_bits_give_a_warning(tmp_path):

@@ -9,16 +9,15 @@ from transformers import (
     BertForSequenceClassification,
     DistilBertConfig,
     DistilBertForSequenceClassification,
-    GPT2Config,
-    GPT2Model,
     LlamaForSequenceClassification,
     RobertaConfig,
     RobertaForSequenceClassification,
 )
+from transformers.modeling_outputs import BaseModelOutput
 
 from align_core import one_label
 from tests import families, loops, toy
-from tests.ports.ported import made, scored, trained
+from tests.ports.ported import Scorer, made, rows, scored, trained
 
 TEXTS, IDS = ["the film", "the plot was never"], [[8, 0], [9, 9, 12, 0]]
 SMALL = {
@@ -72,23 +71,6 @@ def test_a_reward_model_of_other_tokens_needs_its_tokenizer(tmp_path):
         made(tmp_path, reward=[model, toy.reward], reward_processing_classes=[own])
 
 
-class Scorer(torch.nn.Module):
-    """A reward module for TRL's PPO, with a named trunk and a head."""
-
-    base_model_prefix = "trunk"
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        config = GPT2Config(vocab_size=14, n_embd=16, n_layer=1, n_head=2, n_positions=64)
-        self.trunk = GPT2Model(config).eval()
-        self.head = torch.nn.Linear(16, 1)
-
-    def score(self, states):
-        assert states.dim() == 3, "states [B, L, H], as in TRL"
-        return self.head(states)
-
-
 def test_a_module_with_a_trunk_and_a_head_is_reward_and_value_model(tmp_path):
     scorer = Scorer()
     trainer = trained(tmp_path, reward=scorer, value_model=Scorer())
@@ -100,6 +82,36 @@ def test_a_module_with_a_trunk_and_a_head_is_reward_and_value_model(tmp_path):
             expected = scorer.score(scorer.trunk(text).last_hidden_state)[0, -1].item()
         assert score == pytest.approx(expected, abs=1e-5)
     assert not torch.equal(trainer.value_model.head.weight, scorer.head.weight)
+
+
+class Reader(torch.nn.Module):
+    """A reward on texts within TRL's interface: its trunk passes the token ids on to `score`."""
+
+    base_model_prefix = "trunk"
+
+    def trunk(self, input_ids, attention_mask, position_ids, use_cache, return_dict, **_):
+        assert return_dict and not use_cache
+        return BaseModelOutput(hidden_states=(input_ids[..., None].float(),))
+
+    def score(self, states):
+        goods = (states[..., 0] == 8).sum(1, keepdim=True).float()
+        return goods[..., None].expand(*states.shape)
+
+
+def test_the_score_of_a_module_gets_the_states_of_whole_texts(tmp_path):
+    texts, ids = ["the film was good", "the"], [[8, 9, 0], [8, 8, 9, 8, 0]]
+    assert scored(made(tmp_path, reward=Reader()), texts, ids) == [2.0, 3.0]
+
+
+def test_a_reward_model_that_gives_the_values_too_is_not_trained(tmp_path):
+    model = toy.reward_model()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    trainer = trained(tmp_path, reward=[model, toy.reward], value_model=model)
+    assert trainer.value_model is model and not torch.equal(
+        model.score.weight, before["score.weight"]
+    )
+    for name, parameter in trainer.reward_model[0].named_parameters():
+        assert torch.equal(parameter, before[name])
 
 
 def test_a_reward_may_be_a_coroutine(tmp_path):
@@ -183,6 +195,9 @@ def test_rewards_are_weighted_and_each_is_a_metric(tmp_path):
     means = [entry[f"rewards/{name}/mean"] for name in ("reward", "each", "each 2")]
     assert sum(means) == pytest.approx(entry["objective/scores"], abs=1e-6)
     assert means[1] == means[2] == 0.5 * trainer.latest.episodes.mask.sum().item() / 4
+    evaluated = trainer.evaluate(rows(), "test")
+    of_each = [evaluated[f"test_rewards/{name}/mean"] for name in ("reward", "each", "each 2")]
+    assert sum(of_each) == pytest.approx(evaluated["test_objective/scores"], abs=1e-6)
 
 
 @pytest.mark.parametrize("kind", [BertForSequenceClassification, RobertaForSequenceClassification])

@@ -11,10 +11,11 @@ import pytest
 import torch
 from transformers import GenerationConfig, HfArgumentParser, TrainerCallback, TrainingArguments
 from trl import LogCompletionsCallback, TrlParser
+from trl.models.utils import unwrap_model_for_generation
 
 from align_core import PPOConfig
 from tests import toy
-from tests.ports.ported import PROMPTS, history, made, rows, trained
+from tests.ports.ported import PROMPTS, Scorer, history, made, rows, trained
 
 
 def test_each_rollout_is_logged_before_the_callbacks_at_its_end(tmp_path):
@@ -29,6 +30,43 @@ def test_each_rollout_is_logged_before_the_callbacks_at_its_end(tmp_path):
     assert history(trainer, "episode") == [4, 8]
     assert history(trainer, "learning_rate") == [7.5e-4, 2.5e-4], "at the logged step"
     assert history(trainer, "grad_norm")[0] > 0
+
+
+class Sampling(TrainerCallback):
+    """Generates a text, by the policy and as TRL's callbacks do, and logs a metric of its own."""
+
+    trainer = None
+
+    def on_step_end(self, args, state, control, model, **_):
+        prompt = {"input_ids": torch.tensor([[2, 4, 6]]), "attention_mask": torch.ones(1, 3)}
+        greedy = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": 1}
+        alone = toy.policy()
+        alone.load_state_dict(model.policy.state_dict())
+        expected = alone.generate(**prompt, **greedy)
+        assert torch.equal(model.policy.generate(**prompt, **greedy), expected)
+        with unwrap_model_for_generation(self.trainer.model, self.trainer.accelerator) as unwrapped:
+            assert torch.equal(unwrapped.generate(**prompt, **greedy), expected)
+        assert model.is_gradient_checkpointing
+        self.trainer.log({"eval/of_callback": 1.0})
+
+
+def test_a_callback_generates_and_logs_within_a_rollout(tmp_path):
+    """Layers that are computed again do not use the cache, but only in updates; the metrics of the
+    rollout are logged at its end, and not with the callback's."""
+    callback = Sampling()
+    value_model = Scorer()  # a module whose trunk has such layers
+    settings = {"num_ppo_epochs": 2, "gradient_checkpointing": True, "value_model": value_model}
+    trainer = made(tmp_path, callbacks=[callback], **settings)
+    callback.trainer = trainer
+    trainer.train()
+    own, of_rollouts = (
+        [entry for entry in trainer.state.log_history if name in entry]
+        for name in ("eval/of_callback", "objective/scores")
+    )
+    assert [set(entry) for entry in own] == 4 * [{"eval/of_callback", "epoch", "step"}]
+    assert len(of_rollouts) == 2 and all(
+        entry["lr"] == entry["learning_rate"] and entry["eps"] >= 0 for entry in of_rollouts
+    )
 
 
 def test_half_a_run_between_logs_and_an_epoch_between_checkpoints(tmp_path):
@@ -101,11 +139,12 @@ def test_parsers_take_the_flags_of_ported_scripts(tmp_path, capsys):
         --total_episodes 30000 --missing_eos_penalty 1.0 --stop_token eos --response_length 53
         --local_rollout_forward_batch_size 16 --num_sample_generations 10 --dataset_num_proc 2
         --num_ppo_epochs 1 --num_mini_batches 4 --gradient_checkpointing False --kl_coef 0.1
-        """.split()
+        --exp_name ppo_tldr""".split()
     for parser in (HfArgumentParser, TrlParser):
         (args,) = parser(PPOConfig).parse_args_into_dataclasses(flags)
         assert (args.sft_model_path, args.reward_model_path) == ("a", "b")
         assert (args.dataset_num_proc, args.local_rollout_forward_batch_size) == (2, 16)
+        assert args.run_name == "ppo_tldr"
         assert args.counted_in_updates(10).sampling_batch_size == 16
     with pytest.raises(SystemExit):
         HfArgumentParser(PPOConfig).parse_args(["--help"])
@@ -152,6 +191,10 @@ def test_evaluation_sets_by_name_and_the_callback_of_trl(tmp_path):
     assert {"eval_first_objective/scores", "eval_second_objective/kl"} <= set(metrics)
     with pytest.raises(ValueError, match="eval_dataset: expected a data set for evaluate"):
         made(tmp_path).evaluate()
+    with pytest.raises(
+        ValueError, match=r"eval_dataset\['text'\]: expected a column prompt .*, got x"
+    ):
+        made(tmp_path, eval_dataset={"prompt": rows(), "text": rows(x=PROMPTS)})
     trainer = made(tmp_path, eval_dataset=rows(), eval_strategy="steps", eval_steps=1)
     callback = LogCompletionsCallback(trainer, GenerationConfig(max_new_tokens=2))
     trainer.add_callback(callback)

@@ -85,9 +85,11 @@ def test_log_probabilities_and_kl_are_those_of_all_tokens(tmp_path):
         ({"top_p": 1.5}, r"top_p got 1.5, expected a number in \(0, 1\]"),
         ({"top_p": 0.0}, "top_p got 0.0"),
         ({"stop_strings": [""]}, "stop_strings got .*, expected texts"),
+        ({"stop_token_id": [0, 14]}, r"stop_token_id got \[0, 14\], expected ids below 14"),
     ],
 )
 def test_invalid_settings_of_sampling_are_refused(tmp_path, settings, message):
     with pytest.raises(ValueError, match=message):
         made(tmp_path, **settings)
     assert made(tmp_path, stop_strings=PROMPTS, top_k=1, top_p=1.0).args.top_k == 1
+    assert made(tmp_path, stop_strings="was bad").args.stop_strings == ["was bad"]

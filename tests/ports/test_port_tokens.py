@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from datasets import Dataset, IterableDataset
+from datasets import Dataset, DatasetDict, IterableDataset
 
 from align_core.data.chat import answer_text
 from align_core.data.encoding import Prompts, encode_prompts
@@ -60,6 +60,20 @@ def test_padding_without_a_mask_does_not_belong_to_the_prompt():
         padded = [{"input_ids": ids} for ids in tokenizer(PROMPTS, padding=True)["input_ids"]]
         assert len({len(row["input_ids"]) for row in padded}) == 1
         assert prompts_of(padded, list, tokenizer) == IDS
+
+
+def test_a_column_may_have_what_the_chat_template_returns():
+    tokenizer = with_chat_template()
+    data = rows(n=[0]).map(
+        lambda _: {"input_ids": tokenizer.apply_chat_template(CHAT, add_generation_prompt=True)}
+    )
+    assert data[0]["input_ids"] == {"input_ids": [3, 4, 2], "attention_mask": [1, 1, 1]}
+    assert prompts_of(list(data), list, tokenizer) == [[3, 4, 2]]
+
+
+def test_a_row_may_lack_a_column():
+    columns = columns_of([{"prompt": "a"}, {"prompt": "b", "answer": 3}])
+    assert columns == {"answer": [None, 3]}
 
 
 def test_the_output_of_a_collator_is_read_in_place_of_the_columns(tmp_path):
@@ -173,6 +187,16 @@ def test_a_stream_is_read_in_order_and_then_again_from_its_start(tmp_path):
         (rows(prompt=["the", ""]), "prompts of one token or more, got 0: ''"),
         (rows(prompt=["the film " * 31]), r"at most 60 tokens \(the positions .*got 6[23]: 'the"),
         (rows(input_ids=[[1, 1]]), r"prompts of one token or more, got 0: \[\]"),
+        (
+            rows(input_ids=[[2, 14]]),
+            r"prompts of tokens below 14, the policy's vocabulary, got 14: ",
+        ),
+        (rows(input_ids=[[[2, 4]]]), r"input_ids: expected a list of .*, got shape \[1, 2\]"),
+        (DatasetDict(train=rows(), test=rows()), "expected a data set, got a dict of train, test"),
+        (({"prompt": "a"} for _ in PROMPTS), "got a generator; IterableDataset.from_generator"),
+        (rows(prompt=["the", None]), "prompt: expected text or messages, got nothing"),
+        (rows(prompt=[["the film"]]), r"prompt: expected text or messages, got \['the film'\]"),
+        (["the film"], r"expected a data set of rows, got \['the film'\]"),
     ],
 )
 def test_data_without_usable_prompts_is_refused_at_construction(tmp_path, data, message):

@@ -12,6 +12,7 @@ from transformers import DefaultFlowCallback, LlamaForCausalLM
 
 from align_core.trainers.ppo.arguments import add_value_weights, check_prompts, room_of
 from align_core.trainers.ppo.metrics import LogsFirst
+from align_core.trainers.ppo.prompts import Room
 from align_core.trainers.ppo.rollouts import Episodes
 from align_core.trainers.ppo.samples import SampleTables
 from align_core.trainers.ppo.scores import check_scalar
@@ -48,20 +49,25 @@ def test_an_optimiser_of_the_policy_gets_the_weights_of_the_values():
 def test_the_columns_of_a_collator_are_its_own(tmp_path):
     """A collator of one's own may read any column; otherwise there is one with prompts."""
     data = Dataset.from_dict({"question": PROMPTS})
-    args = SimpleNamespace(local_episodes=2, response_length=4)
+    room, most = Room(10, 4, 14), 2
 
     def collate(rows):
         return {"input_ids": toy.tokenizer()([row["question"] for row in rows])["input_ids"]}
 
-    check_prompts(data, toy.tokenizer(), collate, 10, args)
+    check_prompts(data, None, toy.tokenizer(), collate, room, most)
     calls = []
-    check_prompts(data, toy.tokenizer(), lambda rows: calls.append(rows) or collate(rows), 10, args)
+
+    def counted(rows):
+        calls.append(rows)
+        return collate(rows)
+
+    check_prompts(data, None, toy.tokenizer(), counted, room, most)
     assert len(calls) == 1, "it may draw at random: only the first rows are read"
     long = Dataset.from_dict({"prompt": ["the film"] * 2 + ["the film was good"]})
     with pytest.raises(ValueError, match="the film was good"):
-        check_prompts(long, toy.tokenizer(), list, 3, args)
+        check_prompts(long, None, toy.tokenizer(), list, Room(3, 4, 14), most)
     with pytest.raises(ValueError, match="expected a column prompt .*, got question"):
-        check_prompts(data, toy.tokenizer(), list, 10, args)
+        check_prompts(data, None, toy.tokenizer(), list, room, most)
 
 
 def test_a_step_is_logged_after_it_is_decided_and_before_other_callbacks(tmp_path):
@@ -86,7 +92,7 @@ def test_only_the_likeliest_token_is_drawn_with_a_top_k_of_one(tmp_path):
 def test_a_response_leaves_room_for_a_prompt():
     """The policy has 64 positions, the reward model 32."""
     models = toy.policy(), None, LlamaForCausalLM(toy.config(max_position_embeddings=32))
-    assert room_of(SimpleNamespace(response_length=31), *models) == 1
+    assert room_of(SimpleNamespace(response_length=31), *models) == Room(1, 31, 14)
     with pytest.raises(ValueError, match="response_length got 32, expected less than 32"):
         room_of(SimpleNamespace(response_length=32), *models)
 

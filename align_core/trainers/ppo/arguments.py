@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset, IterableDataset
@@ -13,27 +13,52 @@ from peft import PeftConfig, PeftModel, get_peft_model
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from align_core.config.errors import shown
 from align_core.models import distributed
 from align_core.models.checks import check_sampling, check_vocabulary
-from align_core.models.loading import merge_adapter, name_of, positions
+from align_core.models.loading import add_padding_token, merge_adapter, name_of, positions
 from align_core.models.reference import InitialWeights, Reference
 from align_core.models.sampling import end_ids
 from align_core.models.value_model import PolicyWithValue
 from align_core.trainers.ppo.config import RolloutConfig
 from align_core.trainers.ppo.prompts import (
+    Room,
     check_columns,
-    check_lengths,
     encoded,
     first_rows,
     prompts_of,
 )
-from align_core.trainers.ppo.scores import check_scalar
+from align_core.trainers.ppo.scores import RewardModel, check_scalar
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
 
 COMING_FROM = 'docs/ppo.md, "Coming from TRL", shows what to write'
+
+
+def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Check that it is a tokenizer, and use another special token if it has none for padding.
+
+    Raises:
+        TypeError, ModelError: it is not, or has no special token.
+    """
+    if not hasattr(tokenizer, "pad_token_id"):  # a model, as second argument, of TRL 0.11
+        line = f"expected a tokenizer, got {type(tokenizer).__name__}"
+        raise TypeError(f"processing_class: {line}; {COMING_FROM}")
+    add_padding_token(tokenizer)
+
+
+def reward_beside(
+    rewards: RewardModel | Sequence[RewardModel] | None, value_model: nn.Module | None
+) -> Any:
+    """The reward, or several, of which one that is the value model, too, is a copy: only the
+    values are trained."""
+    if isinstance(rewards, list | tuple):
+        return [reward_beside(reward, value_model) for reward in rewards]
+    if value_model is not None and rewards is value_model:
+        return copy.deepcopy(value_model).requires_grad_(False)
+    return rewards
 
 
 def policy_of(
@@ -90,7 +115,18 @@ def reference_of(
 
     That is None, for the policy with its adapter disabled, if the adapter is new; the initial
     weights if the policy came with an adapter; otherwise a copy of the policy.
+
+    Raises:
+        TypeError, ValueError: it is not a causal language model with the policy's vocabulary.
     """
+    if ref_model is not None:
+        if not isinstance(ref_model, PreTrainedModel | PeftModel):
+            line = f"expected a causal language model, or None, got {shown(ref_model)}"
+            raise TypeError(f"ref_model: {line}")
+        ours, theirs = (m.get_input_embeddings().num_embeddings for m in (policy, ref_model))
+        if ours != theirs:
+            line = f"expected the {ours} tokens of the policy, got {theirs}"
+            raise ValueError(f"ref_model: {line}; ref_model.resize_token_embeddings({ours})")
     if ref_model is None and has_new_adapter:
         return None
     if ref_model is not None or not isinstance(policy, PeftModel):
@@ -127,8 +163,17 @@ def check_models(
 def ends_of(
     policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, args: RolloutConfig
 ) -> list[int]:
-    """Ids of the tokens that end a response."""
-    return args.end_ids(end_ids(policy, tokenizer) if args.stops_at_ends else [])
+    """Ids of the tokens that end a response.
+
+    Raises:
+        ValueError: `stop_token_id` is not in the policy's vocabulary.
+    """
+    ends = args.end_ids(end_ids(policy, tokenizer) if args.stops_at_ends else [])
+    rows = policy.get_input_embeddings().num_embeddings
+    if args.stop_token_id is not None and not {*ends} <= {*range(rows)}:
+        line = f"expected ids below {rows}, the policy's vocabulary"
+        raise ValueError(f"stop_token_id got {args.stop_token_id!r}, {line}")
+    return ends
 
 
 def valid_padding(policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase) -> int:
@@ -137,38 +182,47 @@ def valid_padding(policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedToke
     return pad if pad < policy.get_input_embeddings().num_embeddings else 0
 
 
-def room_of(args: RolloutConfig, *models: nn.Module | None) -> float:
-    """The number of tokens that a prompt may have before a response.
+def room_of(
+    args: RolloutConfig, policy: PreTrainedModel | PeftModel, *others: nn.Module | None
+) -> Room:
+    """The room of these models for a prompt before a response.
 
     Raises:
-        ValueError: the number is below 1.
+        ValueError: there is none.
     """
-    most = min(positions(model) for model in models if model is not None)
+    most = min(positions(model) for model in (policy, *others) if model is not None)
     if most <= args.response_length:
         line = f"expected less than {most}, the positions of the models"
         raise ValueError(f"response_length got {args.response_length}, {line}")
-    return most - args.response_length
+    rows = policy.get_input_embeddings().num_embeddings
+    return Room(most - args.response_length, args.response_length, rows)
 
 
 def check_prompts(
-    data: Dataset | IterableDataset,
+    train: Dataset | IterableDataset | None,
+    evaluation: Dataset | Mapping[str, Dataset] | None,
     tokenizer: PreTrainedTokenizerBase,
     collator: Callable,
-    room: float,
-    args: RolloutConfig,
+    room: Room,
+    size: int,
 ) -> None:
-    """Check the prompts of the first rows of a data set; for a stream, those of one rollout.
+    """Check the prompts of the first rows of each data set, `size` at a time; of a stream, once.
 
     Raises:
-        ValueError: there is no prompt, or one is empty or too long.
+        ValueError: there is no prompt, or one is empty, too long, or of other tokens.
     """
-    check_columns("train_dataset", data, collator is not list)
-    for rows in first_rows(data, args.local_episodes):
-        prompts = prompts_of(rows, collator, tokenizer)
-        ids = encoded(tokenizer, prompts, rows)
-        check_lengths(prompts, ids, room, args.response_length)
-        if isinstance(data, IterableDataset) or collator is not list:
-            return
+    sets: dict[str, Any] = {"train_dataset": train}
+    if isinstance(evaluation, Mapping):
+        sets |= {f"eval_dataset[{name!r}]": data for name, data in evaluation.items()}
+    elif evaluation is not None:
+        sets["eval_dataset"] = evaluation
+    for name, data in sets.items():
+        check_columns(name, data, collator is not list)
+        for rows in first_rows(data, size):
+            prompts = prompts_of(rows, collator, tokenizer)
+            room.check(prompts, encoded(tokenizer, prompts, rows))
+            if not hasattr(data, "__len__") or collator is not list:
+                break
 
 
 def add_value_weights(

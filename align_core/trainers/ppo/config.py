@@ -15,7 +15,6 @@ from transformers import TrainingArguments
 
 # Setting of older PPOs of TRL that does not exist here -> its replacement.
 ELSEWHERE = {
-    "exp_name": "run_name",
     "world_size": "accelerate launch --num_processes",
     "num_total_batches": "total_episodes",
     "batch_size": "per_device_train_batch_size times gradient_accumulation_steps",
@@ -31,7 +30,28 @@ ELSEWHERE = {
     "steps": "total_episodes",
     "model_name": "the argument model of PPOTrainer",
     "log_with": "report_to",
+    "tracker_project_name": "report_to and project",
+    "task_name": "run_name",
+    "kl_penalty": "kl_estimator",
+    "early_stopping": "a callback that stops",
+    "target_kl": "a callback that stops, or kl_target",
+    "backward_batch_size": "per_device_train_batch_size",
+    "optimize_cuda_cache": "nothing",
+    "is_peft_model": "peft_config",
+    "score_clip": "a reward that is clipped",
+    "use_score_scaling": "whiten_advantages",
+    "use_score_norm": "whiten_advantages",
 }
+_AT_LEAST_ONE = (
+    "num_ppo_epochs",
+    "num_mini_batches",
+    "total_episodes",
+    "response_length",
+    "local_rollout_forward_batch_size",
+    "top_k",
+    "kl_horizon",
+    "ref_model_sync_steps",
+)
 # Setting of TRL 1.12 that can only be None -> the replacement for other values.
 _ONLY_NONE = {
     "model_adapter_name": "peft_config, or a PeftModel whose active adapter is trained",
@@ -126,6 +146,8 @@ class RolloutConfig(TrainingArguments):
     num_sample_generations: int = _setting(
         0, "How often the run prints responses to prompts of the eval_dataset."
     )
+    run_name: str | None = _setting(None, "The name of the run in trackers.")
+    exp_name: str | None = _setting(None, "The name of the run, if it has no run_name.")
     sft_model_path: str | None = _setting(None, "The policy, for a script to load.")
     reward_model_path: str | None = _setting(None, "The reward model, for a script to load.")
     dataset_num_proc: int | None = _setting(None, "Processes that prepare data, for a script.")
@@ -150,24 +172,27 @@ class RolloutConfig(TrainingArguments):
             raise ValueError(f"stop_token got {self.stop_token!r}, expected 'eos' or None")
         if self.kl_estimator not in ("k1", "k3"):
             raise ValueError(f"kl_estimator got {self.kl_estimator!r}, expected 'k1' or 'k3'")
-        if self.temperature <= 0:
-            raise ValueError(f"temperature got {self.temperature}, expected a number above 0")
+        for name in ("temperature", "missing_eos_penalty", "kl_target"):
+            if (number := getattr(self, name)) is not None and number <= 0:
+                raise ValueError(f"{name} got {number}, expected a number above 0")
         if self.generator not in ("transformers", "vllm"):
             raise ValueError(f"generator got {self.generator!r}, expected 'transformers' or 'vllm'")
-        if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k got {self.top_k}, expected a whole number above 0, or None")
+        for name in _AT_LEAST_ONE:
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name} got {value}, expected a whole number above 0")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p got {self.top_p}, expected a number in (0, 1], or None")
+        if isinstance(self.stop_strings, str):
+            self.stop_strings = [self.stop_strings]
         if self.stop_strings is not None and not all(self.stop_strings or [""]):
             raise ValueError(f"stop_strings got {self.stop_strings}, expected texts, or None")
-        if self.missing_eos_penalty is not None and self.missing_eos_penalty <= 0:
-            got = self.missing_eos_penalty
-            raise ValueError(f"missing_eos_penalty got {got}, expected a number above 0, or None")
         for name, replacement in _ONLY_NONE.items():
             if (value := getattr(self, name)) is not None:
                 raise ValueError(f"{name} got {value!r}, expected None; use {replacement}")
         if self.load_best_model_at_end:
             raise ValueError("load_best_model_at_end got True, expected False")
+        if self.run_name is None and self.exp_name is not None:
+            self.run_name = self.exp_name
         self._n_gpu = min(self.n_gpu, 1)  # each process uses one GPU
         if self.local_episodes % self.num_mini_batches:
             raise ValueError(
@@ -271,6 +296,7 @@ class RolloutConfig(TrainingArguments):
                 line = "expected max_steps or total_episodes for a stream, or a loop of your own"
                 raise ValueError(f"{line}, got neither")
             rollouts = math.ceil(math.ceil(self.num_train_epochs * prompts) / self.batch_size)
+            self.total_episodes = rollouts * self.batch_size  # as TRL does: scripts read it
         counted.max_steps = rollouts * self.updates_per_rollout
         counted.total_episodes = rollouts * self.batch_size
         for kind in ("logging", "save", "eval"):

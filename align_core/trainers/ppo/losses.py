@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from align_core.models.logprobs import length_batches
 from align_core.models.value_model import PolicyOutputs, PolicyWithValue
@@ -21,6 +21,11 @@ else:
 
 class PPOLosses(Trainer):
     """A mixin of PPOTrainer. `_losses` and `_mean` are what other methods on rollouts replace."""
+
+    def training_step(self, model: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
+        loss = super().training_step(model, *args, **kwargs)
+        model.eval()  # for callbacks that sample: layers with checkpointing would not use the cache
+        return loss
 
     def compute_loss(
         self,

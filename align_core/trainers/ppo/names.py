@@ -61,3 +61,14 @@ class TRLNames(Trainer):
         """Raises TypeError: `train` has the loop."""
         line = "PPOTrainer.step belongs to TRL 0.11: expected a reward_model, and train()"
         raise TypeError(f"{line}; {COMING_FROM}")
+
+    def generate(self, *_: Any, **__: Any) -> NoReturn:
+        """Raises TypeError: `rollout` samples."""
+        line = "PPOTrainer.generate belongs to TRL 0.11: expected rollout(prompts)"
+        raise TypeError(f"{line}; {COMING_FROM}")
+
+    @property
+    def dataloader(self) -> NoReturn:
+        """Raises AttributeError: `train` reads the data set."""
+        line = "PPOTrainer.dataloader belongs to TRL: expected train(), or rollout(prompts)"
+        raise AttributeError(f"{line}; {COMING_FROM}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from datasets import Dataset, IterableDataset
 from transformers import PreTrainedTokenizerBase
 
+from align_core.config.errors import shown
 from align_core.data.chat import prompt_text
 from align_core.data.encoding import Inputs, Prompts, are_token_ids, encode_prompts
 
@@ -49,12 +50,25 @@ def prompts_of(
         names = [name for name in ("input_ids", "attention_mask") if name in batch]
         rows = [{name: batch[name][i] for name in names} for i in range(len(rows))]
     if "input_ids" not in rows[0]:
-        return [row["prompt"] for row in rows]
+        return [_checked(row["prompt"]) for row in rows]
     return [_without_padding(row, tokenizer.pad_token_id) for row in rows]
 
 
+def _checked(prompt: Any) -> Any:
+    if not isinstance(prompt, str) and not (
+        isinstance(prompt, list) and all(isinstance(message, Mapping) for message in prompt)
+    ):
+        raise ValueError(f"prompt: expected text or messages, got {shown(prompt)}")
+    return prompt
+
+
 def _without_padding(row: Row, pad: int) -> list[int]:
+    if isinstance(row["input_ids"], Mapping):  # as from `apply_chat_template`
+        row = {**row["input_ids"]}
     ids = torch.as_tensor(row["input_ids"])
+    if ids.dim() != 1:
+        shape = [*ids.shape]
+        raise ValueError(f"input_ids: expected a list of token ids in each row, got shape {shape}")
     if row.get("attention_mask") is not None:
         return ids[torch.as_tensor(row["attention_mask"]).bool()].tolist()
     real = (ids != pad).nonzero()
@@ -82,8 +96,9 @@ def _template_arguments(row: Row) -> dict[str, Any]:
 
 
 def columns_of(rows: Sequence[Row]) -> dict[str, list]:
-    """The other columns of these rows, as arguments for reward functions."""
-    return {name: [row[name] for row in rows] for name in rows[0] if name not in _RESERVED}
+    """The other columns of these rows, None where missing, as arguments for reward functions."""
+    names = dict.fromkeys(name for row in rows for name in row if name not in _RESERVED)
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def check_columns(name: str, data: Dataset | IterableDataset, has_collator: bool) -> None:
@@ -96,29 +111,49 @@ def check_columns(name: str, data: Dataset | IterableDataset, has_collator: bool
         raise ValueError(f"{name}: expected a data set with a column prompt or input_ids, got None")
     if hasattr(data, "__len__") and not len(data):
         raise ValueError(f"{name}: expected one row or more, got none")
-    columns = data.column_names if hasattr(data, "column_names") else list(data[0])
+    if isinstance(data, Mapping):
+        raise ValueError(f"{name}: expected a data set, got a dict of {', '.join(map(str, data))}")
+    if isinstance(data, Iterator):  # it can be read only once
+        line = "expected a data set, got a generator; IterableDataset.from_generator makes one"
+        raise ValueError(f"{name}: {line}")
+    if hasattr(data, "column_names"):
+        columns = data.column_names
+    elif isinstance(first := next(iter(data)), Mapping):
+        columns = [*first]
+    else:
+        raise ValueError(f"{name}: expected a data set of rows, got {shown(data)}")
     if columns and not has_collator and not {"prompt", "input_ids"} & {*columns}:
         got = ", ".join(columns)
         line = f"{name}: expected a column prompt (text or messages) or input_ids, got {got}"
         raise ValueError(f"{line}; data.rename_column({columns[0]!r}, 'prompt') renames one")
 
 
-def check_lengths(prompts: Inputs, ids: Prompts, room: float, response_length: int) -> None:
-    """Check that each prompt has a token, and room for its response in the positions of the models.
+class Room(NamedTuple):
+    """The room for a prompt: at most `tokens` tokens, which are the positions of the models less
+    `response_length`, from a vocabulary of `rows` rows."""
 
-    Raises:
-        ValueError: a prompt is empty, or longer than `room` tokens; the message quotes it.
-    """
-    lengths = map(int, ids.mask.sum(1))
-    for prompt, length in zip(prompts, lengths, strict=True):
-        if not 0 < length <= room:
-            most = (
-                "one token or more"
-                if not length
-                else f"at most {room} tokens (the positions of the models less response_length, "
-                f"{response_length})"
-            )
-            raise ValueError(f"expected prompts of {most}, got {length}: {prompt!r:.80}")
+    tokens: float
+    response_length: int
+    rows: int
+
+    def check(self, prompts: Inputs, ids: Prompts) -> None:
+        """Check that the models have room for each prompt.
+
+        Raises:
+            ValueError: a prompt is empty, too long or of other tokens; the message quotes it.
+        """
+        for prompt, tokens in zip(prompts, ids.real(), strict=True):
+            if not tokens:
+                expected, got = "one token or more", 0
+            elif len(tokens) > self.tokens:
+                expected = f"at most {self.tokens} tokens (the positions of the models less "
+                expected += f"response_length, {self.response_length})"
+                got = len(tokens)
+            elif max(tokens) >= self.rows:
+                expected, got = f"tokens below {self.rows}, the policy's vocabulary", max(tokens)
+            else:
+                continue
+            raise ValueError(f"expected prompts of {expected}, got {got}: {prompt!r:.80}")
 
 
 def first_rows(data: Iterable[Row], size: int) -> Iterator[list[Row]]:

@@ -21,7 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from align_core.config.errors import shown
 from align_core.data.encoding import Inputs, are_token_ids, decode, encode_prompts
 from align_core.data.formats import Text
-from align_core.models.loading import load_tokenizer, name_of
+from align_core.models.loading import add_padding_token, load_tokenizer, name_of
 from align_core.models.rewards import ProxyReward
 from align_core.objectives import at_last_token
 from align_core.runs.commands import last_part
@@ -231,7 +231,9 @@ def _proxy(
             own = load_tokenizer(folder)
         except ValueError:  # a folder without one
             own = None
-    if own is None and rows is not None and isinstance(model, PreTrainedModel):
+    if own is not None:
+        add_padding_token(own)
+    elif rows is not None and isinstance(model, PreTrainedModel):
         read = model.get_input_embeddings().num_embeddings
         if abs(read - rows) >= PADDED_TO:
             raise ValueError(

@@ -42,7 +42,7 @@ from transformers import (
 
 from align_core.data.encoding import Prompts
 from align_core.models.distributed import equal_shares
-from align_core.models.loading import add_padding_token, eval_mode
+from align_core.models.loading import eval_mode
 from align_core.models.reference import move_towards
 from align_core.models.sampling import RandomDraw
 from align_core.models.sharding import unsharded
@@ -60,9 +60,11 @@ from align_core.trainers.ppo.arguments import (
     add_value_weights,
     check_models,
     check_prompts,
+    check_tokenizer,
     ends_of,
     policy_of,
     reference_of,
+    reward_beside,
     room_of,
     valid_padding,
 )
@@ -79,7 +81,7 @@ from align_core.trainers.ppo.metrics import (
 )
 from align_core.trainers.ppo.names import TRLNames
 from align_core.trainers.ppo.phases import Phases
-from align_core.trainers.ppo.prompts import Row, check_lengths, columns_of, encoded, prompts_of
+from align_core.trainers.ppo.prompts import Row, columns_of, encoded, prompts_of
 from align_core.trainers.ppo.rollouts import Batch, Episodes, Rollout, compare, epochs
 from align_core.trainers.ppo.rows import numbered, rollout_loader
 from align_core.trainers.ppo.samples import Samples, SampleTables
@@ -143,7 +145,7 @@ class PPOTrainer(
         peft_config: PeftConfig | None = None,
         reward_processing_classes: Any = None,
     ) -> None:
-        add_padding_token(processing_class)
+        check_tokenizer(processing_class)
         self.was_merged = isinstance(model, PeftModel) and peft_config is not None
         self.policy = policy_of(model, ref_model, peft_config, args)
         check_models(self.policy, value_model, processing_class)
@@ -154,7 +156,7 @@ class PPOTrainer(
         check_generator(args, getattr(self.policy, "name_or_path", ""))
         texts = args.stop_strings
         self.stops = StopStrings(processing_class, texts) if texts else None
-        self.reward_model = reward_model
+        self.reward_model = reward_model = reward_beside(reward_model, value_model)
         self.room = room_of(args, self.policy, self.ref_model, value_model)
         self.score: Score = unscored
         self.reward_names: list[str] = []
@@ -169,7 +171,8 @@ class PPOTrainer(
                 rows=self.policy.get_input_embeddings().num_embeddings,
                 weights=args.reward_weights,
             )
-            check_prompts(train_dataset, processing_class, data_collator or list, self.room, args)
+            parts = processing_class, data_collator or list, self.room, args.local_episodes
+            check_prompts(train_dataset, eval_dataset, *parts)
         self.beta = args.kl_coef
         self.latest: Rollout | None = None
         self._waiting: list[Batch] = []
@@ -288,7 +291,7 @@ class PPOTrainer(
         args, tokenizer = self.args, self.processing_class
         prompts = prompts_of(rows, self.data_collator, tokenizer)
         ids = encoded(tokenizer, prompts, rows)
-        check_lengths(prompts, ids, self.room, args.response_length)
+        self.room.check(prompts, ids)
         asked = ids.to(self.policy.device)
 
         # 1. Sample a response to each prompt, and keep the states of a frozen trunk.
