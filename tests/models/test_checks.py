@@ -11,6 +11,8 @@ from transformers import (
     BertLMHeadModel,
     GPT2Config,
     GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaModel,
     MambaConfig,
@@ -57,6 +59,7 @@ SAMPLED = [
     (GPT2LMHeadModel, GPT2Config(**GPT)),
     (MistralForCausalLM, MistralConfig(**SMALL, **HEADS, num_key_value_heads=1, sliding_window=4)),
     (BertLMHeadModel, BertConfig(**SMALL, **HEADS, is_decoder=True)),
+    (GPTNeoXForCausalLM, GPTNeoXConfig(**SMALL, **HEADS)),  # Pythia, whose is_decoder is False
 ]
 REFUSED = [
     (MambaForCausalLM, MambaConfig(**SMALL, state_size=8), "nats from those of the whole text"),
