@@ -226,5 +226,7 @@ def _score_of_encoder(
         for ids, known, own, real in zip(prompts.ids, prompts.mask, tokens, mask, strict=True)
     ]
     attention = pad_sequence([torch.ones_like(ids) for ids in texts], batch_first=True)
-    ids = pad_sequence(texts, batch_first=True, padding_value=model.config.pad_token_id or 0)
+    pad, rows = model.config.pad_token_id or 0, model.get_input_embeddings().num_embeddings
+    ids = pad_sequence(texts, batch_first=True, padding_value=pad)
+    ids = ids.masked_fill(ids >= rows, pad)  # a policy may have rows without a token
     return model(input_ids=ids, attention_mask=attention).logits.squeeze(-1).float()

@@ -56,9 +56,10 @@ def reward_beside(
     values are trained."""
     if isinstance(rewards, list | tuple):
         return [reward_beside(reward, value_model) for reward in rewards]
-    if value_model is not None and rewards is value_model:
-        return copy.deepcopy(value_model).requires_grad_(False)
-    return rewards
+    if rewards is None or rewards is not value_model:
+        return rewards
+    own: Any = copy.deepcopy(rewards)
+    return own.requires_grad_(False)
 
 
 def policy_of(
