@@ -54,7 +54,7 @@ class Clock:
 
     @contextlib.contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        counter = _counter() if self._count else contextlib.nullcontext()
+        counter = operation_counter() if self._count else contextlib.nullcontext()
         begin = time.process_time()
         with counter:
             yield
@@ -70,21 +70,26 @@ class Clock:
         return timed
 
 
-def _counter() -> Any:
+def operation_counter() -> Any:
     """A context that counts floating-point operations.
 
     torch's own counter also tracks modules, which fails here because two models call the same
     layers.
     """
+    import torch
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import flop_registry
+
+    products = torch.ops.aten
+    # TRL sums the gradients of an output layer with products in place, which torch leaves out.
+    counts = {**flop_registry, products.addmm_: flop_registry[products.addmm]}
 
     class Counter(TorchDispatchMode):
         total = 0.0
 
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
             out = function(*args, **(kwargs or {}))
-            if (count := flop_registry.get(function._overloadpacket)) is not None:
+            if (count := counts.get(function._overloadpacket)) is not None:
                 self.total += count(*args, **(kwargs or {}), out_val=out)
             return out
 

@@ -18,6 +18,7 @@ from benchmarks import (
     defaults,
     few_pairs,
     few_votes,
+    gpu,
     kills,
     lab,
     lab_figures,
@@ -81,6 +82,10 @@ def test_a_section_equals_its_rendered_results(benchmark, name):
 
 def test_the_lesson_has_the_numbers_of_the_recordings():
     assert section(presets.PAGE, "presets") == presets.render()
+
+
+def test_the_section_of_the_gpu_equals_its_results_or_says_that_there_are_none():
+    assert section(gpu.PAGE, "gpu") == gpu.render()
 
 
 def test_the_effect_of_sharpening_is_that_of_the_lessons():
