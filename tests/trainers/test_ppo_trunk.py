@@ -9,7 +9,7 @@ from align_core.models import value_model
 from align_core.models.precision import use_bfloat16
 from tests.trainers.test_ppo import as_rows, history, trainer
 
-CLOCK = {"train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos"}
+CLOCK = {"train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos", "eps"}
 
 
 def trained(tmp_path, **changes):
