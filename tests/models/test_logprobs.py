@@ -50,12 +50,13 @@ def test_log_probabilities_are_those_of_each_text_alone(temperature):
 
 
 def test_a_model_may_return_the_logits_at_all_positions():
+    """The longest text has 12 tokens, of which the last 5 are asked for."""
     prompts = encode_prompts(tokenizer(), PROMPTS)
-    expected = logprobs(policy(), prompts, COMPLETIONS[:3])
+    expected = logprobs(policy(), prompts, COMPLETIONS[2:])
     model = policy()
     forward = model.forward
     model.forward = lambda *args, logits_to_keep, **inputs: forward(*args, **inputs)
-    for ours, theirs in zip(logprobs(model, prompts, COMPLETIONS[:3]), expected, strict=True):
+    for ours, theirs in zip(logprobs(model, prompts, COMPLETIONS[2:]), expected, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
 
