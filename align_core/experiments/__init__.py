@@ -36,6 +36,7 @@ TRAINED = (
     "frontier",
     "overoptimisation",
     "shift",
+    "direct",
     "displacement",
     "pairs",
 )  # they train language models
