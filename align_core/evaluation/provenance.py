@@ -13,13 +13,13 @@ from align_core.runs.events import settings_at
 def coverage(config: RunConfig) -> str:
     """The coverage of the preferences that a run, or its reward model, was trained on."""
     if config.reward_model is not None:
-        config = _config(config.reward_model) or config
+        config = config_of(config.reward_model) or config
     return config.coverage or "all"
 
 
 def coverage_of(model: str) -> str:
     """`coverage` of the run that a model comes from; "all" for a model without a run."""
-    config = _config(model)
+    config = config_of(model)
     return coverage(config) if config else "all"
 
 
@@ -30,7 +30,7 @@ def reward_model_of(model: str, task: str) -> str | None:
     """
     if is_reward_model(locate(model)):
         return model
-    config = _config(model)
+    config = config_of(model)
     if config is None:
         return None
     trained_on = card(config.task)
@@ -54,13 +54,13 @@ def reference_of(model: str, task: str) -> str | None:
 
     For a reward model the task's reference comes first. None if there is neither.
     """
-    config, task_reference = _config(model), known_card(task).reference
+    config, task_reference = config_of(model), known_card(task).reference
     if config and (task_reference is None or methods()[config.method].makes == "policy"):
         return config.model
     return task_reference
 
 
-def _config(model: str) -> RunConfig | None:
+def config_of(model: str) -> RunConfig | None:
     """The configuration of the run of MODEL; None if it comes from none."""
     run = run_of(model)
     return None if run is None else RunDirectory.open(run).config

@@ -12,30 +12,34 @@ import pickle
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
-from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import AfterValidator, BaseModel, Field
+from typing import Any
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error
-from align_core.config.fields import Float, Int, Seed, Share, Temperature
 from align_core.config.messages import Message
 from align_core.config.model_size import MOST, evaluation_size
-from align_core.config.run_config import TaskName, validated
 from align_core.config.task_card import card, registered
+from align_core.inference.arguments import (
+    NO_MODEL,
+    Candidates,
+    Distance,
+    Generate,
+    HeadToHead,
+    Mixture,
+    Score,
+    checked,
+)
 from align_core.runs.child_process import Child
 from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory
 from align_core.runs.forkserver import START_TIMEOUT
 
 ANSWER_TIMEOUT = 30.0  # seconds after which a server that has not answered is killed
 IDLE_TIMEOUT = 300.0  # seconds without a query after which the server exits
 LEFT = "left"  # the server's last message, when it exits after IDLE_TIMEOUT
 MAX_PENDING = 8  # queries at once: each waiting one occupies a thread of the page
-MAX_CHARACTERS = 2000  # of a prompt or completion
 MAX_MEASURED = 512  # stored measurements of runs; one of a mixture has some 20 kB
 _LOG = logging.getLogger(__name__)
-_NO_MODEL = "an embedded or recorded model, or a run here that has saved a model"
 
 
 class Unanswered(RuntimeError):
@@ -44,70 +48,6 @@ class Unanswered(RuntimeError):
     def __init__(self, message: Message) -> None:
         super().__init__(message)
         self.message = message
-
-
-def _readable(text: str) -> str:
-    if not text.encode().strip():  # a lone surrogate raises ValueError: no tokenizer encodes it
-        raise ValueError("blank")
-    return text
-
-
-Text = Annotated[
-    str,
-    AfterValidator(_readable),
-    Field(
-        max_length=MAX_CHARACTERS,
-        description=f"a text, not empty, of at most {MAX_CHARACTERS} characters",
-    ),
-]
-
-
-Samples = Annotated[Int, Field(ge=1, le=16, description="a whole number of samples from 1 to 16")]
-
-
-class _Generate(BaseModel):
-    task: TaskName
-    models: list[str] = Field(min_length=1, max_length=4, description="one to four models")
-    prompt: Text
-    n: Samples
-    temperature: Temperature
-    seed: Seed
-    realign: Share = None
-
-
-class _Score(BaseModel):
-    task: TaskName
-    model: str = Field(description=_NO_MODEL)
-    reference: str | None = Field(description=_NO_MODEL)
-    prompt: Text
-    completions: list[Text] = Field(
-        min_length=1,
-        max_length=8,
-        description=f"one to eight texts, none empty or over {MAX_CHARACTERS} characters",
-    )
-
-
-class _HeadToHead(BaseModel):
-    task: TaskName
-    models: list[str] = Field(min_length=2, max_length=4, description="two to four models")
-    n: Samples
-    seed: Seed
-
-
-class _Candidates(BaseModel):
-    task: TaskName
-    model: str = Field(description=_NO_MODEL)
-    count: Int = Field(ge=1, le=1024, description="a whole number of pairs from 1 to 1024")
-    seed: Seed
-
-
-class _Mixture(BaseModel):
-    model: str = Field(description=_NO_MODEL)
-    share: Float = Field(ge=0, le=2, multiple_of=0.25, description="a multiple of 0.25 from 0 to 2")
-
-
-class _Distance(BaseModel):
-    model: str = Field(description=_NO_MODEL)
 
 
 class InferenceClient:
@@ -135,7 +75,7 @@ class InferenceClient:
             ConfigError: invalid input, one message for each error.
             Unanswered: the server died, took too long, or has too many pending queries.
         """
-        options = _checked(_Generate, arguments)
+        options = checked(Generate, arguments)
         located = self._locate_all(options)
         answers = self._query("generate", {**options, "models": located})
         return [
@@ -150,7 +90,7 @@ class InferenceClient:
         completions. Returns gold_reward and proxy_reward for each completion and, unless `model` is
         a reward model, logp, ref_logp and tokens. Units and errors are those of `generate`.
         """
-        options = _checked(_Score, arguments)
+        options = checked(Score, arguments)
         model, reference, task = options["model"], options["reference"], options["task"]
         options["model"] = self._locate("--model", model, task)
         if reference is not None:
@@ -164,7 +104,7 @@ class InferenceClient:
         number of `prompts`, and matrices [models, models], row against column: `win_rates`, and
         `ci95`, the half-widths of their intervals. Raises as `generate` does.
         """
-        options = _checked(_HeadToHead, arguments)
+        options = checked(HeadToHead, arguments)
         return self._query("head_to_head", {**options, "models": self._locate_all(options)})
 
     def candidates(self, **arguments: Any) -> list[dict[str, Any]]:
@@ -173,7 +113,7 @@ class InferenceClient:
         Takes task, model, count and seed. Returns arguments of `Session.add_pairs`, with gold
         rewards in nats and without scores. Raises as `generate` does.
         """
-        options = _checked(_Candidates, arguments)
+        options = checked(Candidates, arguments)
         located = self._locate("--model", options["model"], options["task"], writes=True)
         pairs = self._query("candidates", {**options, "model": located})
         return [{**pair, "model": options["model"]} for pair in pairs]
@@ -192,7 +132,7 @@ class InferenceClient:
         Takes model, a run, and share. It is computed once, and only for a small model, as it must
         be answered within ANSWER_TIMEOUT. Raises as `generate` does.
         """
-        options = _checked(_Mixture, arguments)
+        options = checked(Mixture, arguments)
         return self._measure("mixture", options.pop("model"), options)
 
     def distance(self, **arguments: Any) -> dict[str, Any]:
@@ -200,7 +140,7 @@ class InferenceClient:
 
         Takes model, a run. Otherwise as `mixture`.
         """
-        return self._measure("distance", _checked(_Distance, arguments)["model"], {})
+        return self._measure("distance", checked(Distance, arguments)["model"], {})
 
     def pid(self) -> int | None:
         """The process id of the server, or None if it is not running."""
@@ -214,13 +154,18 @@ class InferenceClient:
 
     def _measure(self, query: str, run: str, options: dict[str, Any]) -> dict[str, Any]:
         """The stored or new answer to a query on a run with a small model."""
-        config = self._client.config(run)  # raises ConfigError if there is no such run
+        if run in model_index.recorded():
+            directory = model_index.presets() / run.removeprefix(model_index.RECORDED)
+            config = RunDirectory.open(directory).config.model_dump()
+        else:
+            config = self._client.config(run)  # raises ConfigError if there is no such run
+            directory = self._client.root / run
         task = card(config["task"])
         if task is None or evaluation_size(config["model"], task.max_new_tokens) != MOST:
             expected = "a small model on a known task; measuring this one takes too long"
             raise ConfigError(option_error("--model", run, expected, "small_model"))
         located = self._locate("--model", run, writes=True)
-        changed = (Path(located) / "model").stat().st_mtime_ns
+        changed = (directory / "model").stat().st_mtime_ns
         key = query, located, changed, *options.values()
         if (known := self._measured.get(key)) is not None:
             return known
@@ -251,7 +196,7 @@ class InferenceClient:
         try:
             location = model_index.locate(model)
         except ValueError:
-            raise ConfigError(option_error(option, name, _NO_MODEL, "model")) from None
+            raise ConfigError(option_error(option, name, NO_MODEL, "model")) from None
         scores = model_index.is_reward_model(location)
         if writes and scores:
             expected = "a model that writes; this one scores"
@@ -323,13 +268,6 @@ class InferenceClient:
             self._client.preload()
             self._child = Child("align_core.inference.server", IDLE_TIMEOUT, tuple(registered()))
         return self._child
-
-
-def _checked(kind: type[BaseModel], arguments: dict[str, Any]) -> dict[str, Any]:
-    options, lines = validated(kind, arguments)
-    if options is None:
-        raise ConfigError(*lines)
-    return options.model_dump()
 
 
 def _failed(message: Message) -> Unanswered:

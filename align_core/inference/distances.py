@@ -8,11 +8,10 @@ from align_core.config.errors import ConfigError, option_error
 from align_core.evaluation.evaluator import Evaluation
 from align_core.evaluation.optimum_distance import OTHER_NOISE, optimum_sides
 from align_core.evaluation.prepared import stored_samples
-from align_core.evaluation.provenance import beta_of
+from align_core.evaluation.provenance import beta_of, config_of
 from align_core.evaluation.task_in_nats import task_in_nats
 from align_core.inference.loaded import loaded_models
 from align_core.models.sampling import end_ids
-from align_core.runs.directory import RunDirectory
 from align_core.training.probes import evaluator_of, probes_of
 
 TEXTS = 16  # of each prompt, for each side
@@ -30,8 +29,8 @@ def distance(task: str, model: str) -> dict[str, Any]:
     Raises:
         ConfigError: the run does not seek this optimum, or the optimum at its β is not known.
     """
-    config, beta = RunDirectory.open(model).config, beta_of(model)
-    if beta is None:
+    config, beta = config_of(model), beta_of(model)
+    if config is None or beta is None:
         raise _unknown(model)
     loaded = loaded_models(model, task, config.model)
     the_task, _ = task_in_nats(task, model, config.model)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from align_core.config.run_config import RunConfig
 from align_core.evaluation.evaluator import Evaluator
+from align_core.evaluation.provenance import config_of
 from align_core.evaluation.task_in_nats import task_in_nats
 from align_core.inference.loaded import LoadedModels, loaded_models
 from align_core.models.realigned import Realigned
 from align_core.models.sampling import end_ids
-from align_core.runs.directory import RunDirectory
 from align_core.training.probes import evaluator_of
 
 
@@ -23,8 +24,10 @@ def mixture(task: str, model: str, share: float) -> dict[str, Any]:
     Raises:
         ConfigError: the run's preference file, whose prompts it was measured on, is gone.
     """
-    loaded = loaded_models(model, task, RunDirectory.open(model).config.model)
-    evaluator = _evaluator(model, loaded)
+    config = config_of(model)
+    assert config is not None  # `model` is a run
+    loaded = loaded_models(model, task, config.model)
+    evaluator = _evaluator(model, config, loaded)
     evaluation = evaluator(Realigned(loaded.policy, loaded.reference, share))
     metrics = evaluator.metrics(evaluation)
     return {
@@ -35,8 +38,7 @@ def mixture(task: str, model: str, share: float) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)  # it keeps the reference's samples and the noise for the next share
-def _evaluator(model: str, loaded: LoadedModels) -> Evaluator:
-    config = RunDirectory.open(model).config
+def _evaluator(model: str, config: RunConfig, loaded: LoadedModels) -> Evaluator:
     task, _ = task_in_nats(config.task, model, config.model)
     ends = end_ids(loaded.policy, loaded.tokenizer)
     return evaluator_of(config, task, loaded.tokenizer, loaded.reference, loaded.proxy, ends)

@@ -60,6 +60,10 @@ class Recordings:
             for recording in self._recordings.values()
         }
 
+    def with_model(self) -> list[str]:
+        """The names of the recorded runs whose model comes with the recording."""
+        return [name for name, recording in self._recordings.items() if recording.has_model]
+
     def config(self, run: str) -> dict[str, Any]:
         """The configuration of a recorded run."""
         return self._recordings[run].config

@@ -43,4 +43,5 @@ def build(words: dict[str, Any], others: dict[str, dict[str, str]]) -> gr.HTML:
         others=others,
         tell=words["story"]["open"],
         fields=FIELDS,
+        views=words["views"],
     )

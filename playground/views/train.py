@@ -119,10 +119,8 @@ def build(
     server: Settings,
     mixtures: list[Callable[..., Any]],
 ) -> dict[str, gr.Component]:
-    """Lay out the view in `page` and connect it to `client` and `queue`; `mixtures` are the server
-    functions on an ended run.
-
-    Returns the controls of the task, the method and the SETTINGS, by name.
+    """Lay out the view in `page`, with the server functions `mixtures` on an ended run; returns the
+    controls of the task, the method and the SETTINGS, by name.
     """
     handlers = TrainHandlers(client, words, queue)
     bind = partial(with_visitor, queue.visitors)
@@ -237,6 +235,7 @@ def _lay_out(
                     server_functions=mixtures,
                     words=words["try"] | words["mixture"],
                     shares=SHARES,
+                    models=handlers.recordings.with_model(),
                 )
                 part(
                     "readings",

@@ -80,6 +80,18 @@ def a_link_sets_the_controls_and_is_copied_whole(page, address):
     assert link == expected | {name: str(usual[name]) for name in unchanged}
 
 
+def a_link_leads_to_the_same_place(page):
+    page.get_by_role("tab", name=text.load()["views"]["learn"]).click()
+    page.click("#learn .path [data-station=dpo]")
+    page.click("#masthead .copy")
+    page.wait_for_function("location.search.includes('station=dpo')")
+    page.reload()
+    page.wait_for_selector("#learn .learn[data-open=dpo]")
+    page.get_by_role("tab", name=text.load()["views"]["train"]).click()
+    page.click("#masthead .copy")
+    page.wait_for_function("!/view|station/.test(location.search)")
+
+
 # The right edge of the last card.
 REACH = """Math.max(...[...document.querySelectorAll('#train .chart, #samples')]
   .filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect().right))"""
@@ -101,6 +113,7 @@ def test_a_talk(visit, address):
     page = visit(f"{address}zh?present&hide=pace")
     it_speaks_chinese_and_changes_language_with_its_settings(page)
     a_link_sets_the_controls_and_is_copied_whole(page, address)
+    a_link_leads_to_the_same_place(page)
     for width, height, least in ((1280, 720, 16), (1920, 1080, 24)):
         page.set_viewport_size({"width": width, "height": height})
         page.goto(f"{address}?present&hide=seed,task,nonsense")

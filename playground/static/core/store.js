@@ -9,6 +9,8 @@ let state = Object.freeze({
   loss: null,
   beta: null,
   betaHeld: false, // whether a slider of β is being dragged; a live run takes β on release
+  station: null, // the open station of Learn
+  prompt: 1, // the number of the prompt on the first screen, from 1
   preset: null, // the preset whose settings the run on the stage has
   watchedBeta: null, // β of another visitor's run, which the target follows until the visitor moves β
   race: null, // {name, pair}: the race (views/presets.py) that was chosen, and its two presets

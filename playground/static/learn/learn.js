@@ -3,6 +3,7 @@
 import { betaAt, placeOf } from "../core/beta.js";
 import { make, option, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
+import { linkedTo } from "../core/place.js";
 import { shadedText } from "../core/shaded_text.js";
 import { get, set, subscribe } from "../core/store.js";
 import { equation, fillIn, row } from "./equations.js";
@@ -28,7 +29,7 @@ export function mount({ element, props, server }) {
   const sources = {}; // station -> its chosen source
   const own = {}; // station -> the ownLesson of the task
   let task = props.first_task;
-  let open = "sft";
+  let open = Object.hasOwn(stations, linkedTo("station") ?? "") ? linkedTo("station") : "sft";
   let choices = 0; // counted, to drop a run's numbers that arrive after a later choice
 
   const source = () => sources[open] ?? "recorded";
@@ -72,6 +73,7 @@ export function mount({ element, props, server }) {
   function show() {
     const text = words.stations[open];
     const station = stations[open];
+    set({ station: open });
     markStation(find(".path"), open);
     put("h2", text.title);
     put(".what", text.what);

@@ -2,6 +2,7 @@
 // settings. links.py reads the address that is written here.
 import { copyText } from "../core/copy.js";
 import { make, within } from "../core/dom.js";
+import { linkedTo, openView, viewOf, writeAddress, writePlace } from "../core/place.js";
 import { set } from "../core/store.js";
 import { keepMenu } from "./keep.js";
 
@@ -9,7 +10,7 @@ import { keepMenu } from "./keep.js";
 const OF_THE_FRAME = ["__sign", "__theme"];
 
 export function mount({ element, props, watch, events }) {
-  const { words, others, fields } = props;
+  const { words, others, fields, views } = props;
   const { find, put } = within(element);
   const link = find("input");
   let linked = null; // [url, next] of `withSettings`, until the settings are known
@@ -44,11 +45,12 @@ export function mount({ element, props, watch, events }) {
       if (methods.includes(settings.method) && settings[field] !== null) url.searchParams.set(field, settings[field]);
       else url.searchParams.delete(field);
     }
+    writePlace(url, viewOf(views));
     next(url);
   });
 
   async function copy(url) {
-    history.replaceState(history.state, "", url);
+    writeAddress(url);
     for (const name of OF_THE_FRAME) url.searchParams.delete(name);
     const copied = await copyText(url.href, link);
     put(".copy", copied ? words.link.copied : words.link.shown);
@@ -65,6 +67,7 @@ export function mount({ element, props, watch, events }) {
   put(".tell", props.tell);
   keepMenu(find(".keep"), words, (next) => withSettings(address(), next));
   find(".tell").onclick = () => set({ story: 1 });
+  window.settings.complete().then(() => openView(views, linkedTo("view")));
   find(".copy").onclick = () => withSettings(address(), copy);
   for (const [language, { tag, name }] of Object.entries(others)) {
     const other = make("a", "", find("nav"), name);

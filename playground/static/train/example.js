@@ -4,7 +4,8 @@ import { changeDetector } from "../core/changes.js";
 import { within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { makesPolicy } from "../core/records.js";
-import { get, subscribe } from "../core/store.js";
+import { linkedTo } from "../core/place.js";
+import { get, set, subscribe } from "../core/store.js";
 import { runOnStage, samplesOnStage } from "../core/view.js";
 import { SIDES, answersOn, helpOf, nameSide, raceNames, rivalSamples, sidesOn, sidesWith } from "./sides.js";
 
@@ -14,9 +15,9 @@ export function mount({ element, props }) {
   const { buildSide, fillSide } = sidesWith(words, props.shading);
   const sides = Object.fromEntries(SIDES.map((side) => [side, buildSide(side, find(".row"))]));
   const isChanged = changeDetector();
-  let chosen = 0; // the index of the prompt among the answers
 
   function draw(state) {
+    const chosen = state.prompt - 1; // its index among the answers
     const run = runOnStage(state);
     const samples = samplesOnStage(state);
     const rival = rivalSamples(state);
@@ -42,15 +43,13 @@ export function mount({ element, props }) {
       nameSide(sides[side].who, side, names);
       fillSide(sides[side], "…", answer[side], (side === "rival_optimum" ? state.rivalTarget : state.target)?.beta);
     }
-    const go = (by) => () => {
-      chosen = (place + by + answers.length) % answers.length;
-      draw(get());
-    };
+    const go = (by) => () => set({ prompt: ((place + by + answers.length) % answers.length) + 1 });
     [find(".previous").onclick, find(".next").onclick] = [go(-1), go(1)];
   }
 
   for (const way of ["previous", "next"]) find(`.${way}`).ariaLabel = words[way];
   for (const side of SIDES) sides[side].who.dataset.tip = helpOf(side, words);
-  subscribe(element, ["run", "task", "viewedStep", "target", "frontiers", "mixture", "race", "ghost", "rivalTarget"], draw);
+  set({ prompt: Math.max(1, Math.trunc(linkedTo("prompt")) || 1) });
+  subscribe(element, ["run", "task", "prompt", "viewedStep", "target", "frontiers", "mixture", "race", "ghost", "rivalTarget"], draw);
   draw(get());
 }

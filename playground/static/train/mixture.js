@@ -11,7 +11,7 @@ import { trail } from "../charts/geometry.js";
 import { offerDistance } from "./distance.js";
 
 export function mount({ element, props, server }) {
-  const { words, shares } = props;
+  const { words, shares, models } = props; // models: of the recorded runs, those that have theirs
   const { find, put } = within(element);
   const slider = find("[type=range]");
   const showDistance = offerDistance({ find, put }, words, server);
@@ -24,7 +24,8 @@ export function mount({ element, props, server }) {
     const run = runOnStage(state);
     const frontier = run && frontiers[pairKey(run.config)];
     const known = frontier && methods[run.config.method].beta && trail(run, frontier).x.length > 0;
-    const ended = run && !isMoving(run) && !isRecorded(run) && run.status.name !== "failed" && standing?.files;
+    const hasModel = run && (!isRecorded(run) || models.includes(run.name));
+    const ended = hasModel && !isMoving(run) && run.status.name !== "failed" && standing?.files;
     return known && ended && viewedStep === null && makesPolicy(run.config.method) ? { run, frontier } : null;
   }
 

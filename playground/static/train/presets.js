@@ -4,6 +4,7 @@
 // the address has its name (?race=hacking).
 import { make, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
+import { linkedTo, writeAddress } from "../core/place.js";
 import { isLive, isRecorded, recordingOf } from "../core/run_log.js";
 import { get, set, subscribe } from "../core/store.js";
 import { raceOnStage, runOnStage } from "../core/view.js";
@@ -52,11 +53,11 @@ export function mount({ element, props, server, events }) {
     set({ race: begins ? chosen : null });
   }
 
-  function writeAddress({ race }) {
+  function nameRace({ race }) {
     const url = new URL(location);
     if (race) url.searchParams.set("race", race.name);
     else url.searchParams.delete("race");
-    history.replaceState(history.state, "", url);
+    writeAddress(url);
   }
 
   // The preset with the run's settings and seed; undefined for a run whose settings were changed.
@@ -102,9 +103,11 @@ export function mount({ element, props, server, events }) {
     });
   }
   subscribe(element, ["run", "task", "standing", "race", "ghost"], draw);
-  subscribe(element, ["race"], writeAddress);
+  subscribe(element, ["race"], nameRace);
   draw(get());
-  const linked = new URL(location).searchParams.get("race");
-  // After the settings of the address, which would replace those of the race.
-  if (Object.hasOwn(races, linked)) window.settings.complete().then(() => playRace(linked));
+  writeAddress(new URL(location));
+  const [linked, race] = [linkedTo("preset"), linkedTo("race")];
+  // After the settings of the address, which would replace those of the preset.
+  if (Object.hasOwn(races, race)) window.settings.complete().then(() => playRace(race));
+  else if (Object.hasOwn(chips, linked)) window.settings.complete().then(() => play(linked));
 }

@@ -114,6 +114,13 @@ def test_an_unknown_recording_has_no_trail(handlers, run):
     assert handlers.recordings.trail(run) is None
 
 
+def test_a_recording_may_have_its_model(handlers, fake_assets):
+    assert handlers.recordings.with_model() == []
+    record(fake_assets, "kept", {"method": "dpo", "task": "reviews"}, model=True)
+    summaries = Summaries(handlers._client, text.load())
+    assert Recordings(summaries).with_model() == ["recorded/kept"]
+
+
 def test_a_chosen_preset_returns_its_run_and_settings(handlers):
     shown = handlers.play({"preset": "other"})
     assert (shown["task"], shown["method"]["value"]) == ("capitals", "dpo")
