@@ -65,6 +65,7 @@ _SETTINGS = """(...values) => ({
   settings: Object.fromEntries(%s.map((name, i) => [name, values[i]])),
   time: performance.now(),
 })"""
+QUEUE_SECONDS = 0.25  # between two looks into Gradio's queue, for which its end may have to wait
 QUESTION_THREADS = 2 * MAX_PENDING  # half of them may wait for the answers to equal questions
 # Gradio's routes that write what a visitor sends to files, name files or other sites, never end an
 # answer, keep what is invented, or fail for unknown names. The page has no component that needs
@@ -132,7 +133,11 @@ class Page(CheckedCalls):
         }
         if self.mcp_tools is not None:
             app_kwargs["lifespan"] = self.mcp_tools.lifespan
-        return super().launch(app_kwargs=app_kwargs, **options)
+        launched = super().launch(app_kwargs=app_kwargs, **options)
+        # It would look for events a thousand times a second, and none waits in it.
+        self._queue.sleep_when_free = QUEUE_SECONDS
+        self._queue.progress_update_sleep_when_free = QUEUE_SECONDS
+        return launched
 
 
 def build(client: Client, models: Sequence[str] = ()) -> Page:

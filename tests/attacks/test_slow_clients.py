@@ -29,7 +29,7 @@ JSON = b"Content-Type: application/json\r\n"
 
 
 @pytest.fixture(scope="module")
-def server():
+def page():
     """Gradio's server with one event and none of the page's own routes."""
     with Page() as page:
         gr.HTML("")
@@ -46,8 +46,14 @@ def server():
         # A server has three seconds to answer, which a busy machine may need.
         patched.setattr(networking, "url_ok", lambda url: True)
         page.launch(prevent_thread_lock=True, quiet=True)
-    yield page.server_port
+    yield page
     page.close()
+
+
+@pytest.fixture(scope="module")
+def server(page):
+    """The server's port."""
+    return page.server_port
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +178,12 @@ def test_malformed_bodies_are_refused_without_a_traceback(server, path, logged):
     statuses = {kind: post(server, path, body) for kind, body in BODIES.items()}
     assert all(400 <= code < 500 for code in statuses.values()), statuses
     assert not [record for record in logged() if record.exc_info]
+
+
+def test_an_idle_server_rests(page):
+    """Gradio would look into its queue, which is not used, a thousand times a second."""
+    waits = page._queue.sleep_when_free, page._queue.progress_update_sleep_when_free
+    assert min(waits) >= 0.1 and max(waits) <= 1
 
 
 def test_only_values_outside_of_texts_count():

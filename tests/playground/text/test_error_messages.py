@@ -14,7 +14,8 @@ from align_core.config.option_checks import without_demonstrations
 from align_core.config.run_config import LiveConfig, resolve, validated
 from align_core.config.task_card import TaskCard
 from align_core.data.preference_files import read_ratings, stored_pairs
-from align_core.inference import client as asking
+from align_core.inference import arguments
+from align_core.inference import client as inference_client
 from align_core.inference.client import InferenceClient, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
@@ -25,7 +26,10 @@ from playground.people.visitors import Visitors
 from playground.text import error_messages
 from playground.voting.vote_training import VoteTraining
 
-ASKED = (asking._Generate, asking._Score, asking._HeadToHead, asking._Candidates, asking._Mixture)
+ASKED = (
+    *(arguments.Generate, arguments.Score, arguments.HeadToHead, arguments.Candidates),
+    *(arguments.Mixture, arguments.Distance),
+)
 
 
 def refused(act, *arguments, **options):
@@ -135,8 +139,8 @@ def provoked(tmp_path, monkeypatch, sessions):
         *silent(monkeypatch, client),
         *crowded(client),
         *eager(client),
-        asking._unanswered(-9),
-        asking._unanswered(3),
+        inference_client._unanswered(-9),
+        inference_client._unanswered(3),
     ]
 
 
