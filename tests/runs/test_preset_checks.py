@@ -42,6 +42,9 @@ def test_carries_over_needs_a_similar_rise_of_uncovered_prompts():
     assert broken == ["rise on covered prompts", "share on the others"]
     half = [metrics(10, **{"eval/gold_reward_covered": 2.0, "eval/gold_reward_uncovered": 1.0})]
     assert check("carries_over", half, rise=0.1, share=0.1)[1] == broken, "without the reference's"
+    uncovered = {"gold_reward_uncovered": 1.0, "gold_reward_reference_uncovered": 0.5}
+    other = [metrics(10, **{f"eval/{name}": value for name, value in uncovered.items()})]
+    assert check("carries_over", other, rise=0.1, share=0.1)[1] == broken, "the others alone"
     _, broken = check("carries_over", run(gain=[0, 0.5]), rise=0.6, share=0.6)
     assert broken == ["rise on covered prompts", "share on the others"], "not measured"
 

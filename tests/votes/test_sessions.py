@@ -42,6 +42,8 @@ def test_a_name_is_taken_once_and_a_file_of_another_kind_is_no_session(sessions,
         sessions.create("talk", "reviews")
     with pytest.raises(ConfigError, match="the name of a session here: talk"):
         sessions.open("walk")
+    with pytest.raises(ConfigError, match="--session got 'walk'.*the name of a session here: talk"):
+        sessions.delete("walk")
     (sessions.root / "other.db").write_text("no database, and longer than any header " * 9)
     (sessions.root / "empty.db").touch()
     for name in ("other", "empty"):
