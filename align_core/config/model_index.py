@@ -45,9 +45,10 @@ def embedded() -> list[str]:
     return sorted(path.parent.name for path in (ASSETS / "models").glob("*/config.json"))
 
 
-def recorded() -> list[str]:
-    """The names of the models of recorded runs. Few recordings have one."""
-    return sorted(f"{RECORDED}{path.parent.name}" for path in presets().glob("*/model"))
+def recorded() -> dict[str, Path]:
+    """The name of each recorded run that has a model -> its run directory. Few have one."""
+    runs = sorted(path.parent for path in presets().glob("*/model"))
+    return {f"{RECORDED}{run.name}": run for run in runs}
 
 
 def named() -> list[str]:
@@ -92,8 +93,8 @@ def is_run(path: Path) -> bool:
 
 def run_of(model: str) -> Path | None:
     """The run directory that the MODEL `model` names; None for any other model."""
-    if model in recorded():
-        return presets() / model.removeprefix(RECORDED)
+    if run := recorded().get(model):
+        return run
     try:
         path = user_path(model)
     except ValueError:
@@ -115,8 +116,8 @@ def locate(model: str) -> str:
         raise ValueError("this is not a name")
     if model in embedded():
         return str(ASSETS / "models" / model)
-    if model in recorded():
-        return str(_model_folder(presets() / model.removeprefix(RECORDED)))
+    if run := recorded().get(model):
+        return str(_model_folder(run))
     if model == SMOLLM2:
         if not fetched_folder(model).is_dir():
             raise ValueError(f"it is not on this machine yet: align-core fetch {model}")

@@ -154,8 +154,7 @@ class InferenceClient:
 
     def _measure(self, query: str, run: str, options: dict[str, Any]) -> dict[str, Any]:
         """The stored or new answer to a query on a run with a small model."""
-        if run in model_index.recorded():
-            directory = model_index.presets() / run.removeprefix(model_index.RECORDED)
+        if directory := model_index.recorded().get(run):
             config = RunDirectory.open(directory).config.model_dump()
         else:
             config = self._client.config(run)  # raises ConfigError if there is no such run

@@ -87,18 +87,24 @@ class AskHandlers:
         return reply
 
     def _optimum(self, run: str, share: float | None) -> dict[str, Any] | None:
-        share = 1.0 if share is None else share
-        if run in self._recorded:
-            recording = self._recorded[run]
-            return optimum_at(recording.config, recording.histories["beta"], share)
         with contextlib.suppress(ConfigError):  # deleted since
-            betas = histories.of_run(self._client, run)["beta"]
-            return optimum_at(self._client.stored_config(run), betas, share)
+            config, settings = settings_of(self._client, self._recorded, run)
+            return optimum_at(config, settings["beta"], 1.0 if share is None else share)
         return None
 
     def score(self, query: Any) -> dict[str, Any]:
         """Rewards and log-probabilities of completions: `InferenceClient.score`."""
         return answer(self._helper.score, query, _SCORE, self._words)
+
+
+def settings_of(
+    client: VisibleRuns, recorded: Mapping[str, Recording], run: str
+) -> tuple[Mapping[str, Any], dict[str, histories.History]]:
+    """The configuration, as stored, and the `histories.history` of a run of `client` or a recorded
+    one. Raises ConfigError if there is no such run."""
+    if run in recorded:
+        return recorded[run].config, recorded[run].histories
+    return client.stored_config(run), histories.of_run(client, run)
 
 
 def answer(

@@ -12,7 +12,7 @@ from align_core.runs import events as log
 from playground.content import charts, histories
 from playground.content.realigned import beta_at
 from playground.content.recordings import Recording
-from playground.handlers.ask import answer
+from playground.handlers.ask import answer, settings_of
 from playground.people.access import VisibleModels, VisibleRuns
 
 SHARES = tuple(0.25 * quarter for quarter in range(9))  # λ: the places of the slider
@@ -49,8 +49,8 @@ class MixtureHandlers:
         measured, run = reply["answers"], asked["model"]
         beta = trained = None
         with contextlib.suppress(ConfigError):  # deleted since
-            config, betas = self._settings(run)
-            beta = beta_at(config, betas, asked["share"])
+            config, settings = settings_of(self._client, self._recorded, run)
+            beta = beta_at(config, settings["beta"], asked["share"])
             trained = None if beta is None else self._trained(config, beta)
         rows = [charts.row(sample) for sample in measured["samples"]]
         numbers = {name: measured[name] for name in ("kl", "gain")}
@@ -59,13 +59,6 @@ class MixtureHandlers:
     def distance(self, query: Any) -> dict[str, Any]:
         """Both sides of J(π*) − J(π) = β KL(π ‖ π*) for a run: `InferenceClient.distance`."""
         return answer(self._helper.distance, query, ("model",), self._words)
-
-    def _settings(self, run: str) -> tuple[Mapping[str, Any], histories.History]:
-        """The configuration of a run, and the history of its β. Raises ConfigError."""
-        if run in self._recorded:
-            recording = self._recorded[run]
-            return recording.config, recording.histories["beta"]
-        return self._client.stored_config(run), histories.of_run(self._client, run)["beta"]
 
     def _trained(self, config: Mapping[str, Any], beta: float) -> dict[str, Any] | None:
         for other, events in self._logs(config, beta):

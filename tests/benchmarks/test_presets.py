@@ -47,7 +47,7 @@ def test_a_run_that_repeats_a_recording_adds_its_model(preset, run):
     store(preset, run)
     assert log(preset) == before and preset.machine == MACHINE
     assert (preset.recording / "model" / DIFFERENCE).is_file() and is_recorded(preset)
-    assert model_index.recorded() == [f"recorded/{preset.name}"]
+    assert [*model_index.recorded()] == [f"recorded/{preset.name}"]
 
 
 def test_a_run_with_another_number_replaces_the_recording(preset, run):

@@ -79,7 +79,7 @@ def test_the_model_of_a_recorded_run_has_the_name_of_its_preset(fake_assets, run
     record(fake_assets, "first", {"method": "dpo", "task": "capitals"}, model=True)
     record(fake_assets, "bare", {"method": "dpo", "task": "capitals"})
     recording = fake_assets / "presets" / "first"
-    assert model_index.recorded() == ["recorded/first"]
+    assert model_index.recorded() == {"recorded/first": recording}
     assert "recorded/first" in model_index.named()
     assert model_index.locate("recorded/first") == str(recording / "model")
     assert model_index.run_of("recorded/first") == recording

@@ -16,7 +16,7 @@ from benchmarks.presets import MODELS
 
 
 def test_they_are_those_of_the_presets():
-    assert recorded() == sorted(f"{RECORDED}{name}" for name in MODELS)
+    assert [*recorded()] == sorted(f"{RECORDED}{name}" for name in MODELS)
 
 
 @pytest.mark.parametrize("model", recorded())
