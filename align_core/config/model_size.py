@@ -64,7 +64,7 @@ def parameters(model: Any) -> int | None:
             base = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
             of_base = model_index.files_of(base) != location and parameters(base)
             return count + of_base if of_base else None
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, struct.error):
         return None
     return count
 
