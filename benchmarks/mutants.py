@@ -8,9 +8,10 @@ The unit tests run once under coverage, which records the lines that each test e
 of a test file is kept until it or the code to break changes. Each mutant is written into a copy of
 the project. A process forked after the slow imports runs the tests there, up to the first failure:
 first the tests that execute the line, then the other tests in their files, which may share a cache
-or a fixture with them. If the line runs at import, or in no test, those of its package and of the
-configuration, which has the tests of constants.
-Tests beyond the first 60 seconds are not run. A mutant that hangs counts as caught.
+or a fixture with them, then those of its package, of the configuration, which has the tests of
+constants, and those that execute another line of the module: a line that runs at import is
+executed by no test. Tests beyond the first 60 seconds are not run. A mutant that hangs counts as
+caught.
 
 `mutants_unchanged.json` lists equivalent mutants, whose behaviour no test can distinguish from the
 original's, each with the reason. They are not counted.
@@ -155,22 +156,21 @@ def survive(folder: Path, drawn: Iterable[Mutant], trace: dict[str, Any]) -> lis
 def tests_of(mutant: Mutant, source: str, trace: dict[str, Any]) -> list[str]:
     """The tests to run, in this order, for a mutant of the file with this source.
 
-    First those that execute the line, then the others in their files. If the line runs at import
-    or in no test, those of the package, and of the configuration, which has the tests of constants.
-    In each group, files named after the module or its folder come before others, fast files before
-    slow ones, and in each file fast tests before slow ones.
+    First those that execute the line, unless it runs at import; then the others in their files;
+    then those of the package and of the configuration, and those that execute another line of the
+    file. In each group, files named after the module or its folder come before others, fast files
+    before slow ones, and in each file fast tests before slow ones.
     """
-    seconds = trace["seconds"]
+    seconds, lines = trace["seconds"], trace["lines"][mutant.file]
     reaching = set()
     if _in_function(source, mutant.line):
-        reaching = set(trace["lines"][mutant.file].get(str(mutant.line), []))
+        reaching = set(lines.get(str(mutant.line), []))
     reaching_files = {file_of(test) for test in reaching}
     same_files = {test for test in seconds if file_of(test) in reaching_files}
-    groups = [reaching, same_files - reaching]
-    if not reaching:
-        package = Path(mutant.file).parts[1].removesuffix(".py")
-        own = (f"tests/{package}/", f"tests/test_{package}.py", "tests/config/")
-        groups = [{test for test in seconds if test.startswith(own)}]
+    package = Path(mutant.file).parts[1].removesuffix(".py")
+    own = (f"tests/{package}/", f"tests/test_{package}.py", "tests/config/")
+    others = {test for test in seconds if test.startswith(own)}.union(*lines.values())
+    groups = [reaching, same_files - reaching, others - same_files]
 
     names = {Path(mutant.file).stem, Path(mutant.file).parent.name} - {"config", "align_core"}
     ordered: list[str] = []

@@ -61,7 +61,7 @@ class OnlineDPOTrainer(GroupTrainer):
             outputs = model(*texts, self.args.temperature, part.trunk_states)
             logps.append((outputs.logp * part.mask).sum(1))
         logp = torch.cat(logps)[torch.cat(order).argsort()]
-        ref_logp = (inputs.ref_logp * inputs.mask).sum(1)
+        ref_logp = inputs.ref_logp.sum(1)
         chosen = inputs.advantages[:, 0] > 0
         pairs = logp[chosen], logp[~chosen], ref_logp[chosen], ref_logp[~chosen]
         losses = dpo_loss(*pairs, self.beta)

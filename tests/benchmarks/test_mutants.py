@@ -77,7 +77,7 @@ def test_a_seed_draws_the_same_places_and_none_twice_and_no_equivalent_mutant(
 
 
 def test_the_tests_that_a_mutant_runs(monkeypatch):
-    monkeypatch.setattr(mutants, "BUDGET", 36.0)  # all of them
+    monkeypatch.setattr(mutants, "BUDGET", 40.0)  # all of them
     seconds = {
         "tests/votes/test_a.py::slow": 9.0,
         "tests/votes/test_a.py::fast": 2.0,
@@ -86,8 +86,9 @@ def test_the_tests_that_a_mutant_runs(monkeypatch):
         "tests/votes/test_code.py::same_file": 1.0,
         "tests/config/test_c.py::constants": 0.5,
         "tests/runs/test_d.py::another_package": 1.0,
+        "tests/ports/test_e.py::another_line": 4.0,
     }
-    slow, fast, reaches, near, same_file, constants, _ = seconds
+    slow, fast, reaches, near, same_file, constants, _, elsewhere = seconds
     file, source = "align_core/votes/code.py", "LIMIT = 1\ndef f():\n    return 2\n"
     trace = {"seconds": seconds, "lines": {file: {"2": [slow, reaches]}}}
 
@@ -96,9 +97,12 @@ def test_the_tests_that_a_mutant_runs(monkeypatch):
 
     package = [same_file, near, constants, reaches, fast, slow]
     assert selected(3) == package, "no test executes it"
-    assert selected(2) == package, "an import executes it, too"
+    trace["lines"][file]["5"] = [elsewhere]
+    with_elsewhere = [same_file, near, constants, reaches, elsewhere, fast, slow]
+    assert selected(3) == with_elsewhere, "nor this one, but another one"
+    assert selected(2) == with_elsewhere, "an import executes it, too"
     trace["lines"][file]["3"] = [slow, near]
-    assert selected(3) == [near, slow, same_file, fast]
+    assert selected(3) == [near, slow, same_file, fast, constants, reaches, elsewhere]
     monkeypatch.setattr(mutants, "BUDGET", 30.0)  # 20 + 9 + 1
     assert selected(3) == [near, slow, same_file]
 

@@ -31,10 +31,11 @@ from align_core.runs import (
     durations,
     forkserver,
     index,
+    machine_speed,
     preset_checks,
     stored_config,
 )
-from align_core.trainers import rejection
+from align_core.trainers import online_dpo, rejection
 from align_core.trainers.ppo import prompts, samples, scores
 from align_core.votes import (
     pair_selection,
@@ -185,6 +186,8 @@ def test_the_limits_of_processes_and_the_windows_of_measurements():
     assert (session.OPEN_TIMEOUT, sqlite_writer.BUSY_TIMEOUT) == (1, 30)
     assert (child_process.MAX_UNSENT, client.MOST_USED) == (1000, 1000)  # messages, runs
     assert (durations.RECENT, durations.DELAY_STEPS, preset_checks.WIDTH) == (20, 3, 10)  # steps
+    assert (machine_speed.PROBE_SECONDS, machine_speed._TIMEOUT) == (0.085, 120)
+    assert (machine_speed.ONE_THREAD, machine_speed.REPEATED) == (1.7, 1.5)  # times as long
     assert statistics.SHOWN == 5
     assert (pair_selection.LEAST_SURE, intervals.RESAMPLES) == (0.1, 1000)
     assert (preference_files.BATCH, preference_files.PASSES) == (
@@ -200,6 +203,7 @@ def test_the_sizes_of_files_texts_and_batches():
     assert (reference_samples.AT_ONCE, prepare_process.MOST_SAMPLES) == (2e10, 512)
     assert (prompts.CHECKED, samples.PRINTED, scores.PADDED_TO) == (10_000, 5, 256)
     assert (rejection.AT_ONCE, learned_optimum.WORK) == (128, 2.048e9)
+    assert online_dpo.OTHER_NOISE == 2**40
     assert (learned_optimum.SCORED, learned_optimum.FEWEST_SCORED) == (32, 16)
     assert learned_optimum.FEWEST_EFFECTIVE == 8
     assert model_size._MOST_HEADER == 104_857_600

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from align_core.config.errors import ConfigError, describe_error, flag, listed, option_error
-from align_core.config.messages import plain
+from align_core.config.messages import Message, plain
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,21 @@ from align_core.config.messages import plain
 )
 def test_plain_words(error, words, tmp_path):
     assert describe_error(error, "/runs/one").text.startswith(words)
+
+
+def test_a_page_can_translate_what_it_is_told():
+    def told(error):
+        message = describe_error(error, Path("/runs/one"))
+        return message.code, message.values
+
+    lines = ConfigError(Message("late", {"days": 3}, "3 days late"), plain("--b got 2"))
+    late = {"message": "3 days late", "cause": {"kind": "late", "values": {"days": 3}}}
+    assert told(lines) == ("refused", {"lines": [late, {"message": "--b got 2"}]})
+    assert told(OSError(errno.ENOSPC, "none left")) == ("disk_full", {"path": "/runs/one"})
+    at = {"file": "/x/y", "why": "Read-only file system"}
+    assert told(OSError(errno.EROFS, "Read-only file system", "/x/y")) == ("unusable", at)
+    assert told(MemoryError()) == ("memory", {})
+    assert told(ValueError("odd")) == ("", {})
 
 
 def test_a_value_is_shown_in_at_most_80_characters():

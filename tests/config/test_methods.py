@@ -191,3 +191,16 @@ def test_a_record_that_declares_no_optimum_has_no_target():
     assert HINGE.optimum == "another"
     with pytest.raises(ConfigError, match="the method.optimum"):
         checked(dataclasses.replace(HINGE, optimum="best"), ())
+
+
+def test_names_of_one_letter_and_an_update_a_step_are_valid():
+    """The number of updates is asked of a batch of 32."""
+    record = dataclasses.replace(
+        HINGE,
+        charts=(Chart("a", (Curve("b", "loss"),)),),
+        updates_per_step=lambda size: 1 if size == 32 else 0,
+    )
+    assert checked(record, BUILT_IN).charts == record.charts
+    for chart in (Chart("", (LOSS,)), Chart("a", (Curve("", "loss"),)), Chart("a", ())):
+        with pytest.raises(ConfigError, match="at least 1"):
+            checked(dataclasses.replace(HINGE, charts=(chart,)), BUILT_IN)

@@ -195,3 +195,30 @@ def test_values_of_the_wrong_type():
 def test_long_and_broken_values_stay_on_one_short_line():
     (line,) = lines(task="x\n" * 500)
     assert len(line) < 200
+
+
+def refused(method="ppo", task="reviews", **options):
+    """The code and the values of the only message."""
+    with pytest.raises(ConfigError) as error:
+        resolve(method, task, **options)
+    (message,) = error.value.lines
+    return message.code, message.values
+
+
+def test_a_page_can_translate_each_refusal(tmp_path):
+    foreign = {"option": "--beta", "got": "0.5", "method": "sft"}
+    foreign["methods"] = ", ".join(methods_with("beta"))
+    assert refused("sft", beta=0.5) == ("foreign", foreign)
+    (tmp_path / "pairs.jsonl").touch()
+    file = {"preferences": str(tmp_path / "pairs.jsonl")}
+    as_it_is = {"option": "--coverage", "got": "'film'"}
+    assert refused("dpo", coverage="film", **file) == ("as_it_is", as_it_is)
+    uneven = {"option": "--group-size", "got": "4", "batch_size": 126}
+    assert refused("rloo", batch_size=126) == ("uneven", uneven)
+    lone = {"option": "--batch-size", "got": "1"}
+    assert refused("kto", batch_size=1) == ("lone_text", lone)
+    model = {"option": "--model", "got": "'reward-reviews'"}
+    assert refused("dpo", model="reward-reviews") == ("model_that_writes", model)
+    scores = {"option": "--reward-model", "got": "'sft-reviews'"}
+    assert refused(reward_model="sft-reviews") == ("model_that_scores", scores)
+    assert refused(wings=2) == ("no_such_option", {"option": "--wings", "got": "2"})

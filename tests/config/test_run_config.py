@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from align_core.config.errors import ConfigError
+from align_core.config.fields import declared
 from align_core.config.methods import methods, methods_with
 from align_core.config.run_config import RunConfig, resolve, revise
 from align_core.config.task_card import BUILT_IN, card
@@ -106,6 +107,27 @@ def test_an_old_run_without_a_setting_has_the_former_behaviour(method):
     config = resolve(method, "reviews")
     since = {"coverage", "pair_source", "whiten_advantages", "loss"}
     assert RunConfig(**config.model_dump(exclude=since)) == config
+
+
+def test_a_missing_setting_is_validated_where_its_default_depends_on_the_method():
+    class Settings(BaseModel):
+        coverage: bool = declared("coverage", "a group")
+        freeze_trunk: bool = declared("freeze_trunk", "perhaps")
+        loss: bool = declared("loss", "a choice")
+        steps: bool = declared("steps", "many")
+
+    with pytest.raises(ValidationError) as error:
+        Settings()
+    assert [one["loc"] for one in error.value.errors()] == [
+        *(("coverage",), ("freeze_trunk",), ("loss",))
+    ]
+
+
+def test_the_name_of_a_model_has_one_letter_or_more():
+    config = resolve("dpo", "reviews").model_dump()
+    assert RunConfig(**config | {"model": "m"}).model == "m"
+    with pytest.raises(ValidationError, match="at least 1 character"):
+        RunConfig(**config | {"model": ""})
 
 
 def test_a_method_without_its_own_defaults_on_a_task_has_those_of_the_one_like_it():

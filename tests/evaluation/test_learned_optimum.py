@@ -115,6 +115,12 @@ def test_a_policy_of_the_gold_reward_has_only_the_distance(evaluation):
         assert metrics.keys() == {"eval/optimum_gap", "eval/optimum_gap_ci95"}
 
 
+def test_two_texts_of_a_prompt_are_enough_and_one_is_not():
+    for samples, known in ((2, True), (1, False)):
+        few = evaluator(toy.policy(1), samples=samples)(toy.policy(0))
+        assert ("eval/optimum_gap" in shortfall(PROMPTS, stored(), few, BETA, None)) == known
+
+
 def test_what_is_not_known_is_left_out(evaluation):
     narrow = shortfall(PROMPTS, stored(), evaluation, BETA, lambda s: 40 * s.rewards[:, :300])
     assert narrow.keys() == {"eval/optimum_gap", "eval/optimum_gap_ci95"}, "few effective samples"

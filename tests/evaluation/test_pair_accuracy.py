@@ -49,6 +49,9 @@ def test_agreement_with_gold_on_rewards_made_by_hand():
     assert right.tolist() == [[1.0, 0.0], [0.5, 1.0]]
     assert margin.tolist() == [[3.0, -2.0], [0.0, 7.0]]
     assert better_by.tolist() == [[1.0, 3.0], [9.0, 1.0]]
+    odd = [[*row, 8.0] for row in gold]  # the last text has no other one
+    again = pair_accuracy(scores(table), toy.tokenizer(), stored(odd), pairs=2)
+    assert [values.tolist() for values in again] == [x.tolist() for x in (right, margin, better_by)]
 
 
 def test_gold_agrees_fully_with_itself_and_never_with_its_negative():

@@ -13,6 +13,7 @@ from align_core.config.errors import ConfigError
 from align_core.evaluation import preparation, prepared
 from align_core.evaluation.prepared import Entry, stored_scale
 from align_core.optimum import ReferenceSamples
+from tests import toy
 
 
 def test_the_numbers_of_an_entry_are_in_its_name():
@@ -78,3 +79,18 @@ def test_stored_texts_of_a_prompt_count_as_old_ones(tmp_path):
     samples, means = made._of_prompt(None, "probe", 0, "a", lambda *news: reported.append(news))
     assert reported == [(3, False)] and means == {"reward/length": 0.25}
     assert samples.rewards.tolist() == [[0.5, 1.0, 2.0]]
+
+
+def test_completions_are_decoded_after_the_last_token_of_their_prompt():
+    made = object.__new__(preparation.Preparation)
+    made._tokenizer = toy.tokenizer()
+    made._task = SimpleNamespace(model_input=lambda prompt, chat: prompt)
+    assert toy.WORDS.index("good") == 8 and toy.WORDS.index("film") == 4
+    assert made._last_tokens(["the plot was good", "film", "the film"]) == [8, 4, 4]
+
+
+def test_a_pair_is_named_by_twenty_letters_of_its_hash(monkeypatch):
+    monkeypatch.setattr(prepared, "task_digest", lambda task: f"of {task}")
+    monkeypatch.setattr(prepared, "model_digest", lambda model: f"of {model}")
+    monkeypatch.setattr(prepared, "combined", lambda parts: "-".join(parts) + "." * 64)
+    assert prepared._pair("a", "b") == "1-of a-of b" + "." * 9

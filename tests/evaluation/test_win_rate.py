@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from align_core.evaluation.intervals import bootstrap_rows
 from align_core.evaluation.win_rate import win_rates, wins
 
 
@@ -37,3 +39,11 @@ def test_the_interval_of_a_win_rate_narrows_with_more_prompts():
         width = win_rates(torch.stack([ours, theirs]))["ci95"][0][1]
         # The standard error of the share of heads of fair coins is 0.5/√prompts.
         assert width == pytest.approx(1.96 * 0.5 / prompts**0.5, rel=0.1)
+
+
+def test_the_interval_of_a_win_rate_is_half_of_the_middle_95_percent():
+    by_prompt = np.array([1.0, 0.0, 1.0, 0.5, 1.0, 0.0, 1.0])
+    ours = torch.tensor(by_prompt)[:, None]  # against a text of reward ½
+    width = win_rates(torch.stack([ours, torch.full_like(ours, 0.5)]))["ci95"][0][1]
+    low, high = np.quantile(by_prompt[bootstrap_rows(7)].mean(1), [0.025, 0.975])
+    assert width == pytest.approx((high - low) / 2, abs=1e-12)

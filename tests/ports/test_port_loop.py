@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from transformers import TrainerCallback
 
 from align_core import PPOConfig, PPOTrainer
 from align_core.trainers.ppo.rows import RolloutBatches
@@ -65,17 +66,34 @@ def test_the_loop_has_the_weights_and_the_log_of_train(tmp_path):
         for name in ours.keys() - CLOCK:
             assert ours[name] == pytest.approx(theirs[name], rel=1e-9), name
     assert history(own, "episode") == [8, 16, 24]
+    end = own.state.log_history[-1]  # 24 episodes, in seconds since the loop began
+    assert end["train_samples_per_second"] * end["train_runtime"] == pytest.approx(24, rel=0.05)
     with pytest.raises(ValueError, match="expected a run that is not done, got step 12"):
         own.rollout(PROMPTS)
+
+
+def test_a_callback_ends_the_loop(tmp_path):
+    class Stops(TrainerCallback):
+        def on_step_end(self, args, state, control, **_):
+            control.should_training_stop = True
+
+    own = alone(tmp_path, total_episodes=16, num_ppo_epochs=1)
+    own.add_callback(Stops())
+    rollout = own.rollout(PROMPTS)
+    assert not own.done
+    own.learn(rollout, [1.0] * 4)
+    assert own.done and own.state.global_step == 1 < own.args.max_steps
 
 
 def test_the_loop_is_resumed(tmp_path):
     saves = {**SETTINGS, "save_strategy": "steps", "save_steps": 1}
     whole = alone(tmp_path, **saves)
     looped(whole)
-    resumed = alone(tmp_path, **saves)
-    resumed.resume(tmp_path / "own" / "checkpoint-4")
+    resumed, checkpoint = alone(tmp_path, **saves), tmp_path / "own" / "checkpoint-4"
+    resumed.resume(checkpoint)
     assert (resumed.state.global_step, resumed.state.episode) == (4, 8)
+    stored = torch.load(checkpoint / "rng_state.pth", weights_only=False)["cpu"]
+    assert torch.get_rng_state().equal(stored), "dropout goes on as it would have"
     looped(resumed, rollouts=2)
     assert same_weights(resumed, whole) and history(resumed, "episode") == [8, 16, 24]
     with pytest.raises(ValueError, match="resume.. before the first rollout, got a loop that has"):
@@ -114,6 +132,20 @@ def test_turns_have_separate_noise_and_are_learned_together(tmp_path):
     own.learn([first, second], [[1.0] * 4, [0.0] * 4])
     assert len(own.latest.episodes.tokens) == 8 and own.state.episode == 8
     assert own.latest.episodes.scores.tolist() == [1.0] * 4 + [0.0] * 4
+    turns.clear()
+    own.rollout(PROMPTS)
+    assert turns == [0]
+
+
+def test_the_reference_moves_once_before_the_first_turn_after_an_update(tmp_path):
+    own, moved = alone(tmp_path, total_episodes=16, num_ppo_epochs=1), []
+    own._move_reference = lambda: moved.append(own.state.global_step)
+    first, second = own.rollout(PROMPTS), own.rollout(PROMPTS)
+    own.learn([first, second], [[1.0] * 4, [0.0] * 4])
+    assert moved == [], "the policy is where the reference is"
+    for _ in range(2):
+        own.rollout(PROMPTS)
+    assert moved == [1]
 
 
 def test_advantages_reach_back_over_the_turns_of_an_episode(tmp_path):
@@ -163,6 +195,11 @@ def test_invalid_arguments_of_learn_are_refused(tmp_path):
         own.evaluate(rows())
     own.learn(own.rollout(PROMPTS), [1.0] * 4)  # as many as there are minibatches
     assert own.state.episode == 4
+    two_each = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
+    own = alone(tmp_path, total_episodes=16, num_mini_batches=2, **two_each)
+    rollout = own.rollout(PROMPTS[:3])
+    with pytest.raises(ValueError, match="expected 4 to 8 episodes, .*, got 3"):
+        own.learn(rollout, [1.0] * 3)  # two minibatches in two pieces each
 
 
 def plain(rewards, values, gamma: float, lam: float) -> list[float]:

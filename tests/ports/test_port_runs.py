@@ -157,7 +157,12 @@ def test_parsers_take_the_flags_of_ported_scripts(tmp_path, capsys):
 
 def test_samples_of_the_evaluation_data_are_printed_during_and_after_a_run(tmp_path, capsys):
     data = rows(prompt=PROMPTS[:2])
-    trainer = made(tmp_path, eval_dataset=data, num_sample_generations=2)
+
+    def reward(prompts, completions, **_):
+        return [len(text) / 7 for text in completions]
+
+    settings = {"num_sample_generations": 2, "reward": reward}
+    trainer = made(tmp_path, eval_dataset=data, **settings)
     trainer.train()
     assert capsys.readouterr().out.count("model response") == 2
     table = trainer.generate_completions()
@@ -169,6 +174,7 @@ def test_samples_of_the_evaluation_data_are_printed_during_and_after_a_run(tmp_p
     assert [row["model response"] for row in table] == texts != ["", ""]
     assert [row["score"] for row in table] == [round(score, 3) for score in sampled.scores.tolist()]
     assert made(tmp_path).generate_completions() == []
+    assert len(made(tmp_path, eval_dataset=rows(prompt=PROMPTS[:1])).generate_completions()) == 1
 
 
 def test_trackers_get_the_table_of_samples(tmp_path, monkeypatch):

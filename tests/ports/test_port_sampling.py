@@ -93,3 +93,5 @@ def test_invalid_settings_of_sampling_are_refused(tmp_path, settings, message):
         made(tmp_path, **settings)
     assert made(tmp_path, stop_strings=PROMPTS, top_k=1, top_p=1.0).args.top_k == 1
     assert made(tmp_path, stop_strings="was bad").args.stop_strings == ["was bad"]
+    every = [*range(14)]  # each token of the vocabulary may end a response
+    assert made(tmp_path, stop_token_id=every).ends == every

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from datasets import Dataset, DatasetDict, IterableDataset
+from transformers import LlamaForCausalLM
 
 from align_core.data.chat import answer_text
 from align_core.data.encoding import Prompts, encode_prompts
@@ -35,6 +36,11 @@ def test_a_padding_token_without_an_embedding_changes_nothing(tmp_path):
     for name in ("objective/scores", "objective/kl", "loss/value_avg"):
         assert history(one, name) == history(two, name)
     assert history(two, "objective/kl")[1] > 0
+    pads = []
+    for trainer in (one, two):
+        trainer.save_model(str(tmp_path / "kept"))
+        pads.append(LlamaForCausalLM.from_pretrained(tmp_path / "kept").config.pad_token_id)
+    assert pads == [1, None], "a model with an id beyond its embeddings cannot be loaded"
 
 
 def test_the_forward_pass_of_a_padded_text_never_reads_padding():

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib.machinery
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
 
 from align_core.data.encoding import encode_prompts
+from align_core.models import distributed
 from align_core.models.loading import load_policy, save_model
 from align_core.models.sampling import RandomDraw, sample
+from align_core.trainers.ppo.generation import check_generator
 from tests import toy
 from tests.ports.ported import history, made, trained
 
@@ -117,6 +119,7 @@ def test_a_rollout_by_vllm_is_the_one_that_is_sampled_here(tmp_path, folder, vll
     there._rollout(rows)
     theirs = there.latest.episodes
     assert there.generator.settings["generation_kwargs"]["stop"] == ["bad"]
+    assert (there.generator.settings["top_k"], there.generator.settings["top_p"]) == (0, 1.0)
     for name in ("tokens", "mask", "ended", "logp", "ref_logp", "values", "kl", "token_scores"):
         torch.testing.assert_close(
             getattr(theirs, name), getattr(ours, name), atol=1e-5, rtol=0, msg=name
@@ -126,6 +129,10 @@ def test_a_rollout_by_vllm_is_the_one_that_is_sampled_here(tmp_path, folder, vll
 def test_vllm_is_asked_for_where_it_can_be(tmp_path, vllm, monkeypatch):
     with pytest.raises(ValueError, match="a policy from a folder or the hub for generator='vllm'"):
         made(tmp_path, generator="vllm")
+    with monkeypatch.context() as sharded:
+        sharded.setattr(distributed, "SHARDED_BY", "FSDP")
+        with pytest.raises(ValueError, match="for generator='vllm', got shards by FSDP"):
+            check_generator(SimpleNamespace(generator="vllm"), "folder")
     with pytest.raises(ValueError, match="generator got 'tgi', expected 'transformers' or 'vllm'"):
         made(tmp_path, generator="tgi")
     monkeypatch.delitem(sys.modules, "vllm")

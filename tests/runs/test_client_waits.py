@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
+from datetime import datetime
 from multiprocessing import forkserver
 from types import SimpleNamespace
 
@@ -12,9 +14,11 @@ import fake_training
 import pytest
 
 from align_core.config.errors import ConfigError
+from align_core.config.run_config import resolve
 from align_core.runs import client as client_module
 from align_core.runs import forkserver as forkserver_module
 from align_core.runs.client import Busy, Client
+from align_core.runs.directory import RunDirectory
 from tests.runs.conftest import LONG, SHORT, started, status
 from tests.waiting import until
 
@@ -159,3 +163,67 @@ def test_the_runs_that_were_used_lately(tmp_path, monkeypatch):
     client.use("a")
     client.use("c")  # of three the one that was used last
     assert client.used(99) == ["a", "c"]
+
+
+def test_the_oldest_of_the_ended_runs_makes_room(tmp_path, monkeypatch):
+    """Two places: of the processes a, b and c, the runs of b and c have ended."""
+    client, calls = Client(tmp_path, at_once=3), []
+    client._processes = {
+        name: SimpleNamespace(
+            send=lambda message, name=name: calls.append((name, message)),
+            wait=lambda seconds, name=name: calls.append((name, seconds)),
+        )
+        for name in "abc"
+    }
+    monkeypatch.setattr(client, "_alive", lambda: [*"abc"])
+    monkeypatch.setattr(client, "_ended", lambda run: run in "bc")
+    client.make_room()
+    assert calls == [("b", {"command": "stop"}), ("b", client_module.EXIT_TIMEOUT)]
+    calls.clear()
+    client.at_once = 4
+    client.make_room()
+    assert calls == [], "there is a free place"
+    client.at_once, client._ended = 3, lambda run: False
+    client.make_room()
+    client._ended, client.closed = lambda run: True, True
+    client.make_room()
+    assert calls == [], "none has ended, or the client is closed"
+    client._processes = {}
+
+
+def test_a_place_is_free_below_the_number_of_runs_at_once(tmp_path, monkeypatch):
+    client = Client(tmp_path, at_once=2)
+    live = []
+    monkeypatch.setattr(client, "live", lambda: live)
+    assert client.free()
+    live.append("a")
+    assert client.free()
+    live.append("b")
+    assert not client.free()
+    live.clear()
+    client.closed = True
+    assert not client.free()
+    assert Client(tmp_path).at_once == 1
+
+
+def test_runs_of_one_second_are_numbered(tmp_path, monkeypatch):
+    client = Client(tmp_path)
+    monkeypatch.setattr(
+        client_module, "datetime", SimpleNamespace(now=lambda: datetime(2026, 1, 2, 3, 4, 5))
+    )
+    names = [client._new_name("dpo", "reviews") for _ in range(3)]
+    first = "2026-01-02-030405-dpo-reviews"
+    assert names == [first, f"{first}-2", f"{first}-3"]
+
+
+def test_the_newest_event_of_a_log_that_could_not_be_written_is_ahead_of_all(tmp_path, fake_assets):
+    client = Client(tmp_path)
+    name = client._new_name("dpo", "reviews")
+    run = RunDirectory.create(tmp_path / name, resolve("dpo", "reviews"))
+    assert client.newest(name) == 0
+    run.append({"kind": "resume", "step": 1, "seconds": 1.0})
+    run.close()
+    assert client.newest(name) == run.size() > 0
+    client._unwritten[name] = {"kind": "status"}
+    assert client.newest(name) == math.inf
+    assert client.events(name)[0][-1] == {"kind": "status"}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import queue
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 from align_core.config.messages import plain
 from align_core.runs.control import Control
@@ -43,6 +46,20 @@ def test_wait_times_out():
     control.put({"command": "step"})
     assert control.wait(-1) == {"command": "step"}
     assert control.wait(-1) is None
+
+
+def test_it_waits_as_long_as_it_is_told_and_for_what_is_pending_not_at_all():
+    control, waits = Control(), []
+
+    def get(timeout):
+        waits.append(timeout)
+        raise queue.Empty
+
+    control._queue = SimpleNamespace(get=get)
+    for seconds in (-5.0, 0.25, 7.0, math.inf):
+        assert control.wait(seconds) is None
+    assert control.pending() == []
+    assert waits == [0, 0.25, 7.0, threading.TIMEOUT_MAX, 0]
 
 
 def test_a_signal_handler_wakes_a_waiting_run():

@@ -48,9 +48,11 @@ def test_the_scale_of_the_reward_is_kept_beside_the_configuration(run, config):
     file = run.path / "config.json"
     content = json.loads(file.read_text())
     assert "versions" in content
-    for scale in ("x", None, 0, -1, math.inf):
+    for scale in ("x", None, 0, -1, math.inf, True):
         file.write_text(json.dumps(content | {"reward_scale": scale}))
         assert run.reward_scale is None
+    file.write_text(json.dumps(content | {"reward_scale": 0.25}))
+    assert run.reward_scale == 0.25
 
 
 def test_create_takes_an_empty_folder(tmp_path, config):

@@ -62,6 +62,8 @@ def test_the_time_of_sampling_pairs_is_per_pair():
     assert time_needed(CONFIG, known) == pytest.approx(4 + 4 * 1.0 + 10 * 0.5), "without pairs"
     two = speed([*log[:2], *log[3:]])  # 175 pairs in 17.5 s
     assert (two.pair, two.start) == (pytest.approx(0.1), pytest.approx(4.0))
+    late = speed([log[0], log[1], sampled(17.0, 125), *log[3:]])  # the first batch, reported twice
+    assert late.pair == pytest.approx(17.5 / 175)
     again = [log[0], log[2], sampled(33.0, 250), *log[4:]]  # nothing was sampled in between
     assert speed(again) == Speed(start=34.0, evaluation=1.0, step=0.5)
     alone = [log[0], log[1], *log[4:]]  # one batch does not show the time of a pair

@@ -79,6 +79,16 @@ def test_a_folder_replaces_another(tmp_path, monkeypatch, exchanges):
     assert os.listdir(tmp_path) == ["model"]
 
 
+def test_folders_with_relative_names_are_exchanged(tmp_path, monkeypatch):
+    folders(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    if not files._exchanged(Path("new"), Path("model")):
+        pytest.skip("this system cannot exchange folders")
+    contents = [(tmp_path / name / "weights").read_text() for name in ("new", "model")]
+    assert contents == ["model", "new"]
+    assert not files._exchanged(Path("nowhere"), Path("model"))
+
+
 @needs_fork
 def test_a_kill_at_any_step_leaves_a_whole_folder(tmp_path):
     if not files._exchanged(*folders(tmp_path)):

@@ -6,9 +6,12 @@ import json
 import os
 import shutil
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
+from align_core.config.errors import ConfigError
+from align_core.config.messages import Message
 from align_core.config.run_config import resolve
 from align_core.runs import index
 from align_core.runs.client import Client
@@ -105,3 +108,57 @@ def test_a_run_that_cannot_be_read_is_named_once_with_its_errors(tmp_path, caplo
     assert line.endswith(" (and 2 more)")
     (run / "config.json").write_text(json.dumps(good))
     assert runs.names() == [run.name] and len(caplog.messages) == 1
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time of the index, in seconds, as `clock.now`."""
+    clock = SimpleNamespace(now=1000.0)
+    clock.time = clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(index, "time", clock)
+    return clock
+
+
+def test_a_folder_that_has_just_changed_is_listed_again_after_a_while(
+    tmp_path, fake_assets, calls, clock, monkeypatch
+):
+    """Another change within the tick of the file system's clock would not be seen otherwise."""
+    monkeypatch.setattr(index, "RELIST_SECONDS", 0.125)  # an eighth is exact in a float
+    run = "2026-01-02-000000-ppo-reviews"
+    RunDirectory.create(tmp_path / "runs" / run, resolve("ppo", "reviews"))
+    os.utime(tmp_path / "runs", (999.5, 999.5))
+    runs = index.RunIndex(tmp_path / "runs")
+
+    def listings(later, ask):
+        clock.now += later
+        calls.clear()
+        ask()
+        return calls["scandir"], calls["open"]
+
+    assert listings(0, runs.names) == (1, 1)
+    assert listings(0.0625, runs.names) == (0, 0)
+    assert listings(0, lambda: run in runs) == (0, 0)
+    assert listings(0, lambda: "another" in runs) == (1, 0), "it may have come just now"
+    assert listings(0.125, runs.names) == (0, 0)
+    assert listings(0.0625, runs.names) == (1, 0)
+    assert listings(1.25, runs.names) == (1, 0)  # 2 s after the change
+    assert listings(0.25, runs.names) == (1, 0)  # over 2 s after it: the last time
+    for ask in (runs.names, lambda: "another" in runs):
+        assert listings(9.0, ask) == (0, 0)
+    with pytest.raises(ConfigError) as error:
+        runs.directory("another")
+    line = Message("no_run", {"name": "another"}, "'another' is no run here")
+    assert error.value.lines == [line]
+
+
+def test_an_unreadable_run_is_checked_again_after_a_second(tmp_path, fake_assets, clock):
+    run = tmp_path / "2026-01-02-000000-ppo-reviews"
+    run.mkdir()
+    (run / "config.json").write_text("{")
+    os.utime(tmp_path, (900, 900))
+    runs = index.RunIndex(tmp_path)
+    assert runs.names() == []
+    (run / "config.json").write_text(json.dumps(resolve("ppo", "reviews").model_dump()))
+    for later, names in ((0.0, []), (1.0, []), (0.25, [run.name])):
+        clock.now += later
+        assert runs.names() == names

@@ -10,6 +10,7 @@ import pytest
 
 from align_core.config.run_config import resolve
 from align_core.runs import machine_speed
+from align_core.runs.client import Client
 from align_core.runs.durations import Speed
 from align_core.runs.estimates import Estimates
 from align_core.runs.index import RunIndex
@@ -100,6 +101,18 @@ def test_a_damaged_measurement_is_made_again(measured, cache, kept):
     assert json.loads(cache.read_text())["processor_seconds"] == 3 * PROBE_SECONDS
 
 
+@pytest.mark.parametrize(
+    ("seconds", "believed"), [(1e-5, False), (1.1e-5, True), (99.5, True), (100.0, False)]
+)
+def test_a_measurement_between_ten_microseconds_and_a_hundred_seconds_is_kept(
+    cache, seconds, believed
+):
+    cache.write_text(
+        json.dumps({"machine": machine_speed._machine(), "processor_seconds": seconds})
+    )
+    assert machine_speed._kept() == (seconds if believed else None)
+
+
 def test_one_thread_takes_longer_than_the_two_of_the_recordings(measured, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert measured() == pytest.approx(3.0 * ONE_THREAD)
@@ -129,3 +142,10 @@ def test_an_estimate_is_scaled_and_unknown_while_the_machine_is_measured(tmp_pat
     assert estimates.seconds(config, delay=2.0) == 3 * (2.0 + 3 * 1.0 + 10 * 0.5) + 9 * 2.0
     estimates.machine.slowness = None
     assert estimates.seconds(config) is None
+
+
+def test_a_client_knows_the_machine_before_and_after_its_measurement(tmp_path):
+    client = Client(tmp_path / "runs")
+    for slowness, known in ((1.0, True), (None, False), (3.0, True)):
+        client._estimates.machine.slowness = slowness
+        assert client.knows_machine() is known

@@ -16,6 +16,7 @@ from align_core.runs.durations import speed, time_needed
 from align_core.runs.events import series
 from align_core.runs.machine_speed import PROBE_SECONDS
 from align_core.runs.preset_checks import RULES, checks
+from align_core.runs.presets import Preset
 
 LONGEST = 90 / PROBE_SECONDS  # steps of the probe: the presets are short on any machine,
 LONGEST_REAL = 900 / PROBE_SECONDS  # but for those of a real model
@@ -102,3 +103,13 @@ def test_checks_have_thresholds():
     for preset in map(presets.load, presets.names()):
         assert preset.promise["rule"] in RULES
         assert preset.promise.keys() - {"rule"}, preset.name
+
+
+def test_the_name_of_a_machine_has_at_most_a_thousand_bytes(fake_assets):
+    folder = fake_assets / "presets" / "kind"
+    folder.mkdir(parents=True)
+    kind = Preset("kind", {}, {})
+    assert kind.machine == ""
+    for size, name in ((1000, "m" * 1000), (1001, "")):
+        (folder / "machine.txt").write_text("m" * size)
+        assert kind.machine == name

@@ -97,6 +97,13 @@ def test_a_run_with_an_open_log_is_live(root):
     assert not stored_runs(root)[0].live
 
 
+def test_a_run_that_has_not_begun_is_at_step_0(tmp_path, fake_assets):
+    RunDirectory.create(tmp_path / "new", resolve("dpo", "reviews")).close()
+    (new,) = stored_runs(tmp_path)
+    assert (new.status, new.step, new.method, new.task) == (None, 0, "dpo", "reviews")
+    assert new.size == (tmp_path / "new" / "config.json").stat().st_size
+
+
 def test_a_deleted_run_is_gone_at_once(root, monkeypatch):
     second, _ = stored_runs(root)
     monkeypatch.setattr(shutil, "rmtree", only_here(lambda folder: None, shutil.rmtree))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,12 +16,19 @@ from align_core.data.encoding import (
 )
 from align_core.models.logprobs import logprobs
 from align_core.models.rewards import ProxyReward
-from align_core.trainers import examples, reward, sft
+from align_core.trainers import dpo, examples, reward, sft
 from align_core.trainers.simpo import SimPOTrainer
 from tests import toy
 from tests.trainers.small_trainers import arguments, dpo_trainer, rated_pairs
 
-PAIRS = rated_pairs(32)
+PAIRS = [  # of several lengths
+    {
+        **pair,
+        "chosen": pair["chosen"] + " fine" * (n % 3),
+        "rejected": pair["rejected"] + " ." * (n % 2),
+    }
+    for n, pair in enumerate(rated_pairs(32))
+]
 PROMPT = " the film"  # as the toy tokenizer decodes it
 TEXTS = {pair["chosen"]: pair["rejected"] for pair in PAIRS}
 
@@ -120,3 +128,41 @@ def test_a_long_run_shows_few_examples(monkeypatch, tmp_path):
     trainer.example_listener = lambda example: steps.append(trainer.state.global_step)
     trainer.train()
     assert steps == [0, 3], "every third step, and one example of a step"
+
+
+IDS = torch.tensor([[2, 4, 8, 0], [3, 5, 6, 9], [2, 4, 9, 1], [3, 5, 7, 0]])
+MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1]])
+
+
+def words(*ids):
+    return toy.tokenizer().decode(ids, skip_special_tokens=True)
+
+
+def test_the_first_row_of_a_batch_is_shown():
+    """Of demonstrations the first one; of pairs the first chosen and the first rejected text."""
+    trainer = SimpleNamespace(processing_class=toy.tokenizer(), beta=0.5)
+    labels = IDS.clone()
+    labels[0, :2] = labels[1:, :3] = -100
+    batch = {"input_ids": IDS, "attention_mask": MASK, "labels": labels}
+    example = sft.SupervisedTrainer._demonstration(trainer, batch)
+    assert example == {"prompt": words(2, 4), "text": " good"}
+
+    scores = torch.tensor([0.5, 9.0, -1.5, 9.0])
+    pair = reward.BradleyTerryTrainer._pair(trainer, batch, scores)
+    both = {"chosen": {"text": " good", "score": 0.5}, "rejected": {"text": " bad", "score": -1.5}}
+    assert pair == {"prompt": words(2, 4), **both}
+
+    completion = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1], [0, 0, 1, 0], [0, 0, 0, 1]])
+    logps = -torch.arange(12.0).view(4, 3)  # of the tokens from the second on
+    stored = torch.tensor([-1.0, 7.0]), torch.tensor([-4.0, 7.0])
+    batch |= {"completion_mask": completion, **dict(zip(REFERENCE_LOGPS, stored, strict=True))}
+    pair = dpo.DirectPreferenceTrainer._pair(trainer, batch, logps)
+    # 0.5 · (−1 − 2 + 1) and 0.5 · (−7 + 4)
+    both = {"chosen": {"text": " good", "score": -1.0}, "rejected": {"text": " bad", "score": -1.5}}
+    assert pair == {"prompt": words(2, 4), **both}
+
+
+def test_scores_that_are_not_finite_are_not_shown():
+    for scores in (None, torch.tensor([float("nan"), 1.0])):
+        pair = examples.pair(toy.tokenizer(), [2], [8], [9], scores)
+        assert (pair["chosen"], pair["rejected"]) == ({"text": " good"}, {"text": " bad"})

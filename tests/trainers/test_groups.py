@@ -14,6 +14,7 @@ from datasets import Dataset
 from align_core.models.logprobs import CHUNK
 from align_core.objectives import group_advantages, leave_one_out
 from align_core.trainers.common import QUIET
+from align_core.trainers.groups import GroupConfig
 from align_core.trainers.grpo import GRPOTrainer
 from align_core.trainers.rloo import RLOOTrainer
 from align_core.training.example_token import example_token
@@ -138,12 +139,19 @@ def test_rollout_and_loss_equal_plain_arithmetic(tmp_path, kind, options):
     advantages = plain_advantages(made, scores, kls)
     for (_, _, ours), theirs in zip(columns, advantages, strict=True):
         assert ours == pytest.approx([theirs] * len(ours), abs=1e-4)
+    assert not rollout.advantages[~rollout.mask].any(), "none at padding"
 
     with torch.no_grad():  # away from the rollout's policy, so that the clip is active
         for parameter in made.model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-        new = made.model(rollout.prompts, rollout.tokens, rollout.mask).logp
+        outputs = made.model(rollout.prompts, rollout.tokens, rollout.mask)
+        new, mask = outputs.logp, rollout.mask
         loss = made.compute_loss(made.model, rollout).item()
+        metrics = made._losses(rollout, outputs)[1]
+    of_ratio = metrics["loss/policy_avg"], metrics["policy/entropy_avg"], metrics["val/ratio"]
+    assert of_ratio[1].item() == pytest.approx(outputs.entropy[mask].mean().item(), abs=1e-5)
+    ratios = (new - rollout.logp)[mask].exp()
+    assert of_ratio[2].item() == pytest.approx(ratios.mean().item(), abs=1e-4)
     texts = texts_of(rollout, new, rollout.logp, rollout.ref_logp)
     assert any(abs(exp(a - b) - 1) > CLIP for n, o, _ in texts for a, b in zip(n, o, strict=True))
     assert loss == pytest.approx(plain_loss(made, zip(texts, advantages, strict=True)), abs=1e-4)
@@ -185,6 +193,12 @@ def test_the_reward_rises_and_no_value_is_trained(tmp_path, kind):
     assert not history(made, "loss/value_avg") and made.model.value_head is None
     assert example_token(made) is None, "PPO's equations do not hold for it"
     assert all(torch.equal(a, before[n]) for n, a in made.reference.state_dict().items())
+
+
+def test_a_group_has_four_texts_unless_a_number_is_given(tmp_path):
+    settings = {"output_dir": str(tmp_path), "per_device_train_batch_size": 8, **QUIET}
+    assert GroupConfig(**settings).texts_per_prompt == 4
+    assert GroupConfig(**settings, num_generations=2).texts_per_prompt == 2
 
 
 @pytest.mark.parametrize("size", [1, 3, 32])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from math import exp, log
 from statistics import mean
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -49,6 +50,7 @@ def test_rollout_and_loss_equal_plain_arithmetic(tmp_path):
     scores = toy.reward(None, toy.tokenizer().batch_decode(ids, skip_special_tokens=True), ids)
     labels = drawn_labels(t(*scores), made._rollout_seed() + OTHER_NOISE)
     assert rollout.advantages[:, 0].equal(labels)
+    assert not rollout.advantages[~rollout.mask].any(), "no label at padding"
     with torch.no_grad():  # away from the rollout's policy
         for parameter in made.model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
@@ -82,3 +84,15 @@ def test_the_reward_rises_and_the_reference_stays(tmp_path):
     assert mean(scores[-3:]) > mean(scores[:3]) + 0.5
     assert mean(history(made, "rewards/accuracies")[-4:]) > 0.6
     assert all(torch.equal(a, before[n]) for n, a in made.reference.state_dict().items())
+
+
+def test_texts_that_are_as_likely_as_before_have_equal_rewards():
+    recorded = {}
+    trainer = SimpleNamespace(beta=2.0, _record=recorded.update)
+    OnlineDPOTrainer._record_pairs(trainer, t(-3, -1), t(-4, -2), t(-3, -2), t(-4, -4))
+    assert {name: value.item() for name, value in recorded.items()} == {
+        "rewards/chosen": 1.0,  # the mean of 0 and 2 · (−1 + 2)
+        "rewards/rejected": 2.0,  # of 0 and 2 · (−2 + 4)
+        "rewards/margins": -1.0,
+        "rewards/accuracies": 0.0,
+    }

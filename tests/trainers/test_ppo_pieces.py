@@ -10,12 +10,23 @@ from datasets import Dataset
 from peft import LoraConfig
 from transformers import DefaultFlowCallback, LlamaForCausalLM
 
-from align_core.trainers.ppo.arguments import add_value_weights, check_prompts, room_of
-from align_core.trainers.ppo.metrics import LogsFirst
+from align_core.models.loading import lora_config
+from align_core.models.reference import InitialWeights
+from align_core.trainers.ppo import trainer as module
+from align_core.trainers.ppo.arguments import (
+    add_value_weights,
+    check_prompts,
+    reference_of,
+    reward_beside,
+    room_of,
+)
+from align_core.trainers.ppo.checkpoints import PPOCheckpoints
+from align_core.trainers.ppo.metrics import LogsFirst, PPOMetrics
 from align_core.trainers.ppo.prompts import Room
 from align_core.trainers.ppo.rollouts import Episodes
 from align_core.trainers.ppo.samples import SampleTables
 from align_core.trainers.ppo.scores import check_scalar
+from align_core.trainers.ppo.trainer import PPOTrainer
 from tests import toy
 from tests.trainers.small_ppo import PROMPTS, made
 
@@ -63,6 +74,16 @@ def test_the_columns_of_a_collator_are_its_own(tmp_path):
 
     check_prompts(data, None, toy.tokenizer(), counted, room, most)
     assert len(calls) == 1, "it may draw at random: only the first rows are read"
+    read = []
+
+    class Stream:
+        def __iter__(self):
+            for prompt in PROMPTS:
+                read.append(prompt)
+                yield {"prompt": prompt}
+
+    check_prompts(Stream(), None, toy.tokenizer(), list, room, most)
+    assert len(read) == 1 + most, "of a stream, the first row for its columns and the first rows"
     long = Dataset.from_dict({"prompt": ["the film"] * 2 + ["the film was good"]})
     with pytest.raises(ValueError, match="the film was good"):
         check_prompts(long, None, toy.tokenizer(), list, Room(3, 4, 14), most)
@@ -105,12 +126,15 @@ def test_there_is_a_table_of_samples_in_a_rollout_at_most(tmp_path):
 
 
 def test_tables_come_in_the_first_of_every_few_rollouts():
-    """Two rollouts a table, four updates a rollout."""
+    """Two or three rollouts a table, four updates a rollout."""
     steps, trainer = [], SimpleNamespace(generate_completions=lambda sampling: steps.append(step))
-    tables, args = SampleTables(trainer, 2), SimpleNamespace(updates_per_rollout=4)
-    for step in range(1, 25):
-        tables.on_step_end(args, SimpleNamespace(global_step=step), None)
-    assert steps == [4, 12, 20]
+    args = SimpleNamespace(updates_per_rollout=4)
+    for rollouts, expected in {2: [4, 12, 20], 3: [4, 16]}.items():
+        tables = SampleTables(trainer, rollouts)
+        for step in range(1, 25):
+            tables.on_step_end(args, SimpleNamespace(global_step=step), None)
+        assert steps == expected
+        steps.clear()
 
 
 def test_an_adapter_is_merged_if_another_one_is_asked_for(tmp_path):
@@ -139,3 +163,98 @@ def test_a_module_needs_its_trunk_and_its_head():
     ):
         with pytest.raises(TypeError, match="base_model_prefix, .*and score, .*got Trunk"):
             check_scalar(Trunk(**attributes), "reward_model")
+
+
+def test_the_micro_batches_of_a_rollout_are_learned_in_their_order(tmp_path, monkeypatch):
+    trainer, rollouts = made(tmp_path), []
+    trainer.get_train_dataloader()
+    trainer._rollout = lambda rows: rollouts.append([row["prompt"] for row in rows])
+    monkeypatch.setattr(module, "epochs", lambda *_: ["first", "second", "third"])
+    order = [trainer._prepare_inputs([1, 0]) for _ in range(4)]
+    assert order == ["first", "second", "third", "first"]
+    assert rollouts == [[PROMPTS[1], PROMPTS[0]]] * 2
+
+
+def test_the_seed_of_a_rollout_is_a_function_of_seed_step_and_turn():
+    trainer = SimpleNamespace(args=SimpleNamespace(seed=3), state=SimpleNamespace(global_step=5))
+    seeds = [PPOTrainer._rollout_seed(trainer, *turn) for turn in ((), (0,), (2,))]
+    assert seeds == [3 * 1_000_003 + 5, 3 * 1_000_003 + 5, 3 * 1_000_003 + 5 + 2 * 500_009]
+
+
+def test_the_reference_is_the_given_model_or_the_policy_as_it_is():
+    args, other, policy = SimpleNamespace(device="cpu"), toy.policy(1), toy.policy()
+    copied = reference_of(policy, None, False, args)
+    assert copied is not policy and not any(p.requires_grad for p in copied.parameters())
+    assert torch.equal(toy.outputs(copied), toy.outputs(policy))
+    adapted = toy.adapted(toy.policy())
+    for given in (policy, adapted):
+        for is_new in (True, False):
+            assert reference_of(given, other, is_new, args) is other
+    assert reference_of(adapted, None, True, args) is None, "the policy without its adapter"
+    assert isinstance(reference_of(adapted, None, False, args), InitialWeights)
+    with pytest.raises(TypeError, match="ref_model: expected a causal language model, or None, go"):
+        reference_of(policy, torch.nn.Linear(1, 1), False, args)
+    small = LlamaForCausalLM(toy.config(vocab_size=13))
+    with pytest.raises(ValueError, match="ref_model: expected the 14 tokens .*, got 13; ref_model"):
+        reference_of(policy, small, False, args)
+
+
+def test_a_trunk_is_shared_with_a_reference_that_is_the_policy_itself(tmp_path):
+    """With another model as the reference, nothing is shared."""
+    for reference in (None, toy.policy(1)):
+        config = lora_config(toy.policy(), 4, "CAUSAL_LM", layers=1)
+        trainer = made(tmp_path, peft_config=config, ref_model=reference)
+        trainer._rollout([{"prompt": prompt} for prompt in PROMPTS])
+        assert trainer.model.frozen is not None
+        assert (trainer.latest.episodes.trunk is None) == (reference is not None)
+        assert (trainer.latest.episodes.kl.mean() > 1e-3) == (reference is not None)
+
+
+def test_only_a_reward_that_is_the_value_model_is_copied():
+    model, value_model = toy.reward_model(), toy.reward_model(2)
+    assert reward_beside(model, value_model) is model and reward_beside(None, None) is None
+    first, second = reward_beside([model, value_model], value_model)
+    assert first is model and second is not value_model
+    assert not any(p.requires_grad for p in second.parameters())
+    assert torch.equal(toy.outputs(second), toy.outputs(value_model))
+
+
+@pytest.mark.parametrize("evaluates", [True, False])
+@pytest.mark.parametrize("saves", [True, False])
+def test_a_step_is_logged_alone_and_then_evaluated_and_saved_as_decided(evaluates, saves):
+    control = SimpleNamespace(should_evaluate=evaluates, should_save=saves)
+    seen = []
+
+    def log(loss, **facts):
+        seen.append((control.should_evaluate, control.should_save, facts["grad_norm"]))
+
+    state, facts = SimpleNamespace(epoch=0.5), {"grad_norm": 1.0}
+    trainer = SimpleNamespace(control=control, model=None, state=state, step_facts=facts)
+    trainer._tr_loss, trainer._maybe_log_save_evaluate = None, log
+    PPOMetrics.log_step(trainer)
+    assert seen == [(False, False, 1.0)]
+    assert (control.should_evaluate, control.should_save) == (evaluates, saves)
+
+
+class Restored:
+    """A Trainer that restores its optimiser."""
+
+    def _load_optimizer_and_scheduler(self, checkpoint):
+        self.loaded = []
+
+
+class WithCheckpoints(PPOCheckpoints, Restored):
+    def _load_from_checkpoint(self, checkpoint):
+        self.loaded.append(checkpoint)
+
+
+def test_weights_that_deepspeed_overwrote_are_loaded_again():
+    loaded = {}
+    for checkpoint in ("folder", None):
+        for deepspeed in (True, False):
+            trainer = WithCheckpoints()
+            trainer.is_deepspeed_enabled = deepspeed
+            trainer._load_optimizer_and_scheduler(checkpoint)
+            loaded[checkpoint, deepspeed] = trainer.loaded
+    assert loaded.pop(("folder", True)) == ["folder"]
+    assert loaded == {("folder", False): [], (None, True): [], (None, False): []}

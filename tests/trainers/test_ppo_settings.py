@@ -8,11 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate.utils import DistributedType
 from transformers import TrainingArguments
 
+from align_core.config.messages import Message
 from align_core.models.rewards import ProxyReward
 from align_core.objectives import entropy
-from align_core.trainers.common import WARMUP, FiniteTraining, NonFinite
+from align_core.trainers import common
+from align_core.trainers.common import WARMUP, FiniteTraining, NonFinite, ShardedTraining
 from align_core.trainers.ppo import build
 from align_core.trainers.ppo.config import PPOConfig
 from align_core.trainers.ppo.metrics import PPOMetrics, rollout_metrics, step_metrics
@@ -239,10 +242,12 @@ def test_the_metrics_of_a_step_are_means_over_its_tokens():
 
 
 class Step:
-    """A Trainer whose step has a loss of 1."""
+    """A Trainer whose step has this loss."""
+
+    loss = 1.0
 
     def training_step(self, model, inputs):
-        return torch.tensor(1.0)
+        return torch.tensor(self.loss)
 
 
 class Finite(FiniteTraining, Step):
@@ -256,5 +261,57 @@ def test_a_step_that_deepspeed_skipped_counts_as_not_finite():
     model = torch.nn.Linear(1, 1)
     for deepspeed, skipped in ((False, False), (False, True), (True, False)):
         assert Finite(deepspeed, skipped).training_step(model, {}) == 1.0
-    with pytest.raises(NonFinite, match="a gradient is not finite"):
+    with pytest.raises(NonFinite) as error:
         Finite(True, True).training_step(model, {})
+    assert error.value.message == Message("gradient", {}, "a gradient is not finite")
+
+
+def test_what_is_not_finite_is_named():
+    model = torch.nn.Linear(1, 1)
+    diverged = Finite(False, False)
+    diverged.loss = float("nan")
+    of_another = Finite(False, False)
+    of_another.accelerator.num_processes = 2
+    of_another.accelerator.reduce = lambda flag, _: flag + 1
+    for trainer, message in (
+        (diverged, Message("loss", {"value": "nan"}, "the loss is nan")),
+        (of_another, Message("gradient", {}, "a gradient of another process is not finite")),
+    ):
+        with pytest.raises(NonFinite) as error:
+            trainer.training_step(model, {})
+        assert error.value.message == message
+
+
+class Prepared:
+    """A Trainer on an accelerator of this type."""
+
+    def __init__(self, distributed_type: DistributedType) -> None:
+        self._type = distributed_type
+
+    def create_accelerator_and_postprocess(self):
+        self.accelerator = SimpleNamespace(distributed_type=self._type)
+        self.model, self.saved = torch.nn.Linear(1, 1, bias=False), []
+
+    def save_model(self, folder, internal):
+        self.saved.append(("by Trainer", folder, internal))
+
+    def _save(self, folder, weights):
+        self.saved.append((folder, [*weights]))
+
+
+class Sharded(ShardedTraining, Prepared):
+    pass
+
+
+def test_weights_are_sharded_under_fsdp_only(monkeypatch):
+    monkeypatch.setattr(common, "apply_accelerate_config", lambda accelerator: None)
+    types = DistributedType.FSDP, DistributedType.NO, DistributedType.MULTI_GPU
+    sharded = []
+    for one in types:
+        trainer = Sharded(one)
+        trainer.create_accelerator_and_postprocess()
+        sharded.append(trainer.is_fsdp_enabled)
+        trainer.save_model("folder", True)
+        whole = [("folder", ["weight"])]
+        assert trainer.saved == (whole if one == types[0] else [("by Trainer", "folder", True)])
+    assert sharded == [True, False, False]

@@ -65,6 +65,22 @@ def test_the_best_of_each_group_is_kept(tmp_path):
     assert rejection.best_texts(run, PROMPTS, SIZE).to_list() == expected
 
 
+def test_each_batch_of_texts_has_its_own_noise_and_a_stop_keeps_the_first(tmp_path, monkeypatch):
+    """Eight texts at a time are those of two prompts; the third prompt has the noise of place 2."""
+    monkeypatch.setattr(rejection, "AT_ONCE", 2 * SIZE)
+    run, seeds = setup(tmp_path, 1), []
+
+    def draw(seed, count):
+        seeds.append((seed, count))
+        return RandomDraw(seed, count)
+
+    monkeypatch.setattr(rejection, "RandomDraw", draw)
+    assert len(rejection.best_texts(run, PROMPTS, SIZE)) == 3
+    assert seeds == [(3 * 1_000_003, 2 * SIZE), (3 * 1_000_003 + 2, SIZE)]
+    run.interrupted = lambda: True
+    assert len(rejection.best_texts(run, PROMPTS, SIZE)) == 2
+
+
 def test_a_run_draws_as_many_prompts_as_it_learns_from_and_all_of_them(tmp_path):
     run = setup(tmp_path, 3)
     drawn = rejection.prompts_of(PROMPTS, run.config)

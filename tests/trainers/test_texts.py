@@ -17,6 +17,7 @@ from align_core.trainers.chipo import ChiPOTrainer
 from align_core.trainers.kto import KTOTrainer
 from align_core.trainers.orpo import ORPOTrainer
 from align_core.trainers.simpo import SimPOTrainer
+from align_core.trainers.texts import PairTrainer, ReferenceTrainer, TextTrainer, sums
 from tests import toy
 from tests.trainers.small_trainers import arguments, history, rated_pairs
 from tests.trainers.test_dpo_losses import log_probability, sigma
@@ -60,6 +61,9 @@ def test_the_loss_of_chipo_by_hand():
     losses = [-log(sigma(margin)), -log(sigma(-margin))]
     assert chipo_loss(up, down, BETA, 20.0).tolist() == pytest.approx(losses)
     assert chipo_loss(up, up, BETA, 20.0).tolist() == pytest.approx([log(2)] * 2)
+    # z is at most e²⁰ in its own term of φ
+    (large,) = chipo_loss(t(25.0), t(0.0), 1e-8, 20.0).tolist()
+    assert large == pytest.approx(-log(sigma(1e-8 * (exp(20) + 25 - 1))), rel=1e-5)
     # z = e³⁰ overflows nothing; beyond the clip the loss is constant, on both sides.
     far = t(30.0, -30.0, 300.0, log(2.0)).requires_grad_()
     losses = chipo_loss(far, t(0.0, 300.0, 0.0, log(0.5)), BETA, 4.0)
@@ -103,6 +107,8 @@ def test_a_step_of_chipo_equals_plain_arithmetic(tmp_path, stored):
     for name, column in zip(("chosen", "rejected"), zip(*ratios, strict=True), strict=True):
         assert history(made, f"rewards/{name}") == pytest.approx([BETA * mean(column)], abs=1e-4)
     assert history(made, "rewards/accuracies") == [mean(c > r for c, r in ratios)]
+    margin = BETA * mean(c - r for c, r in ratios)
+    assert history(made, "rewards/margins") == pytest.approx([margin], abs=1e-4)
     for batch in ([1.0, 2.0], [4.0], []):
         made.record(width=t(*batch))
     made.log({})
@@ -143,6 +149,9 @@ def test_the_rarer_label_of_kto_weighs_more(tmp_path):
     others = [{**row, "label": not row["label"]} for row in RATINGS]
     assert kto(tmp_path).weights == (2.0, 1.0)
     assert kto(tmp_path, others).weights == (1.0, 2.0)
+    assert kto(tmp_path, [*others, others[-1]]).weights == (1.0, 3.0)
+    alike = [{**row, "label": True} for row in RATINGS]
+    assert kto(tmp_path, alike).weights == (1.0, 3.0), "of another text there is none"
 
 
 def test_a_step_of_kto_equals_plain_arithmetic(tmp_path):
@@ -220,3 +229,48 @@ def test_a_step_without_a_reference_equals_plain_arithmetic(tmp_path, kind, opti
     made.train()
     for name in ("loss", "logps/chosen", "logps/rejected", "rewards/accuracies"):
         assert len(history(made, name)) == 1
+
+
+def test_equal_texts_are_no_success():
+    """Two pairs: in the first, both texts are as likely."""
+    recorded, logps = {}, {"chosen": [t(-1, -3), t(-1)], "rejected": [t(-2, -2), t(-9, -1)]}
+    trainer = SimpleNamespace(
+        token_logps=lambda model, rows, completions: logps[completions[0]],
+        record=lambda **metrics: recorded.update(metrics),
+        show_pair=lambda rows: None,
+        losses=lambda chosen, rejected: sums(chosen) - sums(rejected),
+    )
+    rows = [{"chosen_ids": "chosen", "rejected_ids": "rejected"}]
+    loss = PairTrainer.compute_loss(trainer, None, {"rows": rows})
+    assert loss.item() == mean([-4 + 4, -1 + 10])
+    assert recorded["rewards/accuracies"].tolist() == [False, True]
+    assert recorded["logps/chosen"].tolist() == [-4, -1]
+    assert recorded["logps/rejected"].tolist() == [-4, -10]
+
+
+def test_a_batch_of_one_label_has_no_margin():
+    for chosen, rejected, names in (
+        (t(1, 3), t(2), {"rewards/chosen", "rewards/rejected", "rewards/margins"}),
+        (t(1, 3), t(), {"rewards/chosen", "rewards/rejected"}),
+        (t(), t(2), {"rewards/chosen", "rewards/rejected"}),
+    ):
+        recorded = {}
+        trainer = SimpleNamespace(beta=BETA, record=lambda made=recorded, **new: made.update(new))
+        ReferenceTrainer.record_rewards(trainer, chosen, rejected)
+        assert recorded.keys() == names
+    assert recorded["rewards/rejected"].tolist() == [1.0]
+
+
+def test_the_first_pair_is_shown_with_its_scores():
+    shown = []
+    trainer = SimpleNamespace(
+        processing_class=toy.tokenizer(), show=lambda example: shown.append(example())
+    )
+    TextTrainer.show_pair(trainer, PAIRS[:2], t(0.5, -1.5))
+    assert shown == [
+        {
+            "prompt": toy.tokenizer().decode([2, 4]),
+            "chosen": {"text": " plot was is", "score": 0.5},
+            "rejected": {"text": " good", "score": -1.5},
+        }
+    ]

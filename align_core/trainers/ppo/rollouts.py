@@ -115,7 +115,8 @@ class Rollout(NamedTuple):
 @dataclass(frozen=True)
 class Batch:
     """Episodes to learn from: `tokens`, `mask`, `logp`, `ref_logp`, `values`, `advantages` and
-    `returns` [B, T], and the trunk states [B, P + T, H] of a policy with a frozen trunk.
+    `returns` [B, T], 0 where the mask is false (the padding token in `tokens`), and the trunk
+    states [B, P + T, H] of a policy with a frozen trunk.
 
     A minibatch is split into equal micro-batches over processes and gradient accumulation steps.
     The mean over a minibatch's tokens is the sum of `weight` times the mean over each micro-batch.

@@ -191,7 +191,7 @@ class PPOTrainer(
         )
         self.model_accepts_loss_kwargs = False
         self.generator = vllm_generator(self)
-        self.logp_differences: list[Tensor] = []  # |theirs − ours| at tokens of another generator
+        self.logp_differences: list[Tensor] = []  # see `mismatch_metrics`
         self.state.episode = 0
         self.callback_handler.callbacks.insert(1, LogsFirst(self))  # after Trainer's own flow
         if eval_dataset is not None and args.num_sample_generations > 0:
@@ -231,7 +231,7 @@ class PPOTrainer(
         """Steps 4 and 5, and the part of 7 that moves β."""
         args, mask, count = self.args, episodes.mask, len(episodes.tokens)
 
-        estimate = kl_estimate(episodes.logp, episodes.ref_logp, args.kl_estimator) * mask
+        estimate = kl_estimate(episodes.logp, episodes.ref_logp, args.kl_estimator)
         advantages, returns = self._advantages(episodes, estimate)
 
         self.latest = Rollout(episodes, advantages, self.beta, self.state.global_step)
