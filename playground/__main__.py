@@ -30,9 +30,10 @@ def main() -> None:
 
 
 def import_page() -> ModuleType:
-    """`playground.app`, imported without Gradio's stubs for editors, a third of the page's start.
+    """`playground.app`, imported while Gradio writes no stubs for editors: they take a third of the
+    page's start.
 
-    Gradio compares and writes them for each component, whose source it finds by `inspect.getfile`;
+    Gradio writes them beside the source of each component, which it finds by `inspect.getfile`;
     where that raises OSError, it writes none.
     """
     import importlib

@@ -26,8 +26,10 @@ _SWITCHES = {
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that does not end the process: an option that cannot be parsed is left out and its
-    error added to `invalid` of the arguments, so that the others are checked too.
+    """A parser that does not end the process.
+
+    An option that cannot be parsed is left out, and its error is appended to the arguments' list
+    `invalid`, so that the other options are checked, too.
 
     Raises:
         ConfigError: parsing cannot continue.

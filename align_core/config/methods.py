@@ -96,9 +96,9 @@ CORRECT = Chart(
 LOGPS = Chart(
     "logps", (Curve("logps/chosen", _GOLD), Curve("logps/rejected", _PROXY, "dash")), below=True
 )
-# The charts of the methods that learn from rollouts without a value model; then the options of all
-# methods that learn from rollouts.
+# The charts of methods that learn from rollouts without a value model.
 ROLLOUT_CHARTS = (REWARD, KL, COVERED, CLIP, ENTROPY)
+# The options of all methods that learn from rollouts.
 ON_ROLLOUTS = {
     "model": FromTask("reference"),
     "reward_model": FromTask("reward_model", otherwise="gold"),

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 MOST_BYTES = 4_000_000  # the largest JSON file that is read
-_NEVER_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # POSIX | Windows
+_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # of POSIX, of Windows
 
 
 def open_file(path: str | Path) -> BinaryIO:
-    """A regular file, opened for reading. Raises OSError for other kinds: a pipe would wait."""
+    """A regular file, opened for reading. Raises OSError for anything else, such as a pipe, which
+    would wait for a writer."""
     return os.fdopen(_opened(path), "rb")
 
 
@@ -64,7 +65,7 @@ def read_object(path: str | Path) -> dict[str, Any]:
 
 
 def _opened(path: str | Path) -> int:
-    descriptor = os.open(path, os.O_RDONLY | _NEVER_WAIT)
+    descriptor = os.open(path, os.O_RDONLY | _FLAGS)
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
         return descriptor

@@ -26,7 +26,7 @@ _PART = "reward/"  # the terms of a gold reward that is a sum, by name
 
 
 def page_data(name: str, config: Mapping[str, Any], events: list[log.Event]) -> dict[str, Any]:
-    """All that the page shows of a run, as JSON; of paths only the last part.
+    """All that the page shows of a run, as JSON, with paths cut to their last part.
 
     charts:   the charts of its method; `parts` are the metrics of a reward's terms
     points:   metric -> [[step, value], …]

@@ -79,8 +79,8 @@ class Evaluator:
             are computed over the prompts that have stored samples.
         subsets: name -> prompts; reward and KL are also reported for each of them.
         samples: texts for each prompt.
-        best_of: the policy's texts are the best of several; of the same noise as the reference's
-            otherwise.
+        best_of: if given, each text of the policy is the best of several; otherwise it comes from
+            the same noise as the reference's.
         interrupted: checked before every token; when true, the evaluation raises Interrupted.
     """
 

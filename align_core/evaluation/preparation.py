@@ -40,7 +40,7 @@ class Preparation:
 
     Args:
         samples: texts for each prompt.
-        prompts: how many prompts of each split, from its first on.
+        prompts: the number of prompts of each split, which are its first ones.
 
     Raises:
         ConfigError: a prompt is too long for the model, its tokenizer cannot be stored, or the

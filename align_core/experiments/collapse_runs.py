@@ -39,7 +39,8 @@ def measure(folder: Path, seed: int | None) -> dict[str, Any]:
 def texts_in_effect() -> dict[str, Any]:
     """For the reference and each β, the texts in effect and the share of the likeliest text.
 
-    Also at the limit β → 0, and of the forward optimum with the gold reward of SMALL.
+    Also at the limit β → 0, and for the forward optimum whose gold reward is that of the reverse
+    one at SMALL.
     """
     texts = exact.texts_of(NARROW)
     share, gold = texts.share, texts.gold
@@ -143,8 +144,8 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _row(curves: list[list[dict[str, float]]], whole: float) -> dict[str, Any]:
-    """The means of the curves of the draws; `peak` is the highest mean gold, and `fallen` the gold
-    at the end less HALF of `whole`, that without an error."""
+    """The means of the curves of the draws. `peak` is the highest mean gold reward; `fallen` is the
+    gold reward at the end less HALF of `whole`, that without an error."""
     columns: dict[str, list[Any]] = {
         name: [mean([point[name] for point in at_beta]) for at_beta in zip(*curves, strict=True)]
         for name in curves[0][0]

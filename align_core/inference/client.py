@@ -65,11 +65,11 @@ class InferenceClient:
     def generate(self, **arguments: Any) -> list[dict[str, Any]]:
         """`n` samples of each of `models` for `prompt`, with the same noise for all models.
 
-        Takes task, models, prompt, n, temperature, seed and realign, the λ of `queries.generate`,
-        which no model that is its own reference needs. Returns {"model", "samples"} for each
-        model. A sample has completion, ended, gold_reward and proxy_reward (nats; None without a
-        reward model) and, unless the model is its own reference, tokens: {"text", "logp",
-        "ref_logp"}, with log-probabilities at temperature 1 in nats.
+        Takes task, models, prompt, n, temperature, seed and realign, the λ of `queries.generate`.
+        Returns {"model", "samples"} for each model. A sample has completion, ended, gold_reward and
+        proxy_reward (nats; None without a reward model) and tokens: {"text", "logp", "ref_logp"},
+        with log-probabilities at temperature 1 in nats. A model that is its own reference ignores
+        realign, and its samples have no tokens.
 
         Raises:
             ConfigError: invalid input, one message for each error.

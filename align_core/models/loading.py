@@ -53,7 +53,8 @@ class ModelError(ConfigError):
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of MODEL, which pads on the left, with its end token if it has no padding."""
+    """The tokenizer of MODEL; it pads on the left. If it lacks an end token, it gets the model's,
+    and if it lacks a padding token, another special token pads."""
     tokenizer = _load(AutoTokenizer, name)
     if tokenizer.eos_token_id is None and (end := _end_of_model(name)) is not None:
         tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)

@@ -125,12 +125,12 @@ def trunk_divergence(
     temperature: float = 1.0,
     reference: InitialWeights | None = None,
 ) -> tuple[Divergence, Tensor]:
-    """Policy against itself without its adapter, or with its initial weights as the `reference`,
-    from trunk states [B, P + T, H] of the texts.
+    """Policy against reference, from trunk states [B, P + T, H] of the texts.
 
-    `batch` is prompts, tokens [B, T] and mask [B, T]. Both are computed in the same way, so that
-    rounding, in bfloat16 too, adds no KL. Returns columns [B, T], 0 outside the mask, and the
-    policy's last hidden states [B, T, H].
+    The reference is the policy with its adapter disabled, or with the initial weights `reference`.
+    `batch` is prompts, tokens [B, T] and mask [B, T]. Policy and reference are computed in the same
+    way, so that rounding, in bfloat16 too, adds no KL. Returns columns [B, T], 0 outside the mask,
+    and the policy's last hidden states [B, T, H].
     """
     _, tokens, mask = batch
     states = upper_states(frozen, trunk_states, *batch)

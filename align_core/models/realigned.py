@@ -16,7 +16,7 @@ from align_core.objectives import realigned_logits
 
 
 class PairedCache(DynamicCache):
-    """The caches of two models that read the same texts, as one that has the layers of both."""
+    """The caches of two models that read the same texts, as one cache with the layers of both."""
 
     def __init__(self, *configs: PreTrainedConfig) -> None:
         super().__init__()

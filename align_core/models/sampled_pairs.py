@@ -43,9 +43,8 @@ def sampled_pairs(
 ) -> list[dict]:
     """`count` labelled pairs of different samples for train prompts for which `covers` is true.
 
-    The two texts are, of `candidates` samples for a prompt, those of the lowest and of the highest
-    gold reward. Returns fewer if `interrupted()` becomes true. `progress` gets the number of pairs
-    so far.
+    The two texts have the lowest and the highest gold reward of `candidates` samples for a prompt.
+    Returns fewer pairs if `interrupted()` becomes true. `progress` gets the number of pairs so far.
 
     Raises:
         ModelError: the policy has the same response for both samples of every prompt.
@@ -154,7 +153,7 @@ def _batches(
 
 
 def furthest_apart(samples: Sequence[Sample]) -> tuple[Sample, Sample] | None:
-    """Those of the lowest and the highest reward, in the order in which they were drawn.
+    """The samples of the lowest and the highest reward, in the order in which they were drawn.
 
     Empty texts do not count. None if fewer than two are left, or if both are the same text.
     """

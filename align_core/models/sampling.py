@@ -116,9 +116,9 @@ class RandomDraw:
     It needs one number for a token; Gumbel noise needs one for every entry of the vocabulary.
 
     The noise is for `count` texts; this batch holds the texts from number `first` on. Each call,
-    one position, draws `count` numbers, and row i uses number `first` + i. The numbers of texts
-    that have ended, or that another process samples, are discarded. So a text depends neither on
-    the process that samples it nor on when other texts end.
+    for one position, draws `count` numbers, of which row i uses number `first` + i. The numbers of
+    texts that have ended, or that another process samples, are discarded. So a text depends neither
+    on the process that samples it nor on when other texts end.
     """
 
     def __init__(self, seed: int, count: int, first: int = 0) -> None:

@@ -1,6 +1,6 @@
 """The command and the Python that repeat a run, from its configuration.
 
-A configuration may come from anyone. Of a path only the last part is shown, in one line.
+A configuration may come from anyone, so texts are shown in one line, and paths by their last part.
 """
 
 from __future__ import annotations
@@ -63,8 +63,11 @@ def _literal(value: Any) -> str:
 
 
 def _options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Option -> its value; without those that are None or a switch that can only be on. Text has no
-    backquote, which would end a block of code in Markdown."""
+    """The options that repeat the run, with their values.
+
+    Options that are None are left out, and `freeze_trunk` if it is false, because its flag can only
+    turn it on. Text has no backquote, which would end a block of code in Markdown.
+    """
     return {
         name: visible(named(value)).replace("`", "'") if isinstance(value, str) else value
         for name, value in config.items()

@@ -72,7 +72,8 @@ class _SamplesEvent(_Event):
 
 
 class _PhaseEvent(_Event):
-    """What the run does from now on, for how many texts or updates, and a prompt with its text."""
+    """What the run does from now on, with how many texts or updates (`count`), and one of these
+    texts with its prompt."""
 
     kind: Literal["phase"]
     phase: Phase

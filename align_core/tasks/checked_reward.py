@@ -13,15 +13,15 @@ from align_core.tasks.task import Task
 
 
 class CheckedReward(Task):
-    """A mixin before a task's class, whose `reward` must return a finite float per completion."""
+    """A mixin, placed before a task's class, that checks what that class's `reward` returns."""
 
     def reward(
         self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
     ) -> list[float]:
-        """The rewards in nats of the task's class.
+        """The rewards [B] of the task's class, in nats.
 
         Raises:
-            ConfigError: they are not a list, tuple or array [B] of finite numbers.
+            ConfigError: it returned no list, tuple or array with a finite number per completion.
         """
         rewards = super().reward  # type: ignore[safe-super]  # the task's class has one
         returned = rewards(prompts, completions, **columns)

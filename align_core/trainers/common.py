@@ -44,13 +44,13 @@ class NonFinite(FloatingPointError):
         self.message = message
 
 
-WARMUP = 8  # warm up for 1/8 of the steps: KL from large first steps would remain
+WARMUP = 8  # 1/8 of the steps warm up: the KL that large first steps cause would remain
 
 # TRL and transformers turn on bf16, gradient checkpointing, progress bars and reports by default,
 # and leave NaN losses out of the log.
 QUIET = {
     "bf16": False,
-    # MPS has no float64, which the exact KL needs; several processes on CPUs also need the setting.
+    # MPS has no float64, which the exact KL needs; without it, several processes on CPUs fail, too.
     "use_cpu": not torch.cuda.is_available(),
     "activation_checkpointing": False,
     "logging_nan_inf_filter": False,

@@ -14,8 +14,8 @@ from align_core.trainers.texts import PairTrainer, sums
 
 
 class LikelihoodTrainer(PairTrainer):
-    """A trainer on pairs; the loss is the mean over pairs of sums over tokens, α the weight of
-    unlikelihood."""
+    """A trainer on pairs. The loss of a pair is a sum over its tokens; `alpha` is the weight of the
+    rejected text."""
 
     def __init__(self, *args: Any, alpha: float, **arguments: Any) -> None:
         super().__init__(*args, **arguments)

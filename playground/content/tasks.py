@@ -39,9 +39,8 @@ def register_tasks(names: Sequence[str]) -> None:
     """Register the tasks that `--task` names, so that configurations may name them.
 
     Raises:
-        ConfigError: the error lines of `align-core tasks --task …`, and one for each task without a
-            reference, or whose reference cannot be found: the page has no control for a run's
-            model.
+        ConfigError: the error lines of `align-core tasks --task …`, and one for each task whose
+            reference is missing or cannot be found: the page has no control for another model.
     """
     if not names:
         return
@@ -92,8 +91,8 @@ def available() -> dict[str, dict[str, Any]]:
 
 
 def with_task_words(words: dict[str, Any]) -> dict[str, Any]:
-    """The catalogue `words` with the texts of the visitor's own task and of registered ones that it
-    lacks."""
+    """Add to the catalogue `words` the texts of the visitor's own task, and of registered tasks for
+    which it has none; returns it."""
     for full_name, task in registered().items():
         if (name := page_name(full_name)) in words["tasks"]:
             continue

@@ -13,7 +13,7 @@ from playground.people.visitors import Visitor
 from playground.text import durations, messages
 from playground.text.paths import without_folders
 
-NAMES = experiments.TRAINED  # the others are alive on their cards, or take seconds
+NAMES = experiments.TRAINED  # the others are interactive on their cards, or take seconds
 _MEASURED = model_index.ASSETS / "lab_quick.json"  # written by benchmarks.lab_quick
 
 

@@ -120,7 +120,7 @@ def _refused(status: int, line: str) -> JSONResponse:
 def _is_simple(body: bytearray) -> bool:
     """Whether the body has at most MOST_DEPTH levels and MOST_VALUES values, if it is JSON."""
     plain = body.replace(rb"\\", b"").replace(rb"\"", b"")  # all remaining quotes delimit strings
-    if plain.count(b'"') > 4 * MOST_VALUES:  # a value has at most a key
+    if plain.count(b'"') > 4 * MOST_VALUES:  # two around each value, and two around its key
         return False
     outside = b"".join(plain.split(b'"')[::2])  # everything outside strings
     brackets = outside.count(b"[") + outside.count(b"{")

@@ -14,11 +14,12 @@ from playground.people import log
 
 MAX_WRONG_KEYS = 5  # of one visitor, within WRONG_KEY_SECONDS
 WRONG_KEY_SECONDS = 60.0
-# The seconds that an attempt waits before its key is read: for each wrong key from its address
-# within WRONG_KEY_SECONDS, for each wrong key from any address, and at most.
-SECONDS_BY_ADDRESS, SECONDS_IN_ALL, MOST_SECONDS = 0.2, 0.05, 3.0
+# Before its key is read, an attempt waits for each wrong key of the last WRONG_KEY_SECONDS:
+SECONDS_BY_ADDRESS = 0.2  # if it came from the same address
+SECONDS_IN_ALL = 0.05  # from whichever address
+MOST_SECONDS = 3.0  # in sum
 MAX_KEY_LENGTH = 1000  # characters; a longer one is wrong, and costs no time to read
-MAX_REMEMBERED = 1000  # visitors who entered a wrong key, and wrong keys
+MAX_REMEMBERED = 1000  # wrong keys, and as many visitors who entered one
 
 
 class Presenters:

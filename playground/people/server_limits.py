@@ -1,4 +1,4 @@
-"""This server's limits on the settings of a run, which are narrower than those of any run."""
+"""This server's limits on the settings of a run, beside those that hold on every machine."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ SIMULATED_VOTES = 200  # cast by one "simulate" request
 MAX_BYTES = 1000  # the largest request body; that of a vote has 40 bytes
 # Vote threads mostly wait for the disk. One commit writes the votes of all waiting threads.
 VOTE_THREADS = 64
-# A new session may wait for samples of its model; equal sessions share them.
+# A new session may wait for samples of its model; sessions of the same task and model share them.
 SESSION_THREADS = 16
 REPORT_THREADS = 4
 # Rate limits: requests per second, and requests at once. A rater votes, and polls the tally every

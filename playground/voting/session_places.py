@@ -12,7 +12,7 @@ from playground.limits import Limits
 from playground.people.client_address import client_address
 from playground.people.json_requests import Refused
 
-LEFT_DAYS = 1 / 24  # without a vote, after which a session may be deleted to make room
+LEFT_DAYS = 1 / 24  # a session without a vote for so long may be deleted to make room
 
 
 class SessionPlaces:

@@ -29,7 +29,8 @@ from playground.voting import verdicts
 from playground.voting.pairs import Pairs
 from playground.voting.provenance import file_name, numbers, trained_on
 
-# Pipeline -> the method trained on the votes, and the next method, with that reward model, or None.
+# Pipeline -> the method that learns from the votes; the method that then learns from this reward
+# model, or None.
 PIPELINES = {
     "reward": ("reward", None),
     "dpo": ("dpo", None),
@@ -165,8 +166,8 @@ class VoteTraining:
         return {"runs": runs, "gold_agreement": agreement, "against": against}
 
     def taught(self, session: Session) -> dict[str, str] | None:
-        """What the votes have taught: the `method` of the newest policy trained on them, or by a
-        reward model of them, and a `prompt` with its text `before` and `after`.
+        """What the votes have taught: the `method` of the newest policy that was trained on them
+        or with a reward model that was, and a `prompt` with its text `before` and `after`.
 
         None if no such run has written texts yet.
         """

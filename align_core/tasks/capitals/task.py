@@ -78,8 +78,10 @@ class Capitals(GrammarTask, card=known_card("capitals")):
     def can_judge(self, prompt: str, completion: str | None = None) -> bool:
         """Whether the prompt names a known country, and the completion, if given, names a place or
         is English."""
-        if self._asked_for(prompt) is None or completion is None:
-            return completion is None and self._asked_for(prompt) is not None
+        if self._asked_for(prompt) is None:
+            return False
+        if completion is None:
+            return True
         tokens, mentions = place_tokens(completion)
         is_name = sum(token not in PUNCTUATION for token in tokens) <= _NAME_WORDS
         return bool(mentions) or is_name or self.knows_language(completion, self.spoken.words)

@@ -231,7 +231,8 @@ def _pair(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _paired(rows: list[tuple[Prompt, dict[str, Any]]]) -> list[dict[str, str]]:
-    """All pairs. Unpaired texts of a prompt are paired in order, desirable with other ones."""
+    """All pairs. Of the unpaired texts of a prompt, the first desirable and the first undesirable
+    one are a pair, then the second ones, and so on."""
     pairs = [row for _, row in rows if "label" not in row]
     sides: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
     for _, row in rows:

@@ -30,7 +30,8 @@ class PPOMetrics(Trainer):
             self._metrics[name].append(float(value))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log these; with the entry of a step, which has its loss, also all recorded metrics."""
+        """Log these. The entry of a step, which has a loss, also gets the means of all recorded
+        metrics since the last one."""
         if "loss" in logs and self._metrics:
             means = torch.tensor([sum(values) / len(values) for values in self._metrics.values()])
             means = self.accelerator.reduce(means.to(self.args.device), "mean").tolist()
@@ -105,7 +106,7 @@ def rollout_metrics(
 
 
 def reward_means(episodes: Episodes, rewards: Sequence[str]) -> dict[str, Tensor]:
-    """The mean of each of several rewards, by name; nothing for a single one."""
+    """The mean of each of several rewards, by name; {} for a single reward."""
     if episodes.by_reward.shape[1] == 1:
         return {}
     means = zip(rewards, episodes.by_reward.mean(0), strict=True)
@@ -113,8 +114,8 @@ def reward_means(episodes: Episodes, rewards: Sequence[str]) -> dict[str, Tensor
 
 
 def mismatch_metrics(differences: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Of |log-probability by another generator − ours| at each of its tokens, in nats; empty
-    where this process has sampled. The names are those of TRL's GRPO."""
+    """Mean and maximum of |their − our log-probability|, in nats, at the tokens that another
+    generator has sampled; {} if this process has sampled. The names are those of TRL's GRPO."""
     if not differences:
         return {}
     every = torch.cat([*differences])

@@ -80,7 +80,8 @@ class Episodes:
         return cls(**columns)
 
     def gathered(self, accelerator: Accelerator, pad_id: int, shares: list[range]) -> Episodes:
-        """The episodes of all processes, in the order of their rows: `shares` of each process."""
+        """The episodes of all processes, in the order of their rows; `shares` has these rows for
+        each process."""
         if accelerator.num_processes == 1:
             return self
         numbers = [row for share in shares for row in share]

@@ -29,7 +29,7 @@ from align_core.runs.commands import last_part
 # A reward function as in TRL's GRPO; it may return None for a text that it does not score.
 RewardFunction: TypeAlias = Callable[..., Sequence[float | None] | Sequence[Sequence[float]]]
 RewardModel: TypeAlias = nn.Module | RewardFunction
-PADDED_TO = 256  # embeddings may have fewer than this many rows without a token
+PADDED_TO = 256  # models pad their embeddings to multiples of at most this, with unused rows
 
 _LOADED = "AutoModelForSequenceClassification.from_pretrained(…, num_labels=1)"
 
