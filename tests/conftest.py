@@ -18,6 +18,7 @@ from align_core.evaluation import prepared
 from align_core.optimum import Frontier
 from align_core.runs.client import Client
 from align_core.votes.sessions import Sessions
+from tests.stub_weights import NO_TENSORS
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -145,6 +146,7 @@ def fake_assets(tmp_path, monkeypatch):
         (models / name / "config.json").write_text(
             json.dumps({"model_type": "llama", "architectures": [head]})
         )
+        (models / name / "model.safetensors").write_bytes(NO_TENSORS)
         if (tokenizer := model_index.ASSETS / "models" / name / "tokenizer.json").is_file():
             (models / name / "tokenizer.json").symlink_to(tokenizer)
     for data in ("reference", "lessons", "lab", "story"):

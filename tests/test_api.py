@@ -17,6 +17,7 @@ import pytest
 from align_core import ConfigError, inference, load_run, load_task, train, training
 from align_core.cli import main as cli
 from align_core.runs.directory import RunDirectory
+from tests.stub_weights import NO_TENSORS
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +152,7 @@ def test_queries_of_a_runs_model_pass_their_arguments(tmp_path):
     run = train("dpo", task="capitals", steps=1, run_dir=tmp_path / "run")
     model = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
     (run.path / "model" / "config.json").write_text(json.dumps(model))
+    (run.path / "model" / "model.safetensors").write_bytes(NO_TENSORS)
     path = str(run.path)
     arguments = run.evaluate(prompts=8, coverage="Asia", realign=2)["arguments"]
     assert arguments == (path, "capitals", None, 8, 0, "Asia", 2.0, None, None, None, None)
@@ -184,6 +186,7 @@ def test_a_value_of_the_wrong_type_is_one_error(tmp_path, written):
     run = written()
     model = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
     (run.path / "model" / "config.json").write_text(json.dumps(model))
+    (run.path / "model" / "model.safetensors").write_bytes(NO_TENSORS)
     new = {"method": "dpo", "task": "reviews", "run_dir": tmp_path / "new"}
     calls = {
         "--run-dir": [

@@ -11,6 +11,7 @@ from typing import Any
 
 from align_core.config.errors import option_error
 from align_core.config.messages import Message
+from align_core.config.model_files import damage, read_named
 from align_core.config.paths import cache_folder, user_path
 from align_core.config.safe_files import read_object
 
@@ -205,6 +206,8 @@ def model_errors(option: str, name: str, reward_model: bool | None = None) -> li
     """
     try:
         location = locate(name)
+        if Path(location).is_dir() and (problem := damage(Path(location))):
+            raise ValueError(problem)
     except (ValueError, OSError) as error:
         is_to_be_fetched = name == SMOLLM2
         code = "not_fetched" if is_to_be_fetched else "model"
@@ -224,6 +227,8 @@ def model_errors(option: str, name: str, reward_model: bool | None = None) -> li
 def _model_folder(path: Path) -> Path:
     """The folder of the model itself, given a run directory or a model folder."""
     folder = path / "model" if is_run(path) else path
+    if (folder / "config.json").is_file():
+        read_named(folder / "config.json")
     if (folder / "adapter_config.json").is_file() or "model_type" in _json(folder / "config.json"):
         return folder
     if folder != path:

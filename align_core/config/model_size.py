@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from align_core.config import model_index
+from align_core.config.model_files import safetensors_header
+from align_core.config.safe_files import read_object
 
 _WEIGHTS = (".safetensors", ".bin", ".gguf")
-_MOST_HEADER = 100 * 2**20  # bytes, the limit of the safetensors format
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def parameters(model: Any) -> int | None:
         count = sum(_in_file(file) for file in files if file.suffix in _WEIGHTS)
         adapter = location / "adapter_config.json"
         if adapter.is_file():
-            base = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
+            base = read_object(adapter)["base_model_name_or_path"]
             of_base = model_index.files_of(base) != location and parameters(base)
             return count + of_base if of_base else None
     except (OSError, ValueError, LookupError, TypeError, struct.error):
@@ -72,8 +71,4 @@ def parameters(model: Any) -> int | None:
 def _in_file(path: Path) -> int:
     if path.suffix != ".safetensors":
         return path.stat().st_size // 2
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(min(length, _MOST_HEADER)))
-    header.pop("__metadata__", None)
-    return sum(math.prod(tensor["shape"]) for tensor in header.values())
+    return sum(math.prod(tensor["shape"]) for tensor in safetensors_header(path).values())

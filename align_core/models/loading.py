@@ -28,6 +28,7 @@ from transformers.pytorch_utils import Conv1D
 
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import plain
+from align_core.config.model_files import damage
 from align_core.config.model_index import DIFFERENCE, locate
 from align_core.models.difference import add_difference, load_difference
 from align_core.models.gguf import load_gguf
@@ -288,6 +289,8 @@ def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> An
     path, loads_model = locate(name), factory in _MODELS
     if loads_model and (Path(path) / DIFFERENCE).is_file():
         return _load_on_base(factory, name, complete, **options)
+    if loads_model and Path(path).is_dir() and (problem := damage(Path(path))):
+        raise ModelError(plain(f"model {name}: {problem}"))
     if loads_model:
         options["dtype"] = torch.float32
     if complete:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from align_core import optimum
-from align_core.config import fields, model_size
+from align_core.config import fields, model_files
 from align_core.config.errors import ConfigError
 from align_core.config.fields import SETTINGS
 from align_core.config.methods import PPO_EPOCHS, Chart, Curve, methods, ppo_minibatches
@@ -206,7 +206,7 @@ def test_the_sizes_of_files_texts_and_batches():
     assert online_dpo.OTHER_NOISE == 2**40
     assert (learned_optimum.SCORED, learned_optimum.FEWEST_SCORED) == (32, 16)
     assert learned_optimum.FEWEST_EFFECTIVE == 8
-    assert model_size._MOST_HEADER == 104_857_600
+    assert model_files._MOST_HEADER == 104_857_600
     assert preparation.KLS == (0.5, 1.0, 2.0, 3.0)  # nats
 
 

@@ -25,6 +25,7 @@ from playground.people.visitors import Visitors
 from playground.voting.pairs import Pairs
 from playground.voting.vote_training import HELD_OUT, VoteTraining
 from playground.voting.voter_return import VoterReturn
+from tests.stub_weights import NO_TENSORS
 from tests.waiting import until
 
 WORDS = text.load("en")
@@ -282,6 +283,7 @@ def test_a_ppo_run_starts_after_its_reward_model(client, queue, trained, session
     model.mkdir()
     kind = {"model_type": "llama", "architectures": ["LlamaForSequenceClassification"]}
     (model / "config.json").write_text(json.dumps(kind))
+    (model / "model.safetensors").write_bytes(NO_TENSORS)
     until(lambda: len(client.runs()) == 2)
     (second,) = set(client.runs()) - {first}
     config = client.config(second)
