@@ -9,62 +9,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.data.encoding import encode_prompts
+from align_core.data.encoding import Prompts, encode_prompts
 from align_core.data.formats import Text
 from align_core.evaluation.against_optimum import AgainstOptimum
 from align_core.evaluation.divergence import same_weights, sequence_divergence
 from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
+from align_core.evaluation.results import Evaluation, Texts, joined
 from align_core.evaluation.text_pieces import text_pieces
 from align_core.evaluation.win_rate import wins
+from align_core.models import distributed
 from align_core.models.best_of import BestOf
 from align_core.models.frozen_trunk import FrozenTrunk, frozen_trunk
 from align_core.models.loading import eval_mode
 from align_core.models.realigned import Realigned
 from align_core.models.reference import as_reference
 from align_core.models.rewards import Reward
-from align_core.models.sampling import Draw, FixedDraw, Responses, end_ids, sample
+from align_core.models.sampling import (
+    Draw,
+    FixedDraw,
+    Interrupted,
+    Responses,
+    end_ids,
+    sample,
+)
 from align_core.optimum import ReferenceSamples
-
-
-@dataclass(frozen=True)
-class Texts:
-    """B sampled texts with gold and proxy rewards [B] in nats; no proxy without a reward model.
-
-    `gold` is NaN if it is unknown; `parts` has the terms of its sum by name.
-    """
-
-    prompts: list[str]
-    completions: list[str]
-    completion_ids: list[list[int]]
-    gold: Tensor
-    proxy: Tensor | None
-    parts: dict[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The result of an evaluation: texts of policy and reference, and numbers for the policy's.
-
-    `kl` and `entropy` [B] are sums over tokens in nats, `length` [B] counts tokens; `logp` and
-    `ref_logp` hold each token's log-probability under policy and reference. For the best of several
-    texts, `kl` and `entropy` are NaN, and the mean of `kl_bound` [B] is an upper bound of the KL.
-    """
-
-    policy: Texts
-    reference: Texts
-    kl: Tensor
-    entropy: Tensor
-    length: Tensor
-    logp: list[list[float]]
-    ref_logp: list[list[float]]
-    kl_bound: Tensor | None = None
 
 
 class Evaluator:
@@ -108,28 +83,61 @@ class Evaluator:
         self._optimum = AgainstOptimum(prompts, stored)
         self._max_new_tokens = max_new_tokens
         self._interrupted = interrupted
-        self._rows = [prompt for prompt in prompts for _ in range(samples)]
         self._samples, self._best_of = samples, best_of
-        inputs = prompts if inputs is None else inputs
-        self._inputs = [prompt for prompt in inputs for _ in range(samples)]
-        self._encoded = encode_prompts(tokenizer, inputs).repeat(samples)
+        self._inputs = prompts if inputs is None else inputs
+        self._encoded = encode_prompts(tokenizer, self._inputs).repeat(samples)
         self._prompts, self._seed = prompts, seed
         self._subsets = {
-            name: torch.tensor([prompt in subset for prompt in self._rows])
+            name: torch.tensor([prompt in subset for prompt in prompts]).repeat_interleave(samples)
             for name, subset in (subsets or {}).items()
         }
+        self._share: range | None = None
         self._draw: FixedDraw | None = None
         self._reference: tuple[Responses, Texts] | None = None
-        self._proxy_offset = 0.0
 
     def __call__(self, policy: PreTrainedModel | Realigned) -> Evaluation:
-        """Sample the policy and compare it with the reference. Its training mode is restored."""
+        """Sample the policy and compare it with the reference. Its training mode is restored.
+
+        Several processes call this together: each samples its share of the prompts, and all get the
+        whole. An interruption of one interrupts all.
+        """
+        count = len(self._prompts)
+        if (share := distributed.share_of(count)) != self._share:
+            self._take(share)
+        try:
+            own = self._of_share(policy)
+        except Interrupted:
+            own = None  # the other processes wait for this one
+        parts = distributed.gathered(own, count)
+        if any(part is None for part in parts):
+            raise Interrupted
+        whole = joined(parts)
+        if whole.reference.proxy is None:
+            return whole
+        offset = whole.reference.proxy.mean()
+        reference = policy_texts = replace(whole.reference, proxy=whole.reference.proxy - offset)
+        if whole.policy is not whole.reference:
+            policy_texts = replace(whole.policy, proxy=whole.policy.proxy - offset)
+        return replace(whole, policy=policy_texts, reference=reference)
+
+    def _take(self, share: range) -> None:
+        """Let these prompts be those of this process."""
+        self._share, self._draw, self._reference = share, None, None
+        self._rows, self._row_inputs = (
+            [texts[place] for place in share for _ in range(self._samples)]
+            for texts in (self._prompts, self._inputs)
+        )
+        rows = slice(share.start * self._samples, share.stop * self._samples)
+        self._row_ids = Prompts(self._encoded.ids[rows], self._encoded.mask[rows])
+
+    def _of_share(self, policy: PreTrainedModel | Realigned) -> Evaluation:
+        """The evaluation on this process's prompts; proxy rewards are not shifted yet."""
+        assert self._share is not None  # by `__call__`
         if self._draw is None:
             # The model's vocabulary may be larger than the tokenizer's.
             width = policy.get_output_embeddings().weight.shape[0]
-            self._draw = FixedDraw(
-                self._seed, self._prompts, self._samples, self._max_new_tokens, width
-            )
+            prompts = [self._prompts[place] for place in self._share]
+            self._draw = FixedDraw(self._seed, prompts, self._samples, self._max_new_tokens, width)
         with eval_mode(policy):
             reference_model = self._reference_model
             if reference_model is not None and reference_model.device != policy.device:
@@ -144,7 +152,7 @@ class Evaluator:
             kl, entropies, logp, ref_logp = sequence_divergence(
                 policy,
                 reference_model,
-                self._encoded,
+                self._row_ids,
                 responses,
                 frozen,
                 self._interrupted,
@@ -153,14 +161,14 @@ class Evaluator:
         if self._best_of is not None:
             # KL of the best to the reference = KL to the policy + E[log π/π_ref] of the best texts.
             log_ratios = ((logp - ref_logp) * responses.mask).double().sum(1)
-            kl_bound = self._best_of.kl_bound + log_ratios
+            kl_bound = self._best_of.kl_bound + log_ratios.cpu()
             kl, entropies = (torch.full_like(values, math.nan) for values in (kl, entropies))
         return Evaluation(
             policy=texts,
             reference=reference,
-            kl=kl,
-            entropy=entropies,
-            length=responses.mask.sum(1),
+            kl=kl.cpu(),
+            entropy=entropies.cpu(),
+            length=responses.mask.sum(1).cpu(),
             logp=_rows(logp, responses.mask),
             ref_logp=_rows(ref_logp, responses.mask),
             kl_bound=kl_bound,
@@ -236,7 +244,7 @@ class Evaluator:
         columns = {
             "gold_reward": evaluation.policy.gold,
             "gold_reward_reference": evaluation.reference.gold,
-            "kl": evaluation.kl.cpu(),
+            "kl": evaluation.kl,
         }
         return {
             f"eval/{name}_{subset}": values[rows].mean().item() if rows.any() else None
@@ -250,7 +258,7 @@ class Evaluator:
         Sorted by the reference's gold reward, lowest first: these have the most to gain, and the
         order is the same at every step.
         """
-        rows = range(0, min(prompts * self._samples, len(self._rows)), self._samples)
+        rows = range(0, min(prompts, len(self._prompts)) * self._samples, self._samples)
         return [
             {
                 "prompt": evaluation.policy.prompts[row],
@@ -278,11 +286,7 @@ class Evaluator:
             model, reference_mode = as_reference(policy, self._reference_model)
             with reference_mode:
                 sampled = self._sample(model, frozen)
-            texts = self._texts(sampled)
-            if texts.proxy is not None:
-                self._proxy_offset = texts.proxy.mean().item()
-                texts.proxy.sub_(self._proxy_offset)
-            self._reference = sampled, texts
+            self._reference = sampled, self._texts(sampled)
         return self._reference
 
     def _written(self, policy: PreTrainedModel, frozen: FrozenTrunk | None) -> Responses:
@@ -301,7 +305,7 @@ class Evaluator:
     ) -> Responses:
         return sample(
             model,
-            self._encoded,
+            self._row_ids,
             draw or self._draw,
             max_new_tokens=self._max_new_tokens,
             end_ids=end_ids(model, self._tokenizer),
@@ -312,17 +316,17 @@ class Evaluator:
 
     def _texts(self, responses: Responses) -> Texts:
         ids = responses.ids()
-        completions = responses.texts(self._tokenizer, self._encoded)
+        completions = responses.texts(self._tokenizer, self._row_ids)
         parts = self._parts(self._rows, completions, completion_ids=ids)
         parts = {name: torch.tensor(part, dtype=torch.float64) for name, part in parts.items()}
         gold = self._gold(self._rows, completions, completion_ids=ids) if not parts else None
-        proxy = self._proxy and self._proxy(self._inputs, completions, completion_ids=ids)
+        proxy = self._proxy and self._proxy(self._row_inputs, completions, completion_ids=ids)
         return Texts(
             self._rows,
             completions,
             ids,
             sum(parts.values()) if parts else torch.tensor(gold, dtype=torch.float64),
-            None if proxy is None else torch.tensor(proxy).double() - self._proxy_offset,
+            None if proxy is None else torch.tensor(proxy).double(),
             parts,
         )
 

@@ -9,13 +9,15 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+T = TypeVar("T")
 
 RANK = int(os.environ.get("RANK", "0"))
 WORLD_SIZE = int(os.environ.get("WORLD_SIZE", "1"))
@@ -79,11 +81,35 @@ def equal_shares(count: int, processes: int) -> list[range]:
     return [range(start, start + size) for start in starts]
 
 
+def share_of(count: int) -> range:
+    """The rows of `count` that this process works on: all without other processes, or if these are
+    more than the rows."""
+    import torch  # here, since the command line imports this module before anything heavy
+
+    group = torch.distributed
+    processes = group.get_world_size() if group.is_initialized() else 1
+    if processes == 1 or count < processes:
+        return range(count)
+    process = group.get_rank()
+    return range(count * process // processes, count * (process + 1) // processes)
+
+
+def gathered(own: T, count: int) -> list[T]:
+    """What the processes have made of their shares of `count` rows, in order. A collective."""
+    if len(share_of(count)) == count:
+        return [own]
+    import torch  # here for the same reason
+
+    parts: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(parts, own)
+    return parts
+
+
 def any_process(accelerator: Accelerator, flag: bool) -> bool:
     """Whether `flag` is true in any process. A collective: every process must call it."""
     if accelerator.num_processes == 1:
         return flag
-    import torch  # here, since the command line imports this module before anything heavy
+    import torch  # here for the same reason
 
     flags = torch.tensor(float(flag), device=accelerator.device)
     return bool(accelerator.reduce(flags, "sum") > 0)

@@ -8,12 +8,14 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
+import torch
 from transformers import PreTrainedModel, Trainer
 
 from align_core.config.methods import methods
 from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
 from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.evaluation.prepared import stored_samples
+from align_core.models import distributed
 from align_core.models.loading import load_tokenizer
 from align_core.models.prompts import model_inputs
 from align_core.models.rewards import ProxyReward
@@ -108,8 +110,14 @@ class RewardModelMeasure:
             for part, samples in self._parts.items():
                 proxy = ProxyReward(self.model, self._tokenizer, self._writer)
                 inputs = model_inputs(self._writer, self._task, samples.prompts)
-                measured = pair_accuracy(proxy, self._writer, samples, inputs=inputs)
-                for name, values in zip(("accuracy", "margin"), measured[:2], strict=True):
+                count = len(samples.prompts)
+                share = distributed.share_of(count)
+                own = samples.select([samples.prompts[place] for place in share])
+                own_inputs = [inputs[place] for place in share]
+                measured = pair_accuracy(proxy, self._writer, own, inputs=own_inputs)
+                of_all = distributed.gathered(measured[:2], count)
+                columns = (torch.cat(parts) for parts in zip(*of_all, strict=True))
+                for name, values in zip(("accuracy", "margin"), columns, strict=True):
                     metrics[f"eval/{name}{part}"] = values.mean().item() if len(values) else None
                     if _is_last(self._trainer) and len(values):
                         width = ci95_of_mean(bootstrap_rows(len(values)), values.mean(1).numpy())
