@@ -194,19 +194,27 @@ def _recording(layer: nn.Module, of_outputs: bool) -> Iterator[list[Tensor]]:
 
 @torch.no_grad()
 def _agrees(trunk: FrozenTrunk, policy: PreTrainedModel | PeftModel) -> bool:
-    """Whether trunk, upper layers and output layer give the policy's own logits on two short texts,
-    the second with padding on its left."""
-    vocabulary = trunk.head.weight.shape[0]
-    ids = torch.arange(14, device=policy.device).view(2, 7) * 7919 % vocabulary
+    """Whether trunk, upper layers and output layer give the policy's own logits on two short
+    texts."""
+    inputs = two_texts(policy, trunk.head)
+    places = {name: inputs[name] for name in ("attention_mask", "position_ids")}
+    with eval_mode(policy), trunk.recording() as recorded:
+        expected = policy(**inputs, use_cache=False).logits
+        kept = trunk.states(**inputs)
+        logits = trunk.head(trunk.last_states(kept, **places))
+    real = inputs["attention_mask"].bool()
+    return agree(kept[real], recorded[0][real]) and agree(logits[real], expected[real])
+
+
+def two_texts(policy: PreTrainedModel | PeftModel, head: nn.Linear) -> dict[str, Tensor]:
+    """The inputs of a forward pass over two short texts, the second with padding on its left."""
+    ids = torch.arange(14, device=policy.device).view(2, 7) * 7919 % head.weight.shape[0]
     mask = torch.ones_like(ids)
     mask[1, :3] = 0
-    inputs = {"attention_mask": mask, "position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
-    with eval_mode(policy), trunk.recording() as recorded:
-        expected = policy(input_ids=ids, **inputs, use_cache=False).logits
-        kept = trunk.states(input_ids=ids, **inputs)
-        logits = trunk.head(trunk.last_states(kept, **inputs))
-    real = mask.bool()
-    return all(
-        bool((ours - theirs)[real].abs().max() <= _TOLERANCE * theirs[real].abs().max())
-        for ours, theirs in ((kept, recorded[0]), (logits, expected))
-    )
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    return {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
+
+
+def agree(ours: Tensor, theirs: Tensor) -> bool:
+    """Whether two ways of computing the same states or logits agree but for rounding."""
+    return bool((ours - theirs).abs().max() <= _TOLERANCE * theirs.abs().max())

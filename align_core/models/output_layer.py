@@ -7,19 +7,24 @@ the hidden states, V vocabulary entries.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, NamedTuple
 
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.autograd import Function
+from transformers import PreTrainedModel
 
 from align_core.data.encoding import Prompts
-from align_core.models.frozen_trunk import FrozenTrunk
+from align_core.models import distributed
+from align_core.models.frozen_trunk import FrozenTrunk, agree, two_texts
+from align_core.models.loading import eval_mode
 from align_core.models.logprobs import at_mask, upper_states
 from align_core.models.reference import InitialWeights, as_reference
 from align_core.objectives import exact_kl
 
+_LOG = logging.getLogger(__name__)
 _ENTRIES = 2**22  # of the logits that exist at a time: 16 MB, which a processor's cache holds
 
 
@@ -39,8 +44,34 @@ class TokenOutputs(NamedTuple):
 def token_outputs(
     head: nn.Linear, states: Tensor, tokens: Tensor, temperature: float = 1.0
 ) -> TokenOutputs:
-    """The outputs of a frozen output layer for hidden states [N, H] and the next tokens [N]."""
-    return TokenOutputs(*_TokenOutputs.apply(states, tokens, head, temperature))
+    """The outputs of an output layer for hidden states [N, H] and the next tokens [N]."""
+    if head.weight.requires_grad and torch.is_grad_enabled():
+        outputs = _TrainedTokenOutputs.apply(states, head.weight, tokens, head, temperature)
+    else:
+        outputs = _TokenOutputs.apply(states, tokens, head, temperature)
+    return TokenOutputs(*outputs)
+
+
+def has_plain_head(policy: PreTrainedModel | PeftModel) -> bool:
+    """Whether the logits of a policy are the product of its output layer and the last hidden
+    states, and neither is sharded."""
+    base = policy.get_base_model() if isinstance(policy, PeftModel) else policy
+    head = base.get_output_embeddings()
+    # A soft cap is nearly the identity for the small logits of a model that is not trained yet.
+    settings = vars(base.config.get_text_config()).items()
+    capped = any("softcap" in name and value for name, value in settings)
+    if type(head) is not nn.Linear or head.bias is not None or capped or distributed.SHARDED_BY:
+        return False
+    inputs = two_texts(policy, head)
+    try:
+        with torch.no_grad(), eval_mode(policy):
+            expected = policy(**inputs, use_cache=False).logits
+            logits = head(base.base_model(**inputs, use_cache=False).last_hidden_state)
+    except Exception as error:  # an architecture may take other arguments
+        _LOG.info("%s is called whole: %r", type(base).__name__, error)
+        return False
+    real = inputs["attention_mask"].bool()
+    return agree(logits[real], expected[real])
 
 
 class _TokenOutputs(Function):
@@ -79,6 +110,51 @@ class _TokenOutputs(Function):
     def backward(ctx: Any, logp: Tensor, *_: Tensor) -> tuple:
         (slopes,) = ctx.saved_tensors
         return logp[:, None] * slopes, None, None, None
+
+
+class _TrainedTokenOutputs(Function):
+    """The outputs of an output layer that is trained as well.
+
+    With z = W h / τ, p = softmax(z) and g the slope of the loss in log p_token, G = g·(1_token − p)
+    / τ is the slope in W h, so that ∂/∂h = G W and ∂/∂W = Gᵀ h. Of what the forward pass computes
+    for each entry of the vocabulary, exp(z − max z) alone is kept, and G takes its place.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        states: Tensor,
+        weight: Tensor,
+        tokens: Tensor,
+        head: nn.Linear,
+        temperature: float,
+    ) -> tuple[Tensor, ...]:
+        product = head(states)
+        ctx.temperature, ctx.precision = temperature, getattr(head, "precision", product.dtype)
+        logits = product.float() if temperature == 1.0 else product.float() / temperature
+        chosen = logits.gather(1, tokens[:, None]).squeeze(1)
+        largest, exponentials, total = _exponentials(logits)
+        normaliser = largest + total.log()
+        ctx.save_for_backward(states, weight, tokens, exponentials, total)
+        outputs = (
+            chosen - normaliser,
+            normaliser - _dot(exponentials, logits) / total,
+            logits.mean(1),
+            chosen >= largest,
+        )
+        ctx.mark_non_differentiable(*outputs[1:])
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, logp: Tensor, *_: Tensor) -> tuple:
+        states, weight, tokens, exponentials, total = ctx.saved_tensors
+        slope = logp / ctx.temperature
+        slopes = exponentials.mul_((-slope / total)[:, None])
+        slopes[torch.arange(len(tokens), device=tokens.device), tokens] += slope
+        slopes = slopes.to(ctx.precision)
+        of_states = slopes @ weight.to(ctx.precision)
+        of_weight = slopes.T @ states.to(ctx.precision)
+        return of_states.to(states.dtype), of_weight.to(weight.dtype), None, None, None
 
 
 class Divergence(NamedTuple):

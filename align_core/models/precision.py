@@ -30,6 +30,8 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 
 
 class _LinearInBfloat16(nn.Linear):
+    precision = torch.bfloat16
+
     def forward(self, x: Tensor) -> Tensor:
         bias = None if self.bias is None else self.bias.bfloat16()
         return F.linear(x.bfloat16(), self.weight.bfloat16(), bias).float()

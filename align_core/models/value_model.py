@@ -15,7 +15,7 @@ from align_core.models.checkpointing import checkpoint_layers
 from align_core.models.frozen_trunk import frozen_trunk
 from align_core.models.loading import eval_mode, merge_adapter, scalar_head, trunk
 from align_core.models.logprobs import at_mask, response_outputs, response_states, upper_states
-from align_core.models.output_layer import token_outputs
+from align_core.models.output_layer import has_plain_head, token_outputs
 from align_core.objectives import entropy, token_logprobs
 
 VALUE_GAIN = 10.0
@@ -75,6 +75,7 @@ class PolicyWithValue(nn.Module):
         self.config = policy.config
         self.value_model = value_model
         self.frozen = frozen_trunk(policy)
+        self.has_plain_head = self.frozen is None and has_plain_head(policy)
         self.value_head = None
         if value_model is None:
             self.value_head = ValueHead(policy.get_input_embeddings().embedding_dim)
@@ -151,16 +152,20 @@ class PolicyWithValue(nn.Module):
         With the policy's `frozen` trunk, from the trunk states [B, P + T, H] of the texts.
         """
         batch = prompts, tokens, mask
-        if trunk_states is None:
+        if trunk_states is None and not self.has_plain_head:
             logits, states = response_outputs(self.policy, *batch, hidden=self.value_model is None)
             logits = logits / temperature
             logp = token_logprobs(logits, tokens)
             with torch.no_grad():
                 entropies = entropy(logits)
         else:
-            assert self.frozen is not None  # the trunk states are its outputs
-            states = upper_states(self.frozen, trunk_states, *batch)
-            outputs = token_outputs(self.frozen.head, states[mask], tokens[mask], temperature)
+            if trunk_states is None:
+                head = self.policy.get_output_embeddings()
+                states = response_states(trunk(self.policy), *batch)
+            else:
+                assert self.frozen is not None  # the trunk states are its outputs
+                head, states = self.frozen.head, upper_states(self.frozen, trunk_states, *batch)
+            outputs = token_outputs(head, states[mask], tokens[mask], temperature)
             logp, entropies = at_mask(mask, outputs.logp), at_mask(mask, outputs.entropy)
         return PolicyOutputs(logp, entropies, self.values(*batch, states))
 
@@ -173,6 +178,6 @@ class PolicyWithValue(nn.Module):
         """
         if self.value_model is None:
             assert self.value_head is not None and states is not None
-            return self.value_head(states.detach()).squeeze(-1).float()
+            return self.value_head(states.detach().float()).squeeze(-1).float()
         states = response_states(trunk(self.value_model), prompts, tokens, mask)
         return scalar_head(self.value_model)(states).squeeze(-1).float()
