@@ -63,7 +63,7 @@ def parameters(model: Any) -> int | None:
             base = read_object(adapter)["base_model_name_or_path"]
             of_base = model_index.files_of(base) != location and parameters(base)
             return count + of_base if of_base else None
-    except (OSError, ValueError, LookupError, TypeError, struct.error):
+    except (OSError, ValueError, LookupError, TypeError):
         return None
     return count
 

@@ -123,10 +123,9 @@ class Evaluator:
     def _take(self, share: range) -> None:
         """Let these prompts be those of this process."""
         self._share, self._draw, self._reference = share, None, None
-        self._rows, self._row_inputs = (
-            [texts[place] for place in share for _ in range(self._samples)]
-            for texts in (self._prompts, self._inputs)
-        )
+        places = [place for place in share for _ in range(self._samples)]
+        self._rows = [self._prompts[place] for place in places]
+        self._row_inputs = [self._inputs[place] for place in places]
         rows = slice(share.start * self._samples, share.stop * self._samples)
         self._row_ids = Prompts(self._encoded.ids[rows], self._encoded.mask[rows])
 

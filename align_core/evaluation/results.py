@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -46,7 +46,7 @@ class Evaluation:
 
 def joined(parts: Sequence[Any]) -> Any:
     """Parts of an evaluation as one: their lists and tensors, end to end; None stays None."""
-    first = parts[0]
+    first: Any = parts[0]
     if len(parts) == 1:
         return first
     if isinstance(first, list):
@@ -55,7 +55,7 @@ def joined(parts: Sequence[Any]) -> Any:
         return torch.cat([*parts])
     if isinstance(first, dict):
         return {name: joined([part[name] for part in parts]) for name in first}
-    if not is_dataclass(first):
-        return first
+    if first is None:
+        return None
     names = [column.name for column in fields(first)]
-    return type(first)(**{name: joined([getattr(p, name) for p in parts]) for name in names})
+    return replace(first, **{name: joined([getattr(p, name) for p in parts]) for name in names})

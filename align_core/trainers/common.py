@@ -36,8 +36,8 @@ _GRADIENT = Message("gradient", {}, "a gradient is not finite")
 
 
 class NonFinite(FloatingPointError):
-    """The loss or a gradient is NaN or infinite; `message` says which. The weights are those of the
-    last finite step."""
+    """The loss, a gradient or a reward is NaN or infinite; `message` says which. The weights are
+    those of the last finite step."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(message)

@@ -21,6 +21,7 @@ from align_core.trainers.common import QUIET, Setup
 from align_core.trainers.ppo.build import reward_of, rollout_settings
 from align_core.trainers.ppo.config import ELSEWHERE, RolloutConfig
 from align_core.trainers.ppo.metrics import step_metrics
+from align_core.trainers.ppo.ranges import ONE_OR_MORE
 from align_core.trainers.ppo.rollouts import Batch, Episodes
 from align_core.trainers.ppo.trainer import PPOTrainer
 
@@ -46,9 +47,9 @@ class GroupConfig(RolloutConfig):
         """Raises ValueError for invalid values."""
         super().__post_init__()
         size, episodes = self.num_generations, self.batch_size
-        if size < 2 or episodes % size:
+        if size not in ONE_OR_MORE or size < 2 or episodes % size:
             line = f"expected 2 or more, and a divisor of the {episodes} episodes of a rollout"
-            raise ValueError(f"num_generations got {size}, {line}")
+            raise ValueError(f"num_generations got {size!r}, {line}")
 
     @property
     def texts_per_prompt(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 
 import pytest
@@ -12,10 +13,13 @@ from align_core.config.model_size import MOST, EvaluationSize, evaluation_size, 
 
 
 def weights(*shapes: tuple[int, ...]) -> bytes:
-    """The beginning of a safetensors file with tensors of these shapes."""
-    header = {f"weight {n}": {"dtype": "F32", "shape": shape} for n, shape in enumerate(shapes)}
+    """A safetensors file with tensors of these shapes, all zeros."""
+    header, end = {}, 0
+    for n, shape in enumerate(shapes):
+        start, end = end, end + 4 * math.prod(shape)
+        header[f"weight {n}"] = {"dtype": "F32", "shape": shape, "data_offsets": [start, end]}
     text = json.dumps({"__metadata__": {"format": "pt"}, **header}).encode()
-    return struct.pack("<Q", len(text)) + text + b"the numbers"
+    return struct.pack("<Q", len(text)) + text + bytes(end)
 
 
 @pytest.fixture

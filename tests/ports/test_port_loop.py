@@ -234,3 +234,28 @@ def test_rewards_per_token_have_the_advantages_of_a_plain_twin(tmp_path):
         rewards -= beta * (np.array(logp) - np.array(ref_logp))
         expected = plain(rewards.tolist(), values, gamma, lam)
         assert advantages[row][mask].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "expected"),
+    [
+        ("the film", "a list of texts, conversations, .*, got 'the film'"),
+        ({"prompt": "the film"}, "a list of texts, conversations, .*, got {'prompt'"),
+        (iter(PROMPTS), "a list of texts, conversations, .*, got <list_iterator"),
+        ([], "one or more, got 0"),
+        ([{"role": "user", "content": "the"}], "rows with prompt or input_ids, .*, got {'role'"),
+        ([2, 4], "text or messages, got 2"),
+        ([None], "text or messages, got nothing"),
+    ],
+)
+def test_prompts_of_another_form_are_refused(tmp_path, prompts, expected):
+    with pytest.raises(ValueError, match=f"^prompts?: expected {expected}"):
+        alone(tmp_path, max_steps=4).rollout(prompts)
+
+
+def test_prompts_may_be_a_padded_tensor(tmp_path):
+    trainer = alone(tmp_path, max_steps=4)
+    rollout = trainer.rollout(torch.tensor([[1, 2, 4], [2, 4, 6]]))
+    assert rollout.episodes.prompt_mask.sum(1).tolist() == [2, 3]
+    with pytest.raises(TypeError, match="^rollout: expected what rollout.prompts. returned, got"):
+        trainer.learn([0.0, 0.0], rollout)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 import torch
 from transformers import (
@@ -12,13 +15,17 @@ from transformers import (
     LlamaForSequenceClassification,
     RobertaConfig,
     RobertaForSequenceClassification,
+    TrainerCallback,
+    TrainingArguments,
 )
 from transformers.modeling_outputs import BaseModelOutput
 
-from align_core import one_label
+from align_core import PPOConfig, PPOTrainer, one_label
 from tests import families, loops, toy
-from tests.ports.ported import Scorer, made, rows, scored, trained
+from tests.ports.ported import PROMPTS, Scorer, made, rows, scored, trained
 
+ALONE = {"output_dir": "out", "use_cpu": True, "report_to": "none", "response_length": 4}
+ALONE |= {"per_device_train_batch_size": 4, "max_steps": 4}
 TEXTS, IDS = ["the film", "the plot was never"], [[8, 0], [9, 9, 12, 0]]
 SMALL = {
     "vocab_size": 14,
@@ -69,6 +76,8 @@ def test_a_reward_model_of_other_tokens_needs_its_tokenizer(tmp_path):
     assert score == pytest.approx(expected, abs=1e-5)
     with pytest.raises(ValueError, match="expected 2 tokenizers, one for each reward, got 1"):
         made(tmp_path, reward=[model, toy.reward], reward_processing_classes=[own])
+    with pytest.raises(TypeError, match="^reward_processing_classes: expected tokenizers, .* 'gpt"):
+        made(tmp_path, reward=model, reward_processing_classes="gpt2")
 
 
 def test_a_module_with_a_trunk_and_a_head_is_reward_and_value_model(tmp_path):
@@ -155,6 +164,17 @@ def test_an_invalid_reward_is_refused_at_construction(tmp_path, kind):
         ({"a": 1}, "{'a': 1}"),
         (1.0, "1.0"),
         (["a", "b"], r"\['a'"),
+        (["1.0", "2.0"], r"\['1.0', '2.0'\]"),
+        (None, "nothing"),
+        ("12", "'12'"),
+        ([{}, {}], r"\[{}, {}\]"),
+        ([1j, 2j], r"\[1j, 2j\]"),
+        (torch.zeros(3), "3$"),
+        (torch.zeros(()), "0.0"),
+        (torch.zeros(2, 1), r"shape \[2, 1\]"),
+        (torch.zeros(2, 2, 4), r"shape \[2, 2, 4\]"),
+        (np.zeros((2, 1)), r"shape \[2, 1\]"),
+        ((x for x in (1.0, 2.0)), "<generator"),
     ],
 )
 def test_a_function_returns_a_number_for_each_completion(tmp_path, returned, got):
@@ -164,6 +184,76 @@ def test_a_function_returns_a_number_for_each_completion(tmp_path, returned, got
     trainer = made(tmp_path, reward=judge)
     with pytest.raises(ValueError, match=f"function judge: expected 2 numbers, .* got {got}"):
         scored(trainer, TEXTS, IDS)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e39])
+def test_a_reward_that_is_not_finite_is_refused_in_its_first_rollout(tmp_path, value):
+    """1e39 is infinite in float32."""
+
+    def judge(prompts, **_):
+        return [0.0] * (len(prompts) - 1) + [value]
+
+    got = "inf" if value == 1e39 else str(value)
+    line = f"^judge: expected finite numbers, got {got} for completion 3$"
+    weights = {"reward": [toy.reward, judge], "reward_weights": [1.0, 0.0]}
+    for settings in ({"reward": judge}, weights):
+        trainer = made(tmp_path, **settings, eval_dataset=rows())
+        for first_call in (trainer.train, trainer.evaluate):
+            with pytest.raises(ValueError, match=line):
+                first_call()
+        assert trainer.state.global_step == 0 and not list((tmp_path / "out").glob("check*"))
+    loop = PPOTrainer(PPOConfig(**ALONE), toy.tokenizer(), toy.policy(), None)
+    with pytest.raises(ValueError, match=line.replace("judge", "scores")):
+        loop.learn(loop.rollout(PROMPTS), judge(PROMPTS))
+
+
+def by_position(prompts, completions):
+    return [0.0] * len(prompts)
+
+
+@pytest.mark.parametrize("function", [by_position, lambda texts: texts, len])
+def test_a_function_that_cannot_be_called_by_name_is_refused_at_construction(tmp_path, function):
+    name = function.__name__
+    with pytest.raises(TypeError, match=f"^reward_model {name}: expected a function that takes"):
+        made(tmp_path, reward=[toy.reward, function])
+    made(tmp_path, reward=lambda completions, **_: [0.0] * len(completions))
+
+
+def test_no_reward_at_all_is_refused_before_an_evaluation_needs_one(tmp_path):
+    with pytest.raises(ValueError, match="reward_model: expected one reward or more, got an empty"):
+        made(tmp_path, reward=[])
+    with pytest.raises(TypeError, match="reward_model: expected a model .*, got nothing"):
+        PPOTrainer(PPOConfig(**ALONE), toy.tokenizer(), toy.policy(), None, eval_dataset=rows())
+
+
+ARGUMENTS = {
+    "args": ({"output_dir": "out"}, "a PPOConfig, got dict"),
+    "data_collator": ("pad", r"a function of rows, or None, got str"),
+    "optimizers": (None, "a pair: an optimiser and a schedule, each or None, got nothing"),
+    "callbacks": (TrainerCallback(), "a list of callbacks, or None, got TrainerCallback"),
+    "peft_config": ({"r": 2}, r"a configuration of PEFT, as LoraConfig\(…\), or None, got dict"),
+}
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_an_argument_of_another_kind_is_refused(tmp_path, name):
+    value, expected = ARGUMENTS[name]
+    parts = {
+        "args": PPOConfig(output_dir=str(tmp_path), use_cpu=True),
+        "processing_class": toy.tokenizer(),
+        "model": toy.policy(),
+        "ref_model": None,
+        "reward_model": toy.reward,
+        "train_dataset": rows(),
+    }
+    with pytest.raises(TypeError, match=f"^{name}: expected {expected}"):
+        PPOTrainer(**parts | {name: value})
+    plain = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
+    with pytest.raises(TypeError, match="^args: expected a PPOConfig, got TrainingArguments"):
+        PPOTrainer(**parts | {"args": plain})
+    with pytest.raises(TypeError, match="^callbacks: .*, got list of int"):
+        made(tmp_path, callbacks=[3])
+    made(tmp_path, callbacks=[TrainerCallback])
 
 
 def test_rewards_per_token_have_one_number_for_each_token(tmp_path):

@@ -197,6 +197,15 @@ def test_evaluation_sets_by_name_and_the_callback_of_trl(tmp_path):
     assert {"eval_first_objective/scores", "eval_second_objective/kl"} <= set(metrics)
     with pytest.raises(ValueError, match="eval_dataset: expected a data set for evaluate"):
         made(tmp_path).evaluate()
+    with pytest.raises(ValueError, match="expected first, second, got the name 'third'"):
+        trainer.evaluate("third")
+    for wrong, got in (
+        (rows(x=PROMPTS), "or input_ids, got x"),
+        ([], "got none"),
+        ("a", "got the"),
+    ):
+        with pytest.raises(ValueError, match=f"^eval_dataset: expected .*{got}"):
+            made(tmp_path, eval_dataset=rows()).evaluate(wrong)
     with pytest.raises(
         ValueError, match=r"eval_dataset\['text'\]: expected a column prompt .*, got x"
     ):

@@ -11,7 +11,7 @@ import torch
 from datasets import Dataset, IterableDataset
 from peft import PeftConfig, PeftModel, get_peft_model
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
 from align_core.config.errors import shown
 from align_core.models import distributed
@@ -35,6 +35,56 @@ if TYPE_CHECKING:
     from torch.optim.lr_scheduler import LRScheduler
 
 COMING_FROM = 'docs/ppo.md, "Coming from TRL", shows what to write'
+
+
+def check_kinds(
+    args: Any, data_collator: Any, optimizers: Any, callbacks: Any, peft_config: Any
+) -> None:
+    """Check the settings, and the kinds of the arguments that others than this package read.
+
+    Raises:
+        TypeError: one is of another kind.
+        ValueError: a setting is invalid.
+    """
+    is_pair = isinstance(optimizers, tuple | list) and len(optimizers) == 2
+    kinds = {
+        "args": (args, isinstance(args, RolloutConfig), "a PPOConfig"),
+        "data_collator": (
+            data_collator,
+            data_collator is None or callable(data_collator),
+            "a function of rows, or None",
+        ),
+        "optimizers": (optimizers, is_pair, "a pair: an optimiser and a schedule, each or None"),
+        "callbacks": (
+            callbacks,
+            callbacks is None
+            or (isinstance(callbacks, list | tuple) and all(map(_is_callback, callbacks))),
+            "a list of callbacks, or None",
+        ),
+        "peft_config": (
+            peft_config,
+            peft_config is None or isinstance(peft_config, PeftConfig),
+            "a configuration of PEFT, as LoraConfig(…), or None",
+        ),
+    }
+    for name, (value, holds, expected) in kinds.items():
+        if not holds:
+            raise TypeError(f"{name}: expected {expected}, got {_kind(value)}")
+    args.check()
+
+
+def _is_callback(value: Any) -> bool:
+    """Whether it is a callback, or a class of them, which Trainer accepts, too."""
+    return isinstance(value, TrainerCallback) or (
+        isinstance(value, type) and issubclass(value, TrainerCallback)
+    )
+
+
+def _kind(value: Any) -> str:
+    """The class of a value; a list's with those of its items."""
+    if isinstance(value, list | tuple):
+        return f"{type(value).__name__} of {', '.join(map(_kind, value)) or 'nothing'}"
+    return "nothing" if value is None else type(value).__name__
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:

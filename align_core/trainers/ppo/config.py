@@ -13,6 +13,9 @@ from typing import Any, ClassVar, Literal, Self
 
 from transformers import TrainingArguments
 
+from align_core.models import distributed
+from align_core.trainers.ppo.ranges import check_settings
+
 # Setting of older PPOs of TRL that does not exist here -> its replacement.
 ELSEWHERE = {
     "world_size": "accelerate launch --num_processes",
@@ -42,16 +45,11 @@ ELSEWHERE = {
     "use_score_scaling": "whiten_advantages",
     "use_score_norm": "whiten_advantages",
 }
-_AT_LEAST_ONE = (
-    "num_ppo_epochs",
-    "num_mini_batches",
-    "total_episodes",
-    "response_length",
-    "local_rollout_forward_batch_size",
-    "top_k",
-    "kl_horizon",
-    "ref_model_sync_steps",
-)
+_CHOICES: Mapping[str, tuple[str | None, ...]] = {
+    "stop_token": ("eos", None),
+    "kl_estimator": ("k1", "k3"),
+    "generator": ("transformers", "vllm"),
+}
 # Setting of TRL 1.12 that can only be None -> the replacement for other values.
 _ONLY_NONE = {
     "model_adapter_name": "peft_config, or a PeftModel whose active adapter is trained",
@@ -167,33 +165,31 @@ class RolloutConfig(TrainingArguments):
 
     def __post_init__(self) -> None:
         """Raises ValueError for invalid values."""
+        self.check()
         super().__post_init__()
-        if self.stop_token not in (None, "eos"):
-            raise ValueError(f"stop_token got {self.stop_token!r}, expected 'eos' or None")
-        if self.kl_estimator not in ("k1", "k3"):
-            raise ValueError(f"kl_estimator got {self.kl_estimator!r}, expected 'k1' or 'k3'")
-        for name in ("temperature", "missing_eos_penalty", "kl_target"):
-            if (number := getattr(self, name)) is not None and number <= 0:
-                raise ValueError(f"{name} got {number}, expected a number above 0")
-        if self.generator not in ("transformers", "vllm"):
-            raise ValueError(f"generator got {self.generator!r}, expected 'transformers' or 'vllm'")
-        for name in _AT_LEAST_ONE:
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"{name} got {value}, expected a whole number above 0")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p got {self.top_p}, expected a number in (0, 1], or None")
-        if isinstance(self.stop_strings, str):
-            self.stop_strings = [self.stop_strings]
-        if self.stop_strings is not None and not all(self.stop_strings or [""]):
-            raise ValueError(f"stop_strings got {self.stop_strings}, expected texts, or None")
+        if self.run_name is None and self.exp_name is not None:
+            self.run_name = self.exp_name
+        self._n_gpu = min(self.n_gpu, 1)  # each process uses one GPU
+
+    def check(self) -> None:
+        """Raises ValueError for invalid values; a script may have assigned some since."""
+        check_settings(self)
+        for name, values in _CHOICES.items():
+            if (value := getattr(self, name)) not in values:
+                expected = " or ".join(map(repr, values))
+                raise ValueError(f"{name} got {value!r}, expected {expected}")
+        if self.kl_target is not None and self.kl_coef == 0:
+            line = "expected a number above 0 beside kl_target, by which it is multiplied"
+            raise ValueError(f"kl_coef got 0, {line}")
+        episodes = self.local_episodes * distributed.WORLD_SIZE
+        if self.kl_target is not None and self.kl_horizon < episodes:
+            line = f"expected {episodes} or more, the episodes of a rollout"
+            raise ValueError(f"kl_horizon got {self.kl_horizon}, {line}")
         for name, replacement in _ONLY_NONE.items():
             if (value := getattr(self, name)) is not None:
                 raise ValueError(f"{name} got {value!r}, expected None; use {replacement}")
         if self.load_best_model_at_end:
             raise ValueError("load_best_model_at_end got True, expected False")
-        if self.run_name is None and self.exp_name is not None:
-            self.run_name = self.exp_name
-        self._n_gpu = min(self.n_gpu, 1)  # each process uses one GPU
         if self.local_episodes % self.num_mini_batches:
             raise ValueError(
                 f"num_mini_batches got {self.num_mini_batches}, expected a divisor of the "

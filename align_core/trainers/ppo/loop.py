@@ -10,7 +10,7 @@ ends the run. The loop logs and saves the same as `train`, at the same steps.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,13 @@ from align_core.config.errors import shown
 from align_core.data.encoding import Inputs
 from align_core.trainers.ppo.prompts import Row
 from align_core.trainers.ppo.rollouts import Episodes, epochs
-from align_core.trainers.ppo.scores import completion_texts, penalised, token_scores, unscored
+from align_core.trainers.ppo.scores import (
+    check_finite,
+    completion_texts,
+    penalised,
+    token_scores,
+    unscored,
+)
 
 if TYPE_CHECKING:  # a mixin calls methods of Trainer
     from transformers import Trainer
@@ -99,8 +105,7 @@ class OwnLoop(Trainer):
         self._begin()
         if self.done:
             raise ValueError(f"expected a run that is not done, got step {self.state.global_step}")
-        if not len(prompts):
-            raise ValueError("prompts: expected one or more, got 0")
+        prompts = _listed(prompts)
         if self._turns == 0 and self.state.global_step:
             self._move_reference()
         rows = [_row(prompt) for prompt in prompts]
@@ -131,12 +136,15 @@ class OwnLoop(Trainer):
         completion is an episode of its own.
 
         Raises:
-            ValueError: the number of scores or episodes is wrong, or there are too many or too few
-                completions.
+            TypeError: it is not a rollout.
+            ValueError: the number of scores or episodes is wrong, a score is not a finite number,
+                or there are too many or too few completions.
         """
         turns, given, of = rollout, scores, episodes
         if not isinstance(turns, Sequence):
             turns, given, of = [turns], [scores], episodes and [episodes]
+        if not all(isinstance(turn, SampledRollout) for turn in turns):
+            raise TypeError(f"rollout: expected what rollout(prompts) returned, got {shown(turns)}")
         if len(turns) != len(given):
             line = f"expected a list for each of {len(turns)} rollouts, got {len(given)}"
             raise ValueError(f"scores: {line}")
@@ -208,8 +216,12 @@ class OwnLoop(Trainer):
         episodes = rollout.episodes
         values = token_scores(scores, rollout.completion_ids, "scores").to(episodes.logp.device)
         penalty = self.args.missing_eos_penalty
+        by_reward = values.sum(1, keepdim=True)
+        check_finite(by_reward, ["scores"])
         return replace(
-            episodes, token_scores=penalised(values, episodes.mask, episodes.ended, penalty)
+            episodes,
+            token_scores=penalised(values, episodes.mask, episodes.ended, penalty),
+            by_reward=by_reward,
         )
 
 
@@ -229,9 +241,23 @@ class _Begun(Exception):
     """Raised by `_run_epoch` to leave Trainer's `train` before its first step."""
 
 
+def _listed(prompts: Any) -> Sequence[Any]:
+    """The prompts as a list. Raises ValueError for one prompt alone, or none."""
+    values = prompts.tolist() if hasattr(prompts, "tolist") else prompts
+    if isinstance(values, str | Mapping) or not hasattr(values, "__len__"):
+        line = "expected a list of texts, conversations, token ids or rows"
+        raise ValueError(f"prompts: {line}, got {shown(prompts)}")
+    if not len(values):
+        raise ValueError("prompts: expected one or more, got 0")
+    return values
+
+
 def _row(prompt: Any) -> Row:
     """A prompt as a row of a data set."""
-    if isinstance(prompt, dict):
-        return prompt
-    is_ids = not isinstance(prompt, str) and bool(prompt) and isinstance(prompt[0], int)
+    if isinstance(prompt, Mapping):
+        if not {"prompt", "input_ids"} & {*prompt}:
+            line = "expected rows with prompt or input_ids, or a list of conversations"
+            raise ValueError(f"prompts: {line}, got {shown(prompt)}")
+        return {**prompt}
+    is_ids = isinstance(prompt, list | tuple) and bool(prompt) and isinstance(prompt[0], int)
     return {"input_ids" if is_ids else "prompt": prompt}

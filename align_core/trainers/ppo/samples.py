@@ -13,6 +13,7 @@ from rich.table import Table
 from transformers import Trainer, TrainerCallback, TrainerControl
 
 from align_core.trainers.ppo.metrics import reward_means
+from align_core.trainers.ppo.prompts import check_columns
 from align_core.trainers.ppo.rollouts import Episodes
 
 PRINTED = 5  # rows of a table
@@ -76,11 +77,17 @@ class Samples(Trainer):
         return table
 
     def _eval_data(self, given: Any) -> Any:
+        sets = self.eval_dataset
         if isinstance(given, str):
-            given = self.eval_dataset[given]
-        data = self.eval_dataset if given is None else given
+            if not isinstance(sets, Mapping) or given not in sets:
+                names = ", ".join(sets) if isinstance(sets, Mapping) else "a data set"
+                raise ValueError(f"eval_dataset: expected {names}, got the name {given!r}")
+            given = sets[given]
+        data = sets if given is None else given
         if data is None:
             raise ValueError("eval_dataset: expected a data set for evaluate(), got None")
+        if not isinstance(data, Mapping):
+            check_columns("eval_dataset", data, self.data_collator is not list)
         return data
 
     def _samples(self, rows: list[dict[str, Any]]) -> Episodes:

@@ -19,19 +19,26 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.errors import shown
+from align_core.config.messages import Message
 from align_core.data.encoding import Inputs, are_token_ids, decode, encode_prompts
 from align_core.data.formats import Text
 from align_core.models.loading import add_padding_token, load_tokenizer, name_of
 from align_core.models.rewards import ProxyReward
 from align_core.objectives import at_last_token
 from align_core.runs.commands import last_part
+from align_core.trainers.common import NonFinite
 
 # A reward function as in TRL's GRPO; it may return None for a text that it does not score.
 RewardFunction: TypeAlias = Callable[..., Sequence[float | None] | Sequence[Sequence[float]]]
 RewardModel: TypeAlias = nn.Module | RewardFunction
 PADDED_TO = 256  # models pad their embeddings to multiples of at most this, with unused rows
 
+_NAMED = ("prompts", "completions", "completion_ids", "trainer_state")  # what functions get
 _LOADED = "AutoModelForSequenceClassification.from_pretrained(…, num_labels=1)"
+
+
+class NonFiniteReward(NonFinite, ValueError):
+    """A reward of a text is NaN or infinite."""
 
 
 class Scores(NamedTuple):
@@ -102,10 +109,16 @@ def score_function(
         TypeError, ValueError: a reward that cannot score, or whose vocabulary is not known.
     """
     several = [*rewards] if isinstance(rewards, list | tuple) else [rewards]
+    if not several:
+        raise ValueError("reward_model: expected one reward or more, got an empty list")
     own = [*tokenizers] if isinstance(tokenizers, list | tuple) else [tokenizers] * len(several)
     if len(own) != len(several):
         line = f"expected {len(several)} tokenizers, one for each reward, got {len(own)}"
         raise ValueError(f"reward_processing_classes: {line}")
+    for tokenizer in own:
+        if tokenizer is not None and not hasattr(tokenizer, "pad_token_id"):
+            line = f"expected tokenizers, or None, got {shown(tokenizer)}"
+            raise TypeError(f"reward_processing_classes: {line}")
     if weights is not None and len(weights) != len(several):
         line = f"expected {len(several)} numbers, one for each reward, got {len(weights)}"
         raise ValueError(f"reward_weights: {line}")
@@ -156,6 +169,16 @@ def _function(reward: Any) -> Callable:
         if isinstance(reward, str):
             line += f"; {_LOADED.replace('…', repr(reward))} loads it"
         raise TypeError(line)
+    try:
+        signature = inspect.signature(reward)
+    except (TypeError, ValueError):  # of a function in C
+        return reward
+    parameters = signature.parameters.values()
+    named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    if not named >= {*_NAMED} and all(p.kind != p.VAR_KEYWORD for p in parameters):
+        line = f"expected a function that takes {', '.join(_NAMED)} and columns of the data set by "
+        line += f"name, as (completions, **_), got {signature}"
+        raise TypeError(f"reward_model {name_of_reward(reward)}: {line}")
     return reward
 
 
@@ -183,6 +206,9 @@ def token_scores(returned: Any, ids: Sequence[Sequence[int]], source: str) -> Te
     values = returned.tolist() if hasattr(returned, "tolist") else returned
     expected = f"{source}: expected {len(ids)} numbers, one for each completion, or lists of one"
     expected += " for each of its tokens"
+    shape = [*getattr(returned, "shape", ())]
+    if len(shape) > 2 or (shape[1:] == [1] and any(len(row) > 1 for row in ids)):
+        raise ValueError(f"{expected}, got shape {shape}")
     if not isinstance(values, list | tuple) or len(values) != len(ids):
         got = f"{len(values)}" if isinstance(values, list | tuple) else shown(values)
         raise ValueError(f"{expected}, got {got}")
@@ -194,10 +220,34 @@ def token_scores(returned: Any, ids: Sequence[Sequence[int]], source: str) -> Te
             line = f"{source}: expected {len(row)} numbers for completion {number}, one for each "
             raise ValueError(f"{line}of its completion_ids, got {len(of_tokens)}")
         try:
-            rows.append(torch.tensor([0.0 if one is None else float(one) for one in of_tokens]))
+            rows.append(torch.tensor([*map(_number, of_tokens)]))
         except (TypeError, ValueError):
             raise ValueError(f"{expected}, got {shown(values)}") from None
     return pad_sequence(rows, batch_first=True)
+
+
+def _number(value: Any) -> float:
+    """The value as a number, 0 for None. Raises TypeError or ValueError for any other value."""
+    if isinstance(value, str | bytes):
+        raise TypeError
+    return 0.0 if value is None else float(value)
+
+
+def check_finite(by_reward: Tensor, names: Sequence[str]) -> None:
+    """Check the rewards [B, R], whose names are `names`.
+
+    They are checked when those of all processes are known, so that all of these end together.
+
+    Raises:
+        NonFiniteReward: one is NaN or infinite.
+    """
+    places = (~by_reward.isfinite()).nonzero().tolist()
+    if not places:
+        return
+    row, reward = places[0]
+    value, name = str(by_reward[row, reward].item()), names[reward]
+    line = f"{name}: expected finite numbers, got {value} for completion {row}"
+    raise NonFiniteReward(Message("reward", {"name": name, "value": value}, line))
 
 
 def name_of_reward(reward: Any) -> str:

@@ -58,6 +58,7 @@ from align_core.objectives import (
 from align_core.trainers.common import FiniteTraining, ShardedTraining
 from align_core.trainers.ppo.arguments import (
     add_value_weights,
+    check_kinds,
     check_models,
     check_prompts,
     check_tokenizer,
@@ -88,6 +89,7 @@ from align_core.trainers.ppo.samples import Samples, SampleTables
 from align_core.trainers.ppo.scores import (
     RewardModel,
     Score,
+    check_finite,
     penalised,
     reward_names,
     score_function,
@@ -145,6 +147,7 @@ class PPOTrainer(
         peft_config: PeftConfig | None = None,
         reward_processing_classes: Any = None,
     ) -> None:
+        check_kinds(args, data_collator, optimizers, callbacks, peft_config)
         check_tokenizer(processing_class)
         self.was_merged = isinstance(model, PeftModel) and peft_config is not None
         self.policy = policy_of(model, ref_model, peft_config, args)
@@ -160,7 +163,7 @@ class PPOTrainer(
         self.room = room_of(args, self.policy, self.ref_model, value_model)
         self.score: Score = unscored
         self.reward_names: list[str] = []
-        if reward_model is not None or train_dataset is not None:
+        if any(given is not None for given in (reward_model, train_dataset, eval_dataset)):
             self.reward_names = reward_names(reward_model)
             self.score = score_function(
                 reward_model,
@@ -225,7 +228,9 @@ class PPOTrainer(
         shares = equal_shares(len(rows), self.accelerator.num_processes)
         own = shares[self.accelerator.process_index]
         episodes = self._episodes(rows, own, size, seed, score)
-        return episodes.gathered(self.accelerator, self.pad_id, shares)
+        episodes = episodes.gathered(self.accelerator, self.pad_id, shares)
+        check_finite(episodes.by_reward, self.reward_names)
+        return episodes
 
     def _estimated(self, episodes: Episodes) -> Batch:
         """Steps 4 and 5, and the part of 7 that moves β."""

@@ -22,7 +22,7 @@ from playground.text import messages
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
-PARTS = {"loss", "gradient", "try_rate", "try_beta", "or", "kept", "lost"}
+PARTS = {"loss", "gradient", "reward", "try_rate", "try_beta", "or", "kept", "lost"}
 CAUSES = [
     Message("killed", {}, ""),
     Message("crashed", {"signal": 11}, ""),
@@ -47,6 +47,11 @@ def ends():
         *(describe_error(error, Path("/a/run")) for error in (full, denied, wrong, MemoryError())),
         _advice(NonFinite(Message("loss", {"value": "nan"}, "the loss is nan")), 7, config),
         _advice(NonFinite(Message("gradient", {}, "a gradient is not finite")), 7, config),
+        _advice(
+            NonFinite(Message("reward", {"name": "gold", "value": "nan"}, "gold: got nan")),
+            7,
+            config,
+        ),
         Message("time_limit", {}, "The time limit was reached."),
         Message("page_gone", {}, "the page that started this run has gone"),
         Message("unwatched", {}, "The run was stopped, since its visitor had gone"),
