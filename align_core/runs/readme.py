@@ -15,14 +15,26 @@ _OTHER_TASK = """
 
 The task is not in this folder. To load the run, write the absolute path of the task's folder or
 file as `task` into `config.json`; to repeat it, name it in `--task`."""
+TASK_FOLDER = "task"
+_TASK_HERE = f"""
+
+The task is the folder `{TASK_FOLDER}`: give these commands here, beside it. To load the run, write
+the absolute path of `{TASK_FOLDER}` as `task` into `config.json`."""
 _QUESTIONS = {
     "policy": "run.generate(n=4)  # texts, with their rewards",
     "reward model": 'run.score("A prompt", " and its completion.")',
 }
 
 
-def readme(name: str, config: Mapping[str, Any], events: Sequence[Event], has_model: bool) -> str:
-    """The README.md of the run folder `name`, with a model or without it."""
+def readme(
+    name: str,
+    config: Mapping[str, Any],
+    events: Sequence[Event],
+    has_model: bool,
+    has_task: bool = False,
+) -> str:
+    """The README.md of the run folder `name`, with a model or without it; with the files of its
+    task in TASK_FOLDER, which the configuration then names, or without them."""
     makes = methods()[config["method"]].makes
     last = status(events)
     state = f"{last['status']} at step {last['step']}" if last else "not begun"
@@ -56,7 +68,7 @@ or, in Python,
 
 ```python
 {python(config)}
-```{"" if task in BUILT_IN else _OTHER_TASK}
+```{_TASK_HERE if has_task else "" if task in BUILT_IN else _OTHER_TASK}
 
 ## Load it
 

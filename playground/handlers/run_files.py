@@ -25,7 +25,7 @@ from align_core.embed.page import LANGUAGES, page_parts
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.runs.event_schema import parse
-from align_core.runs.readme import readme
+from align_core.runs.readme import TASK_FOLDER, readme
 from playground.content.recordings import Recording
 from playground.people.client_address import client_address
 from playground.people.json_requests import Refused, check_rate
@@ -65,12 +65,13 @@ class RunFiles:
             run = self._allowed(request, self._zips)
             sender = self._visitors.sender(request)
             config = self._visitors.shown(sender, run.config.model_dump())
+            task = self._visitors.own.folder_of(sender, run.config.task)
         except Refused as error:
             return error.response()
         except ConfigError:  # deleted since
             return _none().response()
         headers = _saved_as(f"{run.path.name}.zip")
-        pieces = zipped(run.path, config)
+        pieces = zipped(run.path, config, task)
         return StreamingResponse(pieces, media_type="application/zip", headers=headers)
 
     async def _send_page(self, request: Request) -> Response:
@@ -126,12 +127,14 @@ async def _pieces(parts: Sequence[bytes]) -> AsyncIterator[memoryview]:
             yield memoryview(part)[start : start + _PIECE]
 
 
-def zipped(run: Path, config: dict[str, Any]) -> Iterator[bytes]:
-    """Yields the pieces of a zip file of a run: `config`, its events, a model of modest size, and a
-    README.md.
+def zipped(run: Path, config: dict[str, Any], task: Path | None = None) -> Iterator[bytes]:
+    """Yields the pieces of a zip file of a run: `config`, its events, a model of modest size, the
+    files of its `task`, if it is the visitor's own, and a README.md.
 
     Folders are removed from paths of the server.
     """
+    if task is not None:
+        config = {**config, "task": TASK_FOLDER}
     content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     target, model, read = _Pieces(), _model_files(run / "model"), []
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -146,19 +149,30 @@ def zipped(run: Path, config: dict[str, Any]) -> Iterator[bytes]:
                 if '"kind": "samples"' not in line:  # the README does without, and they are long
                     read.append(parse(line.encode()))
                 yield from target.take()
-        about = readme(run.name, config, [*filter(None, read)], bool(model))
+        about = readme(run.name, config, [*filter(None, read)], bool(model), task is not None)
         archive.writestr(f"{run.name}/README.md", about)
+        if task is not None:
+            for file in sorted(path for path in task.rglob("*") if path.is_file()):
+                name = f"{run.name}/{TASK_FOLDER}/{file.relative_to(task).as_posix()}"
+                yield from _copied(file, name, archive, target)
         for file in model:
             name = file.relative_to(run.parent).as_posix()
             if file.name == "adapter_config.json":  # names its base model, which may be a path
                 archive.writestr(name, without_folders(file.read_text(encoding="utf-8")))
                 continue
-            stored = zipfile.ZipInfo(name)  # weights can hardly be compressed
-            with file.open("rb") as source, archive.open(stored, "w") as entry:
-                while piece := source.read(_PIECE):
-                    entry.write(piece)
-                    yield from target.take()
+            # Weights can hardly be compressed.
+            yield from _copied(file, zipfile.ZipInfo(name), archive, target)
     yield from target.take()
+
+
+def _copied(
+    file: Path, name: str | zipfile.ZipInfo, archive: zipfile.ZipFile, target: _Pieces
+) -> Iterator[bytes]:
+    """Yields the pieces of the archive while the file is added to it."""
+    with file.open("rb") as source, archive.open(name, "w") as entry:
+        while piece := source.read(_PIECE):
+            entry.write(piece)
+            yield from target.take()
 
 
 def _model_files(folder: Path) -> list[Path]:

@@ -125,6 +125,13 @@ class OwnTasks:
         card = self.card(visitor)
         return None if card is None else Path(card.full_name)
 
+    def folder_of(self, visitor: str | None, task: str) -> Path | None:
+        """The folder of the visitor's task, or of an earlier one, by its full name; None for any
+        other task, and for one that was deleted."""
+        if not visitor or self.shown(visitor, task) not in (OWN, EARLIER):
+            return None
+        return Path(task) if Path(task).is_dir() else None
+
     @contextlib.contextmanager
     def staged(self, files: Mapping[str, bytes]) -> Iterator[Path]:
         """A context with a temporary folder of these files, relative path -> content."""

@@ -10,4 +10,9 @@ _LINE = re.compile(r"(?P<threads>\d+) threads? of (?P<cores>\d+) cores \((?P<cpu
 
 def machine(line: str, words: Mapping[str, str]) -> str:
     """A line that names a machine, in the language of `words`; unchanged if it has another form."""
-    return _LINE.sub(lambda match: words["machine"].format(**match.groupdict()), line, count=1)
+
+    def said(match: re.Match[str]) -> str:
+        form = "machine_one_thread" if match["threads"] == "1" else "machine"
+        return words[form].format(**match.groupdict())
+
+    return _LINE.sub(said, line, count=1)

@@ -12,17 +12,20 @@ from starlette.testclient import TestClient
 
 from align_core.config.model_index import DIFFERENCE
 from align_core.config.run_config import resolve
+from align_core.config.task_card import TaskCard
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground.content import recordings
 from playground.handlers import run_files
 from playground.handlers.run_files import RunFiles, zipped
+from playground.people.own_tasks import OTHERS, OwnTasks
 from playground.people.visitors import Visitors
 from tests import loops
 from tests.playground.recordings import record
 
 ANN, BOB = "a" * 64, "b" * 64
 RUN = "2026-01-02-030405-dpo-reviews"
+TASK = {"task.toml": b'title = "Short"\n', "prompts.txt": b"The plot\nThe cast\n"}
 DISK_FULL = "The disk is full: /srv/runs/x/model could not be written"
 
 
@@ -42,10 +45,10 @@ def client(tmp_path, fake_assets):
 
 
 @pytest.fixture
-def ask(client, fake_assets, few_samples, monkeypatch):
+def ask(client, fake_assets, few_samples, monkeypatch, tmp_path):
     for limit in ("LIMIT", "PAGE_LIMIT"):  # without what a second on a slow machine adds
         monkeypatch.setattr(run_files, limit, (1e-6, getattr(run_files, limit)[1]))
-    visitors = Visitors(client, public=True)
+    visitors = Visitors(client, public=True, own=OwnTasks(tmp_path / "tasks"))
     visitors._set_owner(RUN, type(visitors._owner(RUN))(visitors.from_token(ANN)))
     record(fake_assets, "healthy-ppo", {"method": "ppo", "task": "reviews"})
     model = fake_assets / "presets" / "healthy-ppo" / "model"
@@ -59,6 +62,7 @@ def ask(client, fake_assets, few_samples, monkeypatch):
         query["run"] = run
         return page.get(f"/run.{file}", params=query, headers={"X-Visitor": token})
 
+    ask.visitors = visitors
     return ask
 
 
@@ -119,6 +123,34 @@ def test_everyone_gets_recorded_runs_without_a_model_that_is_a_difference(ask):
     archive = zipfile.ZipFile(io.BytesIO(ask(BOB, "recorded/healthy-ppo").content))
     files = ("config.json", "events.jsonl", "README.md")
     assert archive.namelist() == [f"healthy-ppo/{name}" for name in files]
+
+
+@pytest.fixture
+def on_own_task(client, ask, tmp_path):
+    """The name of a run that Ann has shared, on a task of her own."""
+    own, ann = ask.visitors.own, ask.visitors.from_token(ANN)
+    card = TaskCard("own", "Short", "Short texts.", reference="sft-reviews", demonstrations=False)
+    with own.staged(TASK) as folder:
+        own.keep(ann, folder, card, TASK)
+    run = RUN.replace("dpo-reviews", "ppo-own")
+    config = resolve("ppo", own.card(ann).full_name, reward_model="gold")
+    RunDirectory.create(client.root / run, config).close()
+    ask.visitors._set_owner(run, type(ask.visitors._owner(RUN))(ann, True))
+    return run
+
+
+def test_a_run_on_an_own_task_brings_the_task_to_its_maker_alone(ask, on_own_task):
+    mine, theirs = (
+        zipfile.ZipFile(io.BytesIO(ask(token, on_own_task).content)) for token in (ANN, BOB)
+    )
+    for name, content in TASK.items():
+        assert mine.read(f"{on_own_task}/task/{name}") == content
+    assert json.loads(mine.read(f"{on_own_task}/config.json"))["task"] == "task"
+    about = mine.read(f"{on_own_task}/README.md").decode()
+    assert "align-core train ppo --task task " in about and "is the folder `task`" in about
+    assert not [name for name in theirs.namelist() if "/task/" in name]
+    assert json.loads(theirs.read(f"{on_own_task}/config.json"))["task"] == OTHERS
+    assert "The task is not in this folder." in theirs.read(f"{on_own_task}/README.md").decode()
 
 
 def test_a_page_is_sent_in_pieces():

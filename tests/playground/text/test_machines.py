@@ -9,7 +9,9 @@ LINE = "2 threads of 8 cores (AMD EPYC)"
 
 
 def test_a_machine_is_named_in_the_pages_language():
-    assert machine(LINE, text.load("en")["presets"]) == LINE
+    english = text.load("en")["presets"]
+    for line in (LINE, "1 thread of 2 cores (AMD EPYC)"):
+        assert machine(line, english) == line
     chinese = text.load("zh")["presets"]
     assert machine(LINE, chinese) == "8 个核心中的 2 个线程（AMD EPYC）"
     assert machine(f"{LINE}, Linux; torch 2", chinese).endswith("（AMD EPYC）, Linux; torch 2")
