@@ -67,7 +67,19 @@ def a_run_is_started_watched_and_stopped_beside_its_picture(page):
     expect(page.locator("#run")).to_be_visible()
 
 
-def test_train_on_a_phone(page):
+def a_link_leads_to_a_view_whose_tab_is_in_the_menu(page, address):
+    label = WORDS["views"]["lab"]
+    expect(page.get_by_role("tab", name=label)).to_have_count(0)
+    page.goto(f"{address}?view=lab")
+    expect(page.locator("#lab .card >> nth=0")).to_be_visible()
+    page.wait_for_selector("body[data-settled]", state="attached")
+    page.evaluate("history.replaceState(null, '', location.pathname)")
+    page.click("#masthead .copy")
+    page.wait_for_function("location.search.includes('view=lab')")
+
+
+def test_train_on_a_phone(page, address):
     the_picture_and_the_texts_come_first_then_beta_and_run_then_the_charts(page)
     the_other_controls_are_in_the_fold(page)
     a_run_is_started_watched_and_stopped_beside_its_picture(page)
+    a_link_leads_to_a_view_whose_tab_is_in_the_menu(page, address)

@@ -31,12 +31,12 @@ export function writeAddress(url) {
   history.replaceState(history.state, "", address);
 }
 
-// The names of the views and their tabs, by their `labels`.
+// The names of the views and their tabs, by their `labels`. On a narrow screen some are in a menu.
 const tabs = (labels) => {
-  const all = [...document.querySelectorAll("#views [role=tab]")];
+  const all = [...document.querySelectorAll("#views :is([role=tab], .overflow-dropdown button)")];
   return Object.entries(labels).map(([name, label]) => [name, all.find((tab) => tab.textContent.trim() === label)]);
 };
 
 export const openView = (labels, name) => tabs(labels).find(([other]) => other === name)?.[1]?.click();
 
-export const viewOf = (labels) => tabs(labels).find(([, tab]) => tab?.ariaSelected === "true")?.[0] ?? "train";
+export const viewOf = (labels) => tabs(labels).find(([, tab]) => tab?.classList.contains("selected"))?.[0] ?? "train";
