@@ -123,7 +123,7 @@ export function newCard(host, title, unit, help, saving = null) {
   make("span", "unit", head, unit);
   const mark = make("button", "help", head, "?");
   mark.type = "button";
-  explain(mark, help);
+  explain(mark, title, help);
   const values = make("div", "values", box);
   const plot = make("div", "plot", box);
   plot.setAttribute("role", "img");

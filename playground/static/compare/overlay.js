@@ -106,7 +106,7 @@ export function overlay({ element, props }) {
   }
 
   put(".trade h2", pictured.title);
-  explain(find(".trade .help"), words.trade_help);
+  explain(find(".trade .help"), pictured.title, words.trade_help);
   offerSaving(find(".trade header"), find(".trade .plot"), pictured.title, pictured.y, props.saving);
   fitToBox(find(".trade .plot"));
   return { drawTradeOff, drawCurves };

@@ -34,10 +34,11 @@ export function listErrors(list, errors) {
   for (const error of errors) make("li", "", list, error);
 }
 
-// The text behind a question mark, for the eye and for screen readers.
-export function explain(mark, text) {
+// The text behind a question mark on `title`, for the eye and, after a short name, for screen readers.
+export function explain(mark, title, text) {
   mark.dataset.tip = text;
-  mark.setAttribute("aria-label", text);
+  mark.ariaLabel = `${title}?`;
+  mark.ariaDescription = text;
 }
 
 // Calls `first` when the element first comes on the screen, and `again` each time it comes back.

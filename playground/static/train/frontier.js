@@ -198,7 +198,7 @@ export function mount({ element, props, server, watch }) {
   }
 
   put("h2", words.title);
-  explain(find(".help"), words.help);
+  explain(find(".help"), words.title, words.help);
   offerSaving(find("header"), plot, words.title, words.y, props.saving);
   ghost.dataset.tip = words.ghost_help;
   ghost.onclick = () => set({ ghostShown: !get().ghostShown });
