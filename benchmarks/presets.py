@@ -13,11 +13,13 @@ as its difference to the embedded model; the others have none.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 import tempfile
 import time
 from functools import cache
+from pathlib import Path
 
 from align_core.config.errors import ConfigError
 from align_core.config.model_index import SMOLLM2
@@ -25,7 +27,7 @@ from align_core.models.difference import save_difference
 from align_core.runs import presets
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
-from align_core.runs.events import FINAL, series
+from align_core.runs.events import FINAL, of_kind, series
 from align_core.runs.machine_speed import PROBE_SECONDS
 from align_core.runs.preset_checks import Check, checks
 from align_core.runs.presets import Preset
@@ -110,9 +112,11 @@ def is_recorded(preset: Preset) -> bool:
 def store(preset: Preset, run: RunDirectory) -> None:
     """Replace the recording of the preset by this run, with its model if it is one of MODELS.
 
-    Of these, a recording that the run repeats stays, with its times, and gets the model.
+    A recording that the run repeats stays, with its times, and gets what it lacks.
     """
-    if preset.name not in MODELS or not repeats(run, preset):
+    if repeats(run, preset):
+        add_measurements(preset.recording / "events.jsonl", run)
+    else:
         shutil.rmtree(preset.recording, ignore_errors=True)
         preset.recording.mkdir(parents=True)
         for path in (run.path / "config.json", run.events_path):
@@ -121,6 +125,21 @@ def store(preset: Preset, run: RunDirectory) -> None:
         (preset.recording / "machine.txt").write_text(hardware + "\n", encoding="utf-8")
     if preset.name in MODELS:
         save_difference(str(run.path), run.config.model, preset.recording / "model")
+
+
+def add_measurements(log: Path, run: RunDirectory) -> None:
+    """Add to a recorded log what its last evaluation lacks and the run's has: metrics, and the
+    distance from the optimum. The recorded times stay."""
+    events, recorded = run.events()[0], [json.loads(line) for line in log.open(encoding="utf-8")]
+    before, now = (
+        next((e["metrics"] for e in reversed(lines) if "eval/kl" in e.get("metrics", {})), {})
+        for lines in (recorded, events)
+    )
+    before |= {name: value for name, value in now.items() if name not in before}
+    found = of_kind(events, "distance")
+    if found and not of_kind(recorded, "distance"):
+        recorded.insert(-1, {**found[-1], "seconds": recorded[-1]["seconds"]})
+    log.write_text("".join(f"{json.dumps(event)}\n" for event in recorded), encoding="utf-8")
 
 
 def repeats(run: RunDirectory, preset: Preset) -> bool:

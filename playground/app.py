@@ -26,6 +26,7 @@ from playground.content import optimum, recordings, story, tasks
 from playground.endpoints.questions import Questions
 from playground.endpoints.routes import EndpointRoutes
 from playground.handlers.ask import AskHandlers
+from playground.handlers.asking import AskingHandlers
 from playground.handlers.chosen_language import ChosenLanguage
 from playground.handlers.compare import CompareHandlers
 from playground.handlers.health import health_route
@@ -45,7 +46,7 @@ from playground.people.connections import ConnectionLimits, guard
 from playground.people.malformed_calls import HANDLERS, CheckedCalls, pass_on_refusals
 from playground.people.other_sites import OtherSites
 from playground.people.own_tasks import PUBLIC, OwnTasks, TaskLimits
-from playground.people.requests import server_functions
+from playground.people.requests import HandlersOf, server_functions
 from playground.people.run_queue import RunQueue
 from playground.people.threads import Threads
 from playground.people.visitors import Visitors
@@ -211,32 +212,28 @@ def _lay_out(
         runs = VisibleRuns(client, queue.visitors, visitor)
         return runs, VisibleModels(helper, queue.visitors, visitor)
 
-    def ask_handlers(request: gr.Request) -> AskHandlers:
-        return AskHandlers(*visible(request), words, recorded)
+    def of_visitor(handlers: type[AskingHandlers]) -> HandlersOf:
+        return lambda request: handlers(*visible(request), words, recorded)
 
-    def compare_handlers(request: gr.Request) -> CompareHandlers:
-        return CompareHandlers(*visible(request), words, recorded)
-
-    def mixture_handlers(request: gr.Request) -> MixtureHandlers:
-        return MixtureHandlers(*visible(request), words, recorded)
-
-    asked = MixtureHandlers.mixture, MixtureHandlers.distance
-    mixtures = server_functions(mixture_handlers, *asked, threads=questions)
+    asked, compared = of_visitor(AskHandlers), of_visitor(CompareHandlers)
+    (mixture,) = server_functions(
+        of_visitor(MixtureHandlers), MixtureHandlers.mixture, threads=questions
+    )
 
     with gr.Tabs(elem_id="views") as views:
         # All views are rendered at once: Train keeps following a run while another view is shown.
         with gr.Tab(words["views"]["train"], id="train", render_children=True):
-            settings = train.build(page, client, words, queue, server, mixtures)
+            settings = train.build(page, client, words, queue, server, mixture)
         with gr.Tab(words["views"]["learn"], render_children=True):
-            learn.build(ask_handlers, words, questions)
+            learn.build(asked, words, questions)
         with gr.Tab(words["views"]["compare"], render_children=True):
-            compare.build(compare_handlers, words, queue.visitors, questions, mixtures[0])
+            compare.build(compared, words, queue.visitors, questions, mixture)
         with gr.Tab(words["views"]["try"], render_children=True):
-            ask.build_try(ask_handlers, words, questions)
+            ask.build_try(asked, words, questions)
         with gr.Tab(words["views"]["score"], render_children=True):
-            ask.build_score(ask_handlers, words, questions)
+            ask.build_score(asked, words, questions)
         with gr.Tab(words["views"]["rate"], render_children=True):
-            ballots = rate.build(ask_handlers, words)
+            ballots = rate.build(asked, words)
         with gr.Tab(words["views"]["lab"], render_children=True):
             lab.build(words, queue)
     story_view.build(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ _SMALLER = (
     EvaluationSize(12, 2, 512),
     EvaluationSize(8, 2, 512),
 )
+MOST_DISTANCE_TEXTS, FEWEST_DISTANCE_TEXTS = 8, 2
 
 
 def evaluation_size(model: Any, max_new_tokens: int) -> EvaluationSize:
@@ -47,6 +49,19 @@ def evaluation_size(model: Any, max_new_tokens: int) -> EvaluationSize:
     text_work = math.inf if count is None else count * max_new_tokens
     fitting = (size for size in (MOST, *_SMALLER) if size.texts * text_work <= WORK)
     return next(fitting, _SMALLER[-1])
+
+
+def distance_texts(config: Mapping[str, Any]) -> int:
+    """Texts of each prompt for each of the two sides of a run's distance from the optimum.
+
+    Together they are at most a third of the texts that the run's evaluations write, so that a run
+    takes little longer; 0 without β, or where this leaves too few.
+    """
+    if not config.get("beta"):
+        return 0
+    evaluations = 1 + math.ceil(config["steps"] / config["eval_every"])
+    texts = min(MOST_DISTANCE_TEXTS, evaluations * config["eval_samples"] // 6)
+    return texts if texts >= FEWEST_DISTANCE_TEXTS else 0
 
 
 def parameters(model: Any) -> int | None:

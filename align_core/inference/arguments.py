@@ -80,7 +80,3 @@ class Candidates(BaseModel):
 class Mixture(BaseModel):
     model: str = Field(description=NO_MODEL)
     share: Float = Field(ge=0, le=2, multiple_of=0.25, description="a multiple of 0.25 from 0 to 2")
-
-
-class Distance(BaseModel):
-    model: str = Field(description=NO_MODEL)

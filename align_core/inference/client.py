@@ -22,7 +22,6 @@ from align_core.config.task_card import card, registered
 from align_core.inference.arguments import (
     NO_MODEL,
     Candidates,
-    Distance,
     Generate,
     HeadToHead,
     Mixture,
@@ -38,7 +37,7 @@ ANSWER_TIMEOUT = 30.0  # seconds after which a server that has not answered is k
 IDLE_TIMEOUT = 300.0  # seconds without a query after which the server exits
 LEFT = "left"  # the server's last message, when it exits after IDLE_TIMEOUT
 MAX_PENDING = 8  # queries at once: each waiting one occupies a thread of the page
-MAX_MEASURED = 512  # stored measurements of runs; one of a mixture has some 20 kB
+MAX_MIXTURES = 512  # stored answers, of some 20 kB each
 _LOG = logging.getLogger(__name__)
 
 
@@ -59,7 +58,7 @@ class InferenceClient:
         self._lock = threading.Lock()  # one query at a time
         self._joining = threading.Lock()  # of `_under_way`
         self._under_way: dict[bytes, Future[Any]] = {}
-        self._measured: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
+        self._mixtures: OrderedDict[tuple[str, int, float], dict[str, Any]] = OrderedDict()
         self._places = threading.BoundedSemaphore(MAX_PENDING)
 
     def generate(self, **arguments: Any) -> list[dict[str, Any]]:
@@ -133,27 +132,7 @@ class InferenceClient:
         be answered within ANSWER_TIMEOUT. Raises as `generate` does.
         """
         options = checked(Mixture, arguments)
-        return self._measure("mixture", options.pop("model"), options)
-
-    def distance(self, **arguments: Any) -> dict[str, Any]:
-        """The distance of a run from the optimum at its β, by both sides: `distances.distance`.
-
-        Takes model, a run. Otherwise as `mixture`.
-        """
-        return self._measure("distance", checked(Distance, arguments)["model"], {})
-
-    def pid(self) -> int | None:
-        """The process id of the server, or None if it is not running."""
-        child = self._child
-        return child.pid if child and child.alive() else None
-
-    def close(self) -> None:
-        """Kill the server, even while it answers a query. The next query starts another server."""
-        if child := self._child:
-            child.end()
-
-    def _measure(self, query: str, run: str, options: dict[str, Any]) -> dict[str, Any]:
-        """The stored or new answer to a query on a run with a small model."""
+        run, share = options["model"], options["share"]
         if directory := model_index.recorded().get(run):
             config = RunDirectory.open(directory).config.model_dump()
         else:
@@ -164,16 +143,25 @@ class InferenceClient:
             expected = "a small model on a known task; measuring this one takes too long"
             raise ConfigError(option_error("--model", run, expected, "small_model"))
         located = self._locate("--model", run, writes=True)
-        changed = (directory / "model").stat().st_mtime_ns
-        key = query, located, changed, *options.values()
-        if (known := self._measured.get(key)) is not None:
+        key = located, (directory / "model").stat().st_mtime_ns, share
+        if (known := self._mixtures.get(key)) is not None:
             return known
-        arguments = {"task": config["task"], "model": located, **options}
-        measured = self._measured[key] = self._query(query, arguments)
+        question = {"task": config["task"], "model": located, "share": share}
+        measured = self._mixtures[key] = self._query("mixture", question)
         with self._joining:
-            while len(self._measured) > MAX_MEASURED:
-                self._measured.popitem(last=False)
+            while len(self._mixtures) > MAX_MIXTURES:
+                self._mixtures.popitem(last=False)
         return measured
+
+    def pid(self) -> int | None:
+        """The process id of the server, or None if it is not running."""
+        child = self._child
+        return child.pid if child and child.alive() else None
+
+    def close(self) -> None:
+        """Kill the server, even while it answers a query. The next query starts another server."""
+        if child := self._child:
+            child.end()
 
     def _locate_all(self, options: dict[str, Any]) -> list[str]:
         task = options["task"]

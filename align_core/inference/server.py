@@ -17,7 +17,6 @@ from align_core.config.errors import CODE_ERRORS, ConfigError, describe_error
 from align_core.evaluation.provenance import reference_of
 from align_core.inference import queries
 from align_core.inference.client import LEFT
-from align_core.inference.distances import distance
 from align_core.inference.mixtures import mixture
 from align_core.models.libraries import silence_libraries
 from align_core.tasks.loader import load_allowed
@@ -73,5 +72,4 @@ _QUERIES: dict[str, Callable[..., Any]] = {
     "candidates": queries.candidates,
     "score_pairs": queries.score_pairs,
     "mixture": mixture,
-    "distance": distance,
 }

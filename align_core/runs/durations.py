@@ -13,6 +13,7 @@ from dataclasses import astuple, dataclass
 from statistics import median
 from typing import Any
 
+from align_core.config.model_size import distance_texts
 from align_core.runs.events import FINAL, replay
 
 RECENT = 20  # steps; older ones had texts of other lengths, and another load of the machine
@@ -127,11 +128,14 @@ def _delay(events: Iterable[dict[str, Any]]) -> float | None:
 def _remaining(config: Mapping[str, Any], speed: Speed, delay: float, done: int) -> float:
     """Seconds for the steps after step `done` and their evaluations.
 
-    There is an evaluation after every multiple of `eval_every` and after the last step.
+    There is an evaluation after every multiple of `eval_every` and after the last step. The
+    distance from the optimum takes the time of as many evaluations as have its texts.
     """
     steps, every = config["steps"], config["eval_every"]
-    evaluations = steps // every - done // every
+    evaluations: float = steps // every - done // every
     if steps % every and done < steps:
         evaluations += 1
+    if texts := distance_texts(config):
+        evaluations += 2 * texts / config["eval_samples"]
     delays = steps - max(done, 1)  # none before the first step
     return (steps - done) * speed.step + delays * delay + evaluations * speed.evaluation

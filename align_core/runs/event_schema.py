@@ -140,6 +140,26 @@ class _TokenEvent(_Event):
     token: _ExampleToken
 
 
+class _Distance(_Declared):
+    """What `training.distance` returns."""
+
+    beta: Number
+    gap: Number
+    gap_ci95: Number
+    kl: Number
+    kl_ci95: Number
+    prompts: Count
+    texts: Count
+    count: Count
+    share: Number
+    named: list[str]
+
+
+class _DistanceEvent(_Event):
+    kind: Literal["distance"]
+    distance: _Distance
+
+
 class _Settings(_Declared):
     """The settings that may change during a run; those that did not are absent."""
 
@@ -165,6 +185,7 @@ _EVENT: TypeAdapter[_Event] = TypeAdapter(
         | _SamplesEvent
         | _TokenEvent
         | _ExampleEvent
+        | _DistanceEvent
         | _ChangeEvent
         | _ResumeEvent,
         Field(discriminator="kind"),

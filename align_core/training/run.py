@@ -13,17 +13,20 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer
 
 from align_core.config.messages import Message, plain, to_event
 from align_core.config.methods import methods
+from align_core.config.model_size import distance_texts
 from align_core.config.run_config import RunConfig
 from align_core.models import distributed
 from align_core.models.libraries import silence_libraries
 from align_core.models.loading import save_model
 from align_core.models.precision import default_precision, use_bfloat16
+from align_core.models.sampling import Interrupted
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import settings_at
 from align_core.trainers.common import NonFinite
 from align_core.training import checkpoints
 from align_core.training.callback import RunCallback
+from align_core.training.distance import distance
 from align_core.training.measures import measure_of
 from align_core.training.setup import prepare
 
@@ -91,6 +94,20 @@ def run(
             save_model(measure.model, setup.tokenizer, directory.model_path)
         distributed.leave_process_group()
         step = trainer.state.global_step // updates_per_step
+
+        def measure_distance() -> None:
+            texts, beta = distance_texts(config.model_dump()), getattr(trainer, "beta", None)
+            if not (texts and beta):
+                return
+            if status == "finished":
+                count = 2 * texts * config.eval_prompts
+                write("phase", step, phase="measuring", count=count)
+            with contextlib.suppress(Interrupted):
+                if found := distance(setup, measure.model, beta, texts, interrupted):
+                    write("distance", step, distance=found)
+
+        if status == "finished" and directory.writes:
+            measure_distance()
         write("status", step, **ended)
         if status == "finished" and directory.writes:
             checkpoints.delete(directory)
@@ -99,6 +116,7 @@ def run(
         if status == "stopped" and directory.writes:
             with contextlib.suppress(KeyboardInterrupt):
                 if callback.measure():
+                    measure_distance()
                     write("status", step, **ended)
     return status
 

@@ -60,13 +60,14 @@ def delta(events: Iterable[log.Event]) -> dict[str, Any]:
     phase:       the newest phase event, None without one or if a status came after it
     written:     the newest phase event with a text, or None
     learnt:      the example of the newest example event, or None
+    distance:    that of the newest distance event, or None
     step, seconds: of the newest event, or None
     """
     events = log.replay(events)
     status, last = log.status(events), events[-1] if events else {}
     doing = next((e for e in reversed(events) if e["kind"] in ("phase", "status")), {"kind": None})
     texts = [event for event in log.of_kind(events, "phase") if event.get("text")]
-    examples = log.of_kind(events, "example")
+    examples, distances = (log.of_kind(events, kind) for kind in ("example", "distance"))
     return {
         "points": {
             metric: [list(point) for point in points]
@@ -86,6 +87,7 @@ def delta(events: Iterable[log.Event]) -> dict[str, Any]:
         "phase": doing if doing["kind"] == "phase" else None,
         "written": texts[-1] if texts else None,
         "learnt": examples[-1]["example"] if examples else None,
+        "distance": distances[-1]["distance"] if distances else None,
         "step": last.get("step"),
         "seconds": last.get("seconds"),
     }

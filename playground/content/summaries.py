@@ -22,7 +22,7 @@ from playground.content.readings import readings, sentence
 from playground.content.readings.measures import Frontier, Target
 from playground.text.paths import without_folders
 
-UNUSED_KINDS = {"samples", "token", "phase"}  # large or frequent events that no rule reads
+UNUSED_KINDS = {"samples", "token", "phase", "distance"}  # events that no rule reads
 MAX_CACHED = 16  # runs; a page watches one run, and few pages look at old ones
 
 

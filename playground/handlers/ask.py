@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
 from align_core.config.errors import ConfigError
 from align_core.config.methods import method_named
-from align_core.inference.client import Unanswered
 from align_core.runs.events import of_kind
-from playground.content import histories
 from playground.content.realigned import optimum_at
-from playground.content.recordings import Recording
 from playground.content.run_list import MAX_LISTED, list_recordings, list_runs
-from playground.people import log
-from playground.people.access import VisibleModels, VisibleRuns
-from playground.text import error_messages
+from playground.handlers.asking import AskingHandlers
 
 _GENERATE = ("task", "models", "prompt", "n", "temperature", "seed", "realign")
 _SCORE = ("task", "model", "reference", "prompt", "completions")
 
 
-class AskHandlers:
-    """Handlers of these views. The helper process validates the queries of visitors.
-
-    The models are those of the runs of `client` and of the `recorded` ones, by name. An answer is
-    {"answers", "errors"}, one of which is empty.
-    """
-
-    def __init__(
-        self,
-        client: VisibleRuns,
-        helper: VisibleModels,
-        words: dict[str, Any],
-        recorded: Mapping[str, Recording],
-    ) -> None:
-        self._client = client
-        self._helper = helper
-        self._words = words
-        self._recorded = recorded
+class AskHandlers(AskingHandlers):
+    """Handlers of these views."""
 
     def runs(self, task: Any) -> list[dict[str, Any]]:
         """The newest runs on `task` that finished or stopped and have a model, newest first; then
@@ -79,7 +57,7 @@ class AskHandlers:
 
         The answer of a run has an `optimum`, too: `optimum_at`, with the λ of the query.
         """
-        reply = answer(self._helper.generate, query, _GENERATE, self._words)
+        reply = self._answer(self._helper.generate, query, _GENERATE)
         for of_model in reply["answers"]:
             run = of_model["model"]
             if run in self._recorded or self._client.has(run):
@@ -88,43 +66,10 @@ class AskHandlers:
 
     def _optimum(self, run: str, share: float | None) -> dict[str, Any] | None:
         with contextlib.suppress(ConfigError):  # deleted since
-            config, settings = settings_of(self._client, self._recorded, run)
+            config, settings = self._settings_of(run)
             return optimum_at(config, settings["beta"], 1.0 if share is None else share)
         return None
 
     def score(self, query: Any) -> dict[str, Any]:
         """Rewards and log-probabilities of completions: `InferenceClient.score`."""
-        return answer(self._helper.score, query, _SCORE, self._words)
-
-
-def settings_of(
-    client: VisibleRuns, recorded: Mapping[str, Recording], run: str
-) -> tuple[Mapping[str, Any], dict[str, histories.History]]:
-    """The configuration, as stored, and the `histories.history` of a run of `client` or a recorded
-    one. Raises ConfigError if there is no such run."""
-    if run in recorded:
-        return recorded[run].config, recorded[run].histories
-    return client.stored_config(run), histories.of_run(client, run)
-
-
-def answer(
-    method: Callable[..., Any], query: Any, names: tuple[str, ...], words: dict[str, Any]
-) -> dict[str, Any]:
-    """The result of `method` with the arguments `names`, taken from a visitor's `query`.
-
-    Returns {"answers", "errors"}; the errors are in the language of the catalogue `words`.
-    """
-    query = query if isinstance(query, dict) else {}
-    try:
-        answers = method(**{name: query.get(name) for name in names})
-    except ConfigError as error:
-        messages = error.lines
-    except Unanswered as error:
-        messages = [error.message]
-    else:
-        return {"answers": answers, "errors": []}
-    log.refused("question", next((message.code for message in messages), "") or "invalid")
-    return {
-        "answers": [],
-        "errors": [error_messages.translate(message, words) for message in messages],
-    }
+        return self._answer(self._helper.score, query, _SCORE)

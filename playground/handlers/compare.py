@@ -14,7 +14,6 @@ from align_core.runs.directory import RunDirectory
 from align_core.runs.events import replay
 from playground.content import charts, optimum
 from playground.content.histories import History, history
-from playground.content.recordings import Recording
 from playground.content.run_list import (
     MAX_LISTED,
     has_model,
@@ -22,9 +21,8 @@ from playground.content.run_list import (
     list_recordings,
     list_runs,
 )
-from playground.handlers.ask import answer
+from playground.handlers.asking import AskingHandlers
 from playground.handlers.train import LARGEST, shown_delta
-from playground.people.access import VisibleModels, VisibleRuns
 
 MAX_RUNS = 4  # compared at once
 MOST_SOUGHT = 100  # characters of a search, which looks for each word in each run
@@ -48,23 +46,8 @@ _RELATIVE = {ABOVE, _KL, _GAIN, "eval/frontier_efficiency", "eval/win_rate"}
 CURVES = (_GOLD, "eval/proxy_reward", _KL, "eval/accuracy", "eval/margin")  # one chart for each
 
 
-class CompareHandlers:
-    """Handlers of the Compare view. They, or the helper process, validate the queries of visitors.
-
-    The runs are those of `client` and the `recorded` ones, by name.
-    """
-
-    def __init__(
-        self,
-        client: VisibleRuns,
-        helper: VisibleModels,
-        words: dict[str, Any],
-        recorded: Mapping[str, Recording],
-    ) -> None:
-        self._client = client
-        self._helper = helper
-        self._words = words
-        self._recorded = recorded
+class CompareHandlers(AskingHandlers):
+    """Handlers of the Compare view."""
 
     def runs(self, query: Any) -> list[dict[str, Any]]:
         """The newest runs on a task, live or ended, newest first; then the recorded ones.
@@ -112,7 +95,7 @@ class CompareHandlers:
     def head_to_head(self, query: Any) -> dict[str, Any]:
         """Win rates of runs against each other: `InferenceClient.head_to_head`."""
         names = ("task", "models", "n", "seed")
-        return answer(self._helper.head_to_head, query, names, self._words)
+        return self._answer(self._helper.head_to_head, query, names)
 
     def _is_known(self, run: str) -> bool:
         return run in self._recorded or self._client.has(run)

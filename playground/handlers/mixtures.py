@@ -1,4 +1,4 @@
-"""Requests on an ended run: mixed with its reference, and its distance to the optimum."""
+"""The evaluations of an ended run mixed with its reference."""
 
 from __future__ import annotations
 
@@ -11,27 +11,15 @@ from align_core.config.errors import ConfigError
 from align_core.runs import events as log
 from playground.content import charts, histories
 from playground.content.realigned import beta_at
-from playground.content.recordings import Recording
-from playground.handlers.ask import answer, settings_of
-from playground.people.access import VisibleModels, VisibleRuns
+from playground.handlers.asking import AskingHandlers
 
 SHARES = tuple(0.25 * quarter for quarter in range(9))  # λ: the places of the slider
 _ALIKE = ("task", "model", "method", "loss")
 _KL, _GAIN = "eval/kl", "eval/gain"
 
 
-class MixtureHandlers:
-    """Handlers of these requests, for a visitor's runs and the `recorded` ones."""
-
-    def __init__(
-        self,
-        client: VisibleRuns,
-        helper: VisibleModels,
-        words: dict[str, Any],
-        recorded: Mapping[str, Recording],
-    ) -> None:
-        self._client, self._helper, self._words = client, helper, words
-        self._recorded = recorded
+class MixtureHandlers(AskingHandlers):
+    """Handlers of these evaluations."""
 
     def mixture(self, query: Any) -> dict[str, Any]:
         """The evaluation of a mixture, {"run", "share"}: `InferenceClient.mixture`.
@@ -43,22 +31,18 @@ class MixtureHandlers:
         """
         query = query if isinstance(query, dict) else {}
         asked = {"model": query.get("run"), "share": query.get("share")}
-        reply = answer(self._helper.mixture, asked, ("model", "share"), self._words)
+        reply = self._answer(self._helper.mixture, asked, ("model", "share"))
         if reply["errors"]:
             return reply
         measured, run = reply["answers"], asked["model"]
         beta = trained = None
         with contextlib.suppress(ConfigError):  # deleted since
-            config, settings = settings_of(self._client, self._recorded, run)
+            config, settings = self._settings_of(run)
             beta = beta_at(config, settings["beta"], asked["share"])
             trained = None if beta is None else self._trained(config, beta)
         rows = [charts.row(sample) for sample in measured["samples"]]
         numbers = {name: measured[name] for name in ("kl", "gain")}
         return {**reply, "answers": {**numbers, "rows": rows, "beta": beta, "trained": trained}}
-
-    def distance(self, query: Any) -> dict[str, Any]:
-        """Both sides of J(π*) − J(π) = β KL(π ‖ π*) for a run: `InferenceClient.distance`."""
-        return answer(self._helper.distance, query, ("model",), self._words)
 
     def _trained(self, config: Mapping[str, Any], beta: float) -> dict[str, Any] | None:
         for other, events in self._logs(config, beta):

@@ -64,9 +64,6 @@ class VisibleModels:
     def mixture(self, **arguments: Any) -> dict[str, Any]:
         return self._query(self._helper.mixture, arguments)
 
-    def distance(self, **arguments: Any) -> dict[str, Any]:
-        return self._query(self._helper.distance, arguments)
-
     def _query(self, method: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         models = arguments.get("models")
         models = models[:MOST_MODELS] if isinstance(models, list) else []

@@ -57,6 +57,7 @@ _READINGS = """
 <p class="written second"><span class="label"></span> <span class="prompt"></span><span
   class="completion"></span></p>
 <ul class="readings"></ul>
+<p class="theorem"></p>
 """
 _TRAINED_ON = "<p class='learnt'></p><p class='again'></p>"
 _RESET = "<button type='button'></button> <span role='status'></span>"
@@ -79,8 +80,6 @@ _MIXTURE = """
   <label class="mix"><small></small>
     <input type="range" min="0" step="0.25" value="1"><output></output></label>
   <p class="said mixed" role="status"></p>
-  <button type="button" class="measure"></button>
-  <p class="said sides" role="status"></p>
   <ul class="errors" role="alert"></ul>
 </section>
 """
@@ -117,14 +116,14 @@ def build(
     words: dict[str, Any],
     queue: RunQueue,
     server: Settings,
-    mixtures: list[Callable[..., Any]],
+    mixture: Callable[..., Any],
 ) -> dict[str, gr.Component]:
-    """Lay out the view in `page`, with the server functions `mixtures` on an ended run; returns the
-    controls of the task, the method and the SETTINGS, by name.
+    """Lay out the view in `page`, with the server function `mixture`; returns the controls of the
+    task, the method and the SETTINGS, by name.
     """
     handlers = TrainHandlers(client, words, queue)
     bind = partial(with_visitor, queue.visitors)
-    settings, controls = _lay_out(page, handlers, words, queue, bind, server, mixtures)
+    settings, controls = _lay_out(page, handlers, words, queue, bind, server, mixture)
     _connect(page, handlers, queue, bind, settings, controls)
     return settings
 
@@ -136,7 +135,7 @@ def _lay_out(
     queue: RunQueue,
     bind: Bind,
     server: Settings,
-    mixtures: list[Callable[..., Any]],
+    mixture: Callable[..., Any],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The controls of the settings by name, and all controls that handlers read or change."""
     updates = Threads("updates", UPDATE_THREADS)
@@ -232,7 +231,7 @@ def _lay_out(
                     "mixture",
                     _MIXTURE,
                     "train/mixture",
-                    server_functions=mixtures,
+                    server_functions=[mixture],
                     words=words["try"] | words["mixture"],
                     shares=SHARES,
                     models=handlers.recordings.with_model(),

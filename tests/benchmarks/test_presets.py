@@ -50,6 +50,28 @@ def test_a_run_that_repeats_a_recording_adds_its_model(preset, run):
     assert [*model_index.recorded()] == [f"recorded/{preset.name}"]
 
 
+def test_a_recording_gets_what_its_last_evaluation_lacks(preset, run):
+    *before, last = [json.loads(line) for line in log(preset).splitlines()]
+    final = {**last, "seconds": 2 * last["seconds"]}
+    metrics = {**before[-2]["metrics"], "eval/optimum_gap": 0.25}
+    sides = dict.fromkeys(("gap", "gap_ci95", "kl", "kl_ci95", "share"), 0.5)
+    sides |= {"beta": 0.5, "prompts": 4, "texts": 2, "count": 1, "named": ["A prompt"]}
+    for event in (
+        {**before[-2], "metrics": metrics},
+        {"kind": "distance", "step": last["step"], "seconds": 60.5, "distance": sides},
+        final,
+    ):
+        run.append(event)
+    store(preset, run)
+    events = [json.loads(line) for line in log(preset).splitlines()]
+    distance = {"kind": "distance", "step": last["step"], "seconds": last["seconds"]}
+    assert events[-2:] == [{**distance, "distance": sides}, last]
+    assert events[:-2] == [*before[:-2], {**before[-2], "metrics": metrics}, before[-1]]
+    stored = log(preset)
+    store(preset, run)
+    assert log(preset) == stored, "once"
+
+
 def test_a_run_with_another_number_replaces_the_recording(preset, run):
     run.append({"kind": "metrics", "step": 2, "seconds": 30.0, "metrics": {"eval/kl": 7.0}})
     assert not repeats(run, preset)

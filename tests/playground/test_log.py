@@ -16,7 +16,7 @@ from align_core.config.errors import ConfigError, option_error
 from align_core.inference.client import Unanswered
 from align_core.runs import forkserver
 from playground import text
-from playground.handlers.ask import answer
+from playground.handlers.asking import AskingHandlers
 from playground.handlers.train import TrainHandlers
 from playground.people import log
 from playground.people.json_requests import Refused
@@ -25,6 +25,7 @@ from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitors
 
 SECRET = "the visitor's secret <b>"
+answer = AskingHandlers(None, None, text.load("en"), {})._answer
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_logged_refusals_have_the_reason_and_no_content(lines):
     def invalid(**_):
         raise ConfigError(option_error("--prompt", SECRET, "a text"))
 
-    answer(invalid, {}, (), text.load("en"))
+    answer(invalid, {}, ())
     assert [(line["what"], line["why"]) for line in read()] == [
         ("key", "wrong"),
         ("request", "malformed"),
@@ -114,14 +115,14 @@ def test_a_logged_error_is_one_line_with_its_place(lines):
         raise Unanswered(None)
 
     try:
-        answer(broken, {}, (), text.load("en"))
+        answer(broken, {}, ())
     except AttributeError:
         traceback.print_exc()
     thread = threading.Thread(target=lambda: 1 / 0)
     thread.start()
     thread.join()
     first, second = events(read)
-    assert first.pop("where").startswith("playground/handlers/ask.py:")
+    assert first.pop("where").startswith("playground/handlers/asking.py:")
     assert first == {"event": "fault", "error": "AttributeError"}
     assert (second["error"], second["where"].partition(":")[0]) == (
         *("ZeroDivisionError", "test_log.py"),

@@ -49,6 +49,7 @@ def test_a_run_starts_without_events(folded):
         "phase": None,
         "written": None,
         "learnt": None,
+        "distance": None,
     }
 
 

@@ -86,13 +86,17 @@ def test_a_run_writes_the_events_and_the_model_of_the_contract(plain, method):
 def test_the_last_evaluation_has_the_distance_and_the_part_of_the_reward_model(
     tmp_path, reward_model
 ):
-    options = {"steps": 1, "batch_size": 8, "eval_every": 1, "beta": 2.0}
+    options = {"steps": 2, "batch_size": 8, "eval_every": 1, "beta": 2.0}
     config = configured("ppo", reward_model=reward_model, **options)
     run = Run(tmp_path / "run", config).execute()
-    learned = [1] * (reward_model != "gold")
-    assert list(run.metric("eval/optimum_gap")) == list(run.metric("eval/optimum_gap_ci95")) == [1]
+    learned = [2] * (reward_model != "gold")
+    assert list(run.metric("eval/optimum_gap")) == list(run.metric("eval/optimum_gap_ci95")) == [2]
     for name in ("gap", "gap_ci95", "above_reference", "kl"):
         assert list(run.metric(f"eval/learned_optimum_{name}")) == learned
+    before, after = run.events[-2:]
+    assert (before["kind"], before["step"], after["status"]) == ("distance", 2, "finished")
+    texts = len(run.of("samples")) * config.eval_samples // 6
+    assert (before["distance"]["beta"], before["distance"]["texts"]) == (2.0, texts)
 
 
 @pytest.mark.parametrize("method", ["sft", "ppo", "dpo"])

@@ -3,7 +3,7 @@
 
 export function startRun({ run, config, trained_on = null, repeat = null }) {
   const status = { name: "starting", message: "" };
-  const empty = { series: {}, samples: [], changes: [], step: 0, seconds: 0, status, summary: null, phase: null, written: null, learnt: null };
+  const empty = { series: {}, samples: [], changes: [], step: 0, seconds: 0, status, summary: null, phase: null, written: null, learnt: null, distance: null };
   return { name: run, config, trainedOn: trained_on, repeat, offset: 0, ...empty };
 }
 
@@ -23,6 +23,7 @@ export function fold(run, delta) {
     summary: delta.summary ?? run.summary,
     phase: delta.phase ?? (delta.status ? null : run.phase), // what it is doing, if it has said so
     written: delta.written ?? run.written, // the newest {prompt, text} of a rollout
+    distance: delta.distance ?? (delta.void_after === null ? run.distance : null), // from the optimum, at the end
     learnt: delta.learnt ?? run.learnt, // the newest demonstration {prompt, text} or pair {prompt, chosen, rejected}
   };
 }

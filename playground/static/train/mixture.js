@@ -6,15 +6,13 @@ import { latestOnly } from "../core/latest_only.js";
 import { makesPolicy, methods } from "../core/records.js";
 import { isMoving, isRecorded, samplesAt } from "../core/run_log.js";
 import { get, set, subscribe } from "../core/store.js";
-import { pairKey, runOnStage, soughtOnStage } from "../core/view.js";
+import { pairKey, runOnStage } from "../core/view.js";
 import { trail } from "../charts/geometry.js";
-import { offerDistance } from "./distance.js";
 
 export function mount({ element, props, server }) {
   const { words, shares, models } = props; // models: of the recorded runs, those that have theirs
   const { find, put } = within(element);
   const slider = find("[type=range]");
-  const showDistance = offerDistance({ find, put }, words, server);
   let mixed = null; // {run, frontier} whose mixtures are shown
   let answers = new Map(); // share -> the server's answer
   let beta = null; // of the controls
@@ -33,10 +31,7 @@ export function mount({ element, props, server }) {
   function follow(state) {
     const now = mixable(state);
     const same = now?.run.name === mixed?.run.name && state.beta === beta;
-    if (now?.run.name !== mixed?.run.name) {
-      answers = new Map();
-      showDistance(now?.run, soughtOnStage(state));
-    }
+    if (now?.run.name !== mixed?.run.name) answers = new Map();
     [mixed, beta] = [now, state.beta];
     find("section").hidden = !now;
     if (same) return;

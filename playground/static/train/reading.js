@@ -34,7 +34,7 @@ export function doingText({ phase, config, status }, words) {
   const texts = words.texts[config.task] ?? words.texts.other;
   if (phase.phase === "measuring") {
     if (!makesPolicy(config.method)) return words.doing.measuring_pairs;
-    return fill(words.doing.measuring, { n: config.eval_prompts * config.eval_samples, texts });
+    return fill(words.doing.measuring, { n: phase.count ?? config.eval_prompts * config.eval_samples, texts });
   }
   const known = phase.count === undefined && phase.phase === "updating" ? "learning" : phase.phase;
   return fill(words.doing[known], { n: phase.count, texts });

@@ -5,6 +5,7 @@ import { get, subscribe } from "../core/store.js";
 import { messageOf, pairKey, phaseOnStage, raceOnStage, runOnStage, sentencesOn } from "../core/view.js";
 import { raceAt, raceText, runnerNames } from "./race.js";
 import { openingText, readingAt, workLines } from "./reading.js";
+import { theoremText } from "./theorem.js";
 
 export function mount({ element, props }) {
   const { words } = props;
@@ -24,6 +25,7 @@ export function mount({ element, props }) {
     showSummary(said || (card ? presetText(card, run) : (first ?? reading())));
     if (card && first) others.unshift(first);
     showWork(live ? workLines(run, words) : []);
+    put(".theorem", run?.distance && viewedStep === null && !race ? theoremText(run.distance, words.theorem) : "");
     if (list.textContent === others.join("")) return;
     list.replaceChildren();
     for (const sentence of others) make("li", "", list, sentence);
@@ -60,6 +62,7 @@ export function mount({ element, props }) {
     summary.classList.toggle("long", summary.scrollHeight > summary.clientHeight);
   }
 
+  find(".theorem").dataset.tip = words.theorem.help;
   subscribe(element, ["phase", "run", "task", "viewedStep", "frontiers", "preset", "race", "ghost"], draw);
   new ResizeObserver(fit).observe(summary);
   document.fonts.ready.then(fit);

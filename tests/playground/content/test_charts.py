@@ -35,6 +35,7 @@ def test_a_delta_without_news_changes_nothing():
         "phase": None,
         "written": None,
         "learnt": None,
+        "distance": None,
         "step": None,
         "seconds": None,
     }

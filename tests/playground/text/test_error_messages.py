@@ -28,7 +28,7 @@ from playground.voting.vote_training import VoteTraining
 
 ASKED = (
     *(arguments.Generate, arguments.Score, arguments.HeadToHead, arguments.Candidates),
-    *(arguments.Mixture, arguments.Distance),
+    arguments.Mixture,
 )
 
 
@@ -64,14 +64,6 @@ def of_a_large_model(client):
     config = resolve("dpo", "reviews").model_copy(update={"model": "nobody/nothing"})
     run = RunDirectory.create(client.root / "2026-01-02-030405-dpo-reviews", config)
     return refused(InferenceClient(client).mixture, model=run.path.name, share=0.5)
-
-
-def of_another_optimum(client):
-    from align_core.inference.distances import distance
-
-    config = resolve("dpo", "reviews", loss="ipo")
-    run = RunDirectory.create(client.root / "2026-01-02-030406-dpo-reviews", config)
-    return refused(distance, "reviews", str(run.path))
 
 
 def crowded(client):
@@ -132,7 +124,6 @@ def provoked(tmp_path, monkeypatch, sessions):
         ),
         *refused(client.config, "<b>"),
         *of_a_large_model(client),
-        *of_another_optimum(client),
         *refused(stored_pairs, "reviews", 10**6, 0),
         *refused(_check_length, "--prompt", "a text", 600, 512.0),
         *refused(VoteTraining(client, None, None, None, tmp_path).train, no_votes, "dpo", 0.0),

@@ -1,0 +1,70 @@
+"""J(π*) − J(π) = β KL(π ‖ π*) at the end of a run, and the prompts that make up most of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from align_core.evaluation.evaluator import Evaluation
+from align_core.evaluation.optimum_distance import OTHER_NOISE, optimum_sides
+from align_core.evaluation.prepared import stored_samples
+from align_core.models.sampling import end_ids
+from align_core.trainers.common import Setup
+from align_core.training.probes import evaluator_of, probes_of
+
+MOST_OF_IT = 0.5
+NAMED = 3  # prompts
+
+
+def distance(
+    setup: Setup,
+    policy: PreTrainedModel,
+    beta: float,
+    texts: int,
+    interrupted: Callable[[], bool],
+) -> dict[str, Any] | None:
+    """The distance of a run's policy from the optimum at β, on its probe prompts.
+
+    `gap` is J(π*) − J(π) and `kl` is β·KL(π ‖ π*), from other texts and other stored samples, both
+    in nats of reward, with half the width of a 95% interval as `…_ci95`; each side has `texts` of
+    each of the `prompts`. The `count` prompts with the largest KL make up half of `kl`, and the
+    `share` of `gap`; the first of them are `named`. None if the optimum at β is not known. Raises
+    Interrupted.
+    """
+    config = setup.config
+    probes = probes_of(config, setup.task, setup.tokenizer)
+    stored = None if probes.own else stored_samples(config.task, config.model, "probe")
+    if stored is None:
+        return None
+
+    def evaluation(noise: int) -> Evaluation:
+        size = {"seed": config.seed + noise, "eval_samples": texts}
+        evaluate = evaluator_of(
+            config.model_copy(update=size),
+            setup.task,
+            setup.tokenizer,
+            setup.reference,
+            None,
+            end_ids(policy, setup.tokenizer),
+            interrupted,
+        )
+        return evaluate(policy)
+
+    sides = optimum_sides(probes.prompts, stored, beta, evaluation(0), evaluation(OTHER_NOISE))
+    if sides is None:
+        return None
+    rows, share = sides.heaviest(MOST_OF_IT)
+    return {
+        "beta": beta,
+        "gap": sides.gap.value,
+        "gap_ci95": sides.gap.ci95,
+        "kl": beta * sides.kl.value,
+        "kl_ci95": beta * sides.kl.ci95,
+        "prompts": len(sides.rows),
+        "texts": texts,
+        "count": len(rows),
+        "share": share,
+        "named": [probes.prompts[row] for row in rows[:NAMED]],
+    }

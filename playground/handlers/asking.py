@@ -1,0 +1,59 @@
+"""What the requests about trained models have in common: whose runs they see, and their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from align_core.config.errors import ConfigError
+from align_core.inference.client import Unanswered
+from playground.content import histories
+from playground.content.recordings import Recording
+from playground.people import log
+from playground.people.access import VisibleModels, VisibleRuns
+from playground.text import error_messages
+
+
+class AskingHandlers:
+    """Handlers on the runs of `client` and the `recorded` ones, by name.
+
+    `helper` asks their models; it validates the queries of visitors. Errors are in the language of
+    `words`.
+    """
+
+    def __init__(
+        self,
+        client: VisibleRuns,
+        helper: VisibleModels,
+        words: dict[str, Any],
+        recorded: Mapping[str, Recording],
+    ) -> None:
+        self._client, self._helper, self._words = client, helper, words
+        self._recorded = recorded
+
+    def _answer(
+        self, method: Callable[..., Any], query: Any, names: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """The result of `method` with the arguments `names`, taken from a visitor's `query`.
+
+        Returns {"answers", "errors"}, one of which is empty.
+        """
+        query = query if isinstance(query, dict) else {}
+        try:
+            answers = method(**{name: query.get(name) for name in names})
+        except ConfigError as error:
+            messages = error.lines
+        except Unanswered as error:
+            messages = [error.message]
+        else:
+            return {"answers": answers, "errors": []}
+        log.refused("question", next((message.code for message in messages), "") or "invalid")
+        errors = [error_messages.translate(message, self._words) for message in messages]
+        return {"answers": [], "errors": errors}
+
+    def _settings_of(self, run: str) -> tuple[Mapping[str, Any], dict[str, histories.History]]:
+        """The configuration, as stored, and the `histories.history` of a run. Raises ConfigError if
+        there is no such run."""
+        if run in self._recorded:
+            return self._recorded[run].config, self._recorded[run].histories
+        return self._client.stored_config(run), histories.of_run(self._client, run)
