@@ -54,16 +54,17 @@ def scenes() -> dict[str, Any]:
     def texts(prompt: str, numbers: Any) -> dict[str, Any]:
         return {"prompt": prompt, "texts": [drawn[number][prompt] for number in numbers]}
 
+    lesson = json.loads(model_index.worked_example(TASK).read_text(encoding="utf-8"))
     return {
         "frontier": frontier,
         "question": texts(*QUESTION),
         "sft": {**texts(*WRITTEN), "settings": {"task": TASK, "method": "sft"}},
         "votes": [_voted(texts(*pair)) for pair in VOTED],
-        "reward": _reward_model(),
-        "ppo": _recorded(*CLIMBS),
+        "reward": _reward_model(lesson["pair"]),
+        "ppo": _recorded(*CLIMBS) | {"lesson": {"token": lesson["token"]}},
         "beta": [_at(best, beta) for beta in BETAS],
         "no_leash": _recorded(*HACKS),
-        "dpo": _recorded(*PAIRS) | {"lab": _lab()},
+        "dpo": _recorded(*PAIRS) | {"lab": _lab(), "lesson": {"pair": lesson["pair"]}},
     }
 
 
@@ -83,12 +84,11 @@ def _recorded(name: str, prompt: str) -> dict[str, Any]:
     return {"run": run, "settings": preset.settings}
 
 
-def _reward_model() -> dict[str, Any]:
-    """The recorded training of a reward model, and the embedded one's scores of a pair."""
-    lesson = json.loads(model_index.worked_example(TASK).read_text(encoding="utf-8"))
+def _reward_model(pair: dict[str, Any]) -> dict[str, Any]:
+    """The recorded training of a reward model, and a pair with the embedded one's scores."""
     run = _run(f"{model_index.RECORDED}story", model_index.ASSETS / "story")
     settings = {"task": TASK, "method": "reward"}
-    return {"run": run, "pair": lesson["pair"], "settings": settings}
+    return {"run": run, "pair": pair, "settings": settings}
 
 
 def _run(name: str, path: Path) -> dict[str, Any]:

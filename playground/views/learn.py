@@ -25,7 +25,9 @@ _LEARN = """
     <p class="role"></p>
   </div>
   <article>
-    <div class="summary"><h2></h2><p class="what"></p>
+    <h2></h2>
+    <div class="loop"></div>
+    <div class="summary"><p class="what"></p>
       <div class="equations"></div><p class="source"></p></div>
     <div class="worked"><div class="example"></div><ol class="steps"></ol>
       <p class="verdict"></p><p class="note"></p></div>

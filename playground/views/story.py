@@ -27,6 +27,7 @@ def build(words: dict[str, Any]) -> None:
         "samples": words["samples"] | rewards,
         "shading": words["shading"] | words["samples"] | rewards,
         "axis": words["charts"]["step"],
+        "learn": {name: words["learn"][name] for name in ("loop", "chosen", "rejected", "end")},
     }
 
     @cache  # they are large, and the same for everybody

@@ -7,6 +7,7 @@ import { linkedTo } from "../core/place.js";
 import { shadedText } from "../core/shaded_text.js";
 import { get, set, subscribe } from "../core/store.js";
 import { equation, fillIn, row } from "./equations.js";
+import { drawLoop, hasLoop } from "./loop.js";
 import { ownLesson } from "./own_run.js";
 import { drawPath, markStation } from "./path.js";
 import { betaText, stationsOf } from "./stations.js";
@@ -30,6 +31,7 @@ export function mount({ element, props, server }) {
   const own = {}; // station -> the ownLesson of the task
   let task = props.first_task;
   let open = Object.hasOwn(stations, linkedTo("station") ?? "") ? linkedTo("station") : "sft";
+  let fillLoop = null; // of the open station
   let choices = 0; // counted, to drop a run's numbers that arrive after a later choice
 
   const source = () => sources[open] ?? "recorded";
@@ -89,6 +91,9 @@ export function mount({ element, props, server }) {
       make("span", "", step, text.lines[i]);
       equation(step, row(line), "inline");
     });
+    find(".loop").replaceChildren();
+    find(".loop").hidden = !hasLoop(open);
+    fillLoop = hasLoop(open) ? drawLoop(find(".loop"), open, words) : null;
     put(".note", noteText(station, text));
     put(".role", text.beta);
     find(".learn").dataset.open = open;
@@ -107,6 +112,7 @@ export function mount({ element, props, server }) {
     const values = stations[open].numbers(lesson(), beta);
     fillIn(find("article"), values);
     if (values.shares) drawShares(values.shares);
+    fillLoop?.(lesson(), beta);
     const verdict = stations[open].verdict?.(values);
     put(".verdict", verdict ? fill(words.verdicts[verdict], values.below) : "");
   }

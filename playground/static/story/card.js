@@ -4,7 +4,7 @@ import { fill, number, percent, signed } from "../core/format.js";
 import { valueAt } from "../core/run_log.js";
 import { trail } from "../charts/geometry.js";
 import { namedTrail } from "../charts/trade_off.js";
-import { runOf, standing, tradeOff } from "./pictures.js";
+import { loopOf, runOf, standing, tradeOff } from "./pictures.js";
 
 const LOOKS = { PPO: { colour: "--policy", at: "top left" }, DPO: { colour: "--run-b", at: "middle right" } };
 
@@ -19,6 +19,7 @@ export function dpo(host, data, words, all) {
   }
   show();
   drawCard(make("section", "samples", host), runs, trails, data.lab, words);
+  loopOf("dpo", host, data, all.words.learn);
   return { redraw: show, stop: chart.stop };
 }
 

@@ -2,6 +2,7 @@
 import { make } from "../core/dom.js";
 import { fill, number, percent, signed } from "../core/format.js";
 import { fold, startRun, valueAt } from "../core/run_log.js";
+import { drawLoop } from "../learn/loop.js";
 import {
   baseLayout, curveMargin, discard, lookOf, newCard, paint, stepAxis, valueAxis,
 } from "../charts/plots.js";
@@ -93,3 +94,9 @@ export function curves(host, title, run, lines, { axis, share = false, level = n
 // A run's last reward and KL as a sentence, for screen readers.
 export const standing = ({ x, y }, { alternative }) =>
   fill(alternative.policy, { gain: signed(y.at(-1)), kl: number(x.at(-1)) });
+
+// The loop of a method, with the numbers of its lesson at the β that it was trained at.
+export function loopOf(method, host, { lesson }, words) {
+  const { beta } = lesson.token ?? lesson.pair;
+  drawLoop(make("section", "samples loop", host), method, words)(lesson, beta);
+}

@@ -6,7 +6,7 @@ import { shadedText } from "../core/shaded_text.js";
 import { trail, trailUpTo } from "../charts/geometry.js";
 import { namedTrail } from "../charts/trade_off.js";
 import { sidesWith } from "../train/sides.js";
-import { curves, play, runOf, standing, tradeOff } from "./pictures.js";
+import { curves, loopOf, play, runOf, standing, tradeOff } from "./pictures.js";
 import { addAct } from "./texts.js";
 
 const CHANCE = 0.5; // the accuracy of guessing
@@ -28,11 +28,12 @@ export function reward(host, data, words, { words: { shading, story, axis } }) {
 }
 
 // PPO's trail below the frontier, and its text for one prompt before training and at each step.
-export function ppo(host, data, words, { frontier, words: { samples, shading, story, frontier: pictured }, ...rest }) {
+export function ppo(host, data, words, { frontier, words: { samples, shading, story, learn, frontier: pictured }, ...rest }) {
   const run = runOf(data);
   const whole = trail(run, frontier);
   const chart = tradeOff(host, { frontier, words: { frontier: pictured }, ...rest });
   const texts = twoTexts(host, run, ["gold_reward"], samples, shading, story);
+  loopOf("ppo", host, data, learn);
   function show(step) {
     const drawn = trailUpTo(whole, step);
     const traces = (look) => namedTrail("PPO", { ...drawn, colour: "--policy" }, pictured, look);
