@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--render", action="store_true", help="only write the page")
     parser.add_argument("--pairs", type=int, help="runs of each side, if not those of MODELS")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
-    parser.add_argument("--models", choices=MODELS, help=argparse.SUPPRESS)
+    parser.add_argument("--models", choices=MODELS, help="these models alone")
     parser.add_argument("--rollouts", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--out", help=argparse.SUPPRESS)
@@ -85,7 +85,7 @@ def main() -> None:
         return
     if not args.render:
         install_peer()
-        new = measure(args.pairs)
+        new = measure([args.models] if args.models else [*MODELS], args.pairs)
         kept = [old for old in json.loads(RESULTS.read_text()) if old["machine"] != new["machine"]]
         RESULTS.write_text(json.dumps([*kept, new], indent=1) + "\n")
     text = render(json.loads(RESULTS.read_text()))
@@ -99,8 +99,8 @@ def install_peer() -> None:
         subprocess.run([*command, "--target", str(PEER), "trl==1.12.0"], check=True)
 
 
-def measure(pairs: int | None = None) -> dict:
-    runs = {models: _measure(models, pairs or MODELS[models][1]) for models in MODELS}
+def measure(chosen: list[str], pairs: int | None) -> dict:
+    runs = {models: _measure(models, pairs or MODELS[models][1]) for models in chosen}
     return {"machine": machine(threads=1), "clock": CLOCK, "runs": runs}
 
 

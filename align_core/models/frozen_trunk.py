@@ -206,9 +206,10 @@ def _agrees(trunk: FrozenTrunk, policy: PreTrainedModel | PeftModel) -> bool:
     return agree(kept[real], recorded[0][real]) and agree(logits[real], expected[real])
 
 
-def two_texts(policy: PreTrainedModel | PeftModel, head: nn.Linear) -> dict[str, Tensor]:
-    """The inputs of a forward pass over two short texts, the second with padding on its left."""
-    ids = torch.arange(14, device=policy.device).view(2, 7) * 7919 % head.weight.shape[0]
+def two_texts(policy: PreTrainedModel | PeftModel, rows: nn.Module) -> dict[str, Tensor]:
+    """The inputs of a forward pass over two short texts, the second with padding on its left.
+    `rows` is a layer with a row of weights for each token."""
+    ids = torch.arange(14, device=policy.device).view(2, 7) * 7919 % rows.weight.shape[0]
     mask = torch.ones_like(ids)
     mask[1, :3] = 0
     positions = (mask.cumsum(1) - 1).clamp(min=0)

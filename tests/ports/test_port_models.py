@@ -89,6 +89,25 @@ def test_a_common_start_changes_nothing_if_layers_are_computed_again(tmp_path):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["pissa", "olora"])
+def test_the_reference_of_an_adapter_with_a_part_of_the_base_is_the_given_policy(tmp_path, kind):
+    """PiSSA and OLoRA take a part out of the base, so that it is another model without them."""
+    config = LoraConfig(
+        r=2, target_modules=["q_proj"], task_type="CAUSAL_LM", init_lora_weights=kind
+    )
+    trainer = made(tmp_path, peft_config=config)
+    assert isinstance(trainer.reference, InitialWeights)
+    with trainer.policy.disable_adapter():
+        assert not same(trainer.policy, toy.policy(), atol=1e-3)
+    assert same(trainer.policy, toy.policy())
+    trainer.train()
+    first, second = history(trainer, "objective/kl")
+    assert first < 1e-6 < second
+    with trainer.reference.restored():
+        assert same(trainer.policy, toy.policy())
+    assert made(tmp_path, peft_config=LORA).reference is None
+
+
 def test_an_existing_adapter_is_merged_before_a_new_one_is_added(tmp_path, base):
     """The reference is the given policy, and the saved model loads without the adapter."""
     model = given(base)

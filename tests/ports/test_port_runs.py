@@ -133,6 +133,19 @@ def test_the_attributes_that_scripts_read(tmp_path):
     assert made(tmp_path, stop_token_id=[3, 8]).ends == [3, 8]
 
 
+def test_settings_that_were_written_can_be_read(tmp_path):
+    """TrainingArguments would write `stop_token` as a secret."""
+    settings = {"output_dir": str(tmp_path), "use_cpu": True, "kl_coef": 0.3}
+    for stop in ("eos", None):
+        args = PPOConfig(**settings, stop_token=stop)
+        again = PPOConfig(**args.to_dict())
+        (tmp_path / "args.json").write_text(args.to_json_string())
+        parser = HfArgumentParser(PPOConfig)
+        (read,) = parser.parse_json_file(str(tmp_path / "args.json"), allow_extra_keys=True)
+        for other in (again, read):
+            assert (other.stop_token, other.kl_coef) == (stop, 0.3)
+
+
 def test_parsers_take_the_flags_of_ported_scripts(tmp_path, capsys):
     flags = f"""--output_dir {tmp_path} --use_cpu --sft_model_path a --reward_model_path b
         --learning_rate 3e-6 --per_device_train_batch_size 1 --gradient_accumulation_steps 64

@@ -16,7 +16,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 from align_core.config.errors import shown
 from align_core.models import distributed
 from align_core.models.checks import check_sampling, check_vocabulary
-from align_core.models.loading import add_padding_token, merge_adapter, name_of, positions
+from align_core.models.frozen_trunk import agree, two_texts
+from align_core.models.loading import (
+    add_padding_token,
+    eval_mode,
+    merge_adapter,
+    name_of,
+    positions,
+)
 from align_core.models.reference import InitialWeights, Reference
 from align_core.models.sampling import end_ids
 from align_core.models.value_model import PolicyWithValue
@@ -164,8 +171,9 @@ def reference_of(
 ) -> Reference:
     """The reference: `ref_model`, or without one the policy as it is now.
 
-    That is None, for the policy with its adapter disabled, if the adapter is new; the initial
-    weights if the policy came with an adapter; otherwise a copy of the policy.
+    That is None, for the policy with its adapter disabled, if the adapter is new and changes
+    nothing yet; the initial weights of any other adapter, as of a PiSSA, which takes a part out of
+    the base; otherwise a copy of the policy.
 
     Raises:
         TypeError, ValueError: it is not a causal language model with the policy's vocabulary.
@@ -178,7 +186,7 @@ def reference_of(
         if ours != theirs:
             line = f"expected the {ours} tokens of the policy, got {theirs}"
             raise ValueError(f"ref_model: {line}; ref_model.resize_token_embeddings({ours})")
-    if ref_model is None and has_new_adapter:
+    if ref_model is None and has_new_adapter and _changes_nothing(policy):
         return None
     if ref_model is not None or not isinstance(policy, PeftModel):
         reference = copy.deepcopy(policy) if ref_model is None else ref_model
@@ -187,6 +195,16 @@ def reference_of(
         line = f"expected a model beside a policy with an adapter under {distributed.SHARDED_BY}"
         raise ValueError(f"ref_model: {line}, got None")
     return InitialWeights(policy)
+
+
+@torch.no_grad()
+def _changes_nothing(policy: PeftModel) -> bool:
+    """Whether the policy has the same logits without its adapter."""
+    inputs = two_texts(policy, policy.get_input_embeddings())
+    with eval_mode(policy):
+        logits = policy(**inputs, use_cache=False).logits
+        with policy.disable_adapter():
+            return agree(policy(**inputs, use_cache=False).logits, logits)
 
 
 def check_models(

@@ -196,6 +196,10 @@ class RolloutConfig(TrainingArguments):
                 f"{self.local_episodes} episodes of a rollout on each process"
             )
 
+    def to_dict(self) -> dict[str, Any]:
+        """The settings; `stop_token` is no secret, which TrainingArguments would take it for."""
+        return {**super().to_dict(), "stop_token": self.stop_token}
+
     @property
     def local_episodes(self) -> int:
         """Episodes of a rollout on each process."""
