@@ -204,15 +204,16 @@ def test_equal_models_win_equally_often_and_a_trained_model_wins():
 
 
 def test_covered_and_uncovered_prompts_are_evaluated_separately():
-    report = queries.evaluate("sft-capitals", "capitals", "sft-capitals", 40, 0, "Africa")
+    policy = "sft-capitals", "capitals", "sft-capitals"
+    report = queries.evaluate(*policy, 40, 0, "Africa", samples=1)
     # The held-out prompts are ordered by continent: 35 of Africa, 5 of Asia.
     for name in ("gold_reward", "kl"):
         sides = report[f"{name}_covered"], report[f"{name}_uncovered"]
         assert (35 * sides[0] + 5 * sides[1]) / 40 == pytest.approx(report[name], abs=1e-9)
     assert report["gold_reward_covered_ci95"] > 0 < report["gold_reward_uncovered_ci95"]
-    few = queries.evaluate("sft-capitals", "capitals", "sft-capitals", 8, 0, "Africa")
+    few = queries.evaluate(*policy, 8, 0, "Africa", samples=1)
     assert few["gold_reward_uncovered"] is few["gold_reward_uncovered_ci95"] is None
-    whole = queries.evaluate("sft-capitals", "capitals", "sft-capitals", 8, 0)
+    whole = queries.evaluate(*policy, 8, 0, samples=1)
     assert "gold_reward_covered" not in whole
 
 
