@@ -147,9 +147,10 @@ def chipo_loss(chosen: Tensor, rejected: Tensor, beta: float, clip: float) -> Te
     """−log σ(clip(β·φ(z_w) − β·φ(z_l), ±clip)) of each pair, with φ(z) = z + log z.
 
     `chosen` and `rejected` are log z, the log-ratios log(π/π_ref) of whole completions in nats;
-    `clip` is 2 R_max (arXiv 2407.13399, Algorithm 1). Where the difference is clipped
-    there is no gradient. e^20 is far above any clip, and finite.
+    `clip` is 2 R_max (arXiv 2407.13399, Algorithm 1). Where the difference is clipped there is no
+    gradient.
     """
+    # e^20 is far above any clip, and finite.
     chosen, rejected = (ratio.clamp(max=20).exp() + ratio for ratio in (chosen, rejected))
     return -F.logsigmoid((beta * (chosen - rejected)).clamp(-clip, clip))
 

@@ -36,7 +36,10 @@ class Limits:
         "PLAYGROUND_VOTE_MEGABYTES", "megabytes of all sessions of votes", None, 1000
     )
     session_megabytes: int | None = _limit(
-        "PLAYGROUND_SESSION_MEGABYTES", "of those, of one session; it takes no votes then", None, 50
+        "PLAYGROUND_SESSION_MEGABYTES",
+        "of those, of one session; a full one takes no more votes",
+        None,
+        50,
     )
     tasks: int = _limit("PLAYGROUND_MOST_TASKS", "visitors with tasks of their own", 300, 300)
     tasks_by_address: int = _limit(

@@ -104,10 +104,10 @@ def text_states(trunk: nn.Module, prompts: Prompts, tokens: Tensor, mask: Tensor
 
 
 def _last_states(trunk: nn.Module, inputs: dict) -> Tensor:
-    """Last hidden states [B, L, H]; a module of one's own is called and read as TRL's PPO does."""
+    """Last hidden states [B, L, H]; a module of a custom class is called as TRL's PPO does."""
     if isinstance(trunk, PreTrainedModel):
-        # A policy may have more embeddings than this model: those without a token, which only an
-        # untrained policy samples.
+        # A policy may have more embeddings than this model. Their ids stand for no token, and only
+        # an untrained policy samples them.
         ids, rows = inputs["input_ids"], trunk.get_input_embeddings().num_embeddings
         return trunk(**inputs | {"input_ids": ids.masked_fill(ids >= rows, 0)}).last_hidden_state
     output = trunk(**inputs, output_hidden_states=True, return_dict=True)

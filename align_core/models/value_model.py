@@ -120,7 +120,7 @@ class PolicyWithValue(nn.Module):
             model.activation_checkpointing_disable()
 
     def _transformers(self) -> list[Any]:
-        """The policy, and the value model or, in a module of one's own, its trunk."""
+        """The policy and the value model; of a value model of a custom class, its trunk."""
         of_values = self.value_model
         if of_values is not None and not isinstance(of_values, PreTrainedModel | PeftModel):
             of_values = trunk(of_values)

@@ -1,4 +1,4 @@
-"""A fixed piece of training, whose duration differs between machines as a run's does.
+"""A fixed piece of training. Its duration on a machine tells how long a run takes there.
 
 It is measured in processor time of one thread, which other processes hardly change. On a machine
 with twice as many busy processes as cores, a step of two threads took from 2 to 40 times as long,

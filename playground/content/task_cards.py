@@ -19,7 +19,10 @@ from align_core.tasks.loader import resolve_task
 
 
 def main(file: str, *tasks: str) -> None:
-    """Write {"errors", "cards"} as `align-core tasks --task …` reports them; one is empty."""
+    """Write {"errors", "cards"} as `align-core tasks --task …` reports them.
+
+    If there are errors, there are no cards.
+    """
     set_library_environment()
     lines: list[Message] = []
     names = [resolve_task({"task": task}, lines)["task"] for task in tasks]

@@ -47,8 +47,8 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def out_of_range(query: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings whose numbers in a URL were out of range -> the number of `config`, its reading,
-    in their place."""
+    """{setting: its number in `config`, which was read from the URL}, for the settings whose
+    numbers in the URL were out of range."""
     replaced = {}
     for name in query.keys() & config.keys() & FIELDS.keys():
         asked, value = _float(query[name]), config[name]

@@ -97,11 +97,11 @@ class TrainHandlers:
         return {"task": config["task"], **controls}
 
     def reset(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
-        """The start settings were asked for. Returns as `restore`."""
+        """The default settings were requested. Returns what `restore` does."""
         return self.restore(form.default_config(form.FIRST_METHOD, form.first_task()))
 
     def out_of_range(self, replaced: dict[str, Any]) -> str:
-        """A sentence on the numbers in the place of those of a link (`links.out_of_range`)."""
+        """A sentence about the numbers that replaced those of a link (`links.out_of_range`)."""
         names = self._words["controls"]
         settings = ", ".join(f"{names[name]} {value:.12g}" for name, value in replaced.items())
         return self._words["link"]["out_of_range"].format(settings=settings)
