@@ -159,6 +159,20 @@ def test_a_full_disk_leaves_no_half_written_files(capsys, folder, cache, monkeyp
     monkeypatch.undo()
 
 
+def test_a_text_without_a_reward_is_refused(capsys, folder, cache, monkeypatch):
+    sampled = preparation.sample_prompt
+
+    def without_one(*arguments, **options):
+        samples, means = sampled(*arguments, **options)
+        samples.rewards[0, 3] = np.nan
+        return samples, means
+
+    monkeypatch.setattr(preparation, "sample_prompt", without_one)
+    (line,) = refused(capsys, "--task", folder, "--model", "sft-reviews", *SETTINGS)[-1:]
+    assert "expected a reward for each text, got none for some" in line
+    assert not [*cache.rglob("*.npz")]
+
+
 def test_too_little_space_is_refused_before_anything_is_sampled(capsys, folder, cache, monkeypatch):
     usage = shutil._ntuple_diskusage(10**9, 10**9, 1000)
     monkeypatch.setattr(preparation.shutil, "disk_usage", lambda path: usage)
