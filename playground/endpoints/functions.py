@@ -20,8 +20,8 @@ def functions(questions: Questions) -> list[Function]:
         request: gr.Request, task: str = "reviews", beta: float = 0.7, prompts: int = 4
     ) -> dict[str, Any]:
         """The best policy at a β, for which reward minus β times KL is highest: its reward, its
-        gain over the reference and its KL in nats, and what it writes. `odds` is how many times as
-        likely it writes a text as the reference does.
+        gain over the reference and its KL in nats, and what it writes. `odds` is the probability
+        of a text under it, divided by that under the reference.
 
         Args:
             task: a task with known rewards, such as reviews or capitals.

@@ -25,8 +25,8 @@ class MixtureHandlers(AskingHandlers):
         """The evaluation of a mixture, {"run", "share"}: `InferenceClient.mixture`.
 
         The answer has `rows`, the samples as `charts.delta` has them, `beta`, β/λ (`beta_at`), and
-        `trained`, the last {"kl", "gain"} of a run that was trained at this β and is otherwise of
-        the same task, model, method and loss, or None. A gain is in units of the `whole` of
+        `trained`, the last {"kl", "gain"} of a run at this β with the same task, model, method and
+        loss; None if there is none. A gain is in units of the `whole` of
         `Optimum.frontier`.
         """
         query = query if isinstance(query, dict) else {}

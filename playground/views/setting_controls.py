@@ -123,7 +123,7 @@ def _pair_source(first: First, words: dict[str, Any]) -> gr.Radio:
 
 
 def _reward_model(first: First, words: dict[str, Any]) -> gr.Radio:
-    """The reward that PPO optimises."""
+    """The reward that a method on rollouts optimises."""
     return gr.Radio(
         first["reward_model"]["choices"],
         value=first["reward_model"]["value"],
