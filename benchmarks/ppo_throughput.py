@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, help="runs of each side, if not those of MODELS")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--models", choices=MODELS, help="these models alone")
-    parser.add_argument("--rollouts", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--rollouts", type=int, help="of each run; fewer than those of MODELS")
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--out", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -85,7 +85,7 @@ def main() -> None:
         return
     if not args.render:
         install_peer()
-        new = measure([args.models] if args.models else [*MODELS], args.pairs)
+        new = measure([args.models] if args.models else [*MODELS], args.pairs, args.rollouts)
         kept = [old for old in json.loads(RESULTS.read_text()) if old["machine"] != new["machine"]]
         RESULTS.write_text(json.dumps([*kept, new], indent=1) + "\n")
     text = render(json.loads(RESULTS.read_text()))
@@ -99,13 +99,13 @@ def install_peer() -> None:
         subprocess.run([*command, "--target", str(PEER), "trl==1.12.0"], check=True)
 
 
-def measure(chosen: list[str], pairs: int | None) -> dict:
-    runs = {models: _measure(models, pairs or MODELS[models][1]) for models in chosen}
+def measure(chosen: list[str], pairs: int | None, rollouts: int | None) -> dict:
+    runs = {models: _measure(models, pairs or MODELS[models][1], rollouts) for models in chosen}
     return {"machine": machine(threads=1), "clock": CLOCK, "runs": runs}
 
 
-def _measure(models: str, pairs: int) -> dict[str, list[dict]]:
-    rollouts = MODELS[models][0]
+def _measure(models: str, pairs: int, fewer: int | None) -> dict[str, list[dict]]:
+    rollouts = fewer or MODELS[models][0]
     runs: dict[str, list[dict]] = {side: [] for side in SIDES}
     for seed in range(pairs):
         for side in SIDES:
@@ -113,10 +113,10 @@ def _measure(models: str, pairs: int) -> dict[str, list[dict]]:
                 options = ["--side", side, "--models", models, "--rollouts", str(rollouts)]
                 options += ["--seed", str(seed), "--out", folder]
                 run = child("benchmarks.ppo_throughput", *options, OMP_NUM_THREADS="1")
-                if models == "embedded":
+                if models == "embedded" and fewer is None:  # trained by all episodes
                     run |= child("align_core", "evaluate", folder, "--task", "reviews", "--json")
             names = ("seconds", "steps", "split", "gold_reward", "kl", "frontier_efficiency")
-            runs[side].append({name: run.get(name) for name in names})
+            runs[side].append({name: run.get(name) for name in names} | {"rollouts": rollouts})
             print(models, side, seed, runs[side][-1], flush=True)
     assert len({run["steps"] for side in runs.values() for run in side}) == 1, "unequal steps"
     return runs
@@ -298,13 +298,14 @@ def _of_machine(results: dict) -> str:
     sides = [side for runs in results["runs"].values() for side in runs.values()]
     names = list(dict.fromkeys(name for side in sides for name in side[0]["split"]))
     for models, runs in results["runs"].items():
-        rollouts = MODELS[models][0]
+        rollouts = runs["TRL 1.12"][0].get("rollouts", MODELS[models][0])
         peer = [run["seconds"] for run in runs["TRL 1.12"]]
         for side, value in SIDES.items():
             own = [run["seconds"] for run in runs[side]]
             each = [rollouts * EPISODES / seconds for seconds in own]
             ratios = [theirs / ours for theirs, ours in zip(peer, own, strict=True)]
-            cells = [side, models, value, spread(each, 0), spread(ratios, 2)]
+            cells = [f"{side}, {len(own)} runs of {rollouts}", models, value]
+            cells += [spread(each, 0), spread(ratios, 2)]
             for name in ("gold_reward", "kl", "frontier_efficiency"):
                 cells.append(spread([run[name] for run in runs[side]], 2))
             rows.append(cells)

@@ -67,17 +67,31 @@ def test_a_scalar_head_stays_in_float32():
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "largest", "expected"),
+    ("capabilities", "seconds", "largest", "expected"),
     [
-        ({"amx_bf16": True}, 1000, "bfloat16"),
-        ({"avx512_bf16": True, "amx_bf16": False}, 1000, "bfloat16"),
-        ({"avx512_bf16": False, "avx512_f": True}, 1000, "float32"),
-        ({"amx_bf16": True}, 10**8, "float32"),
+        ({"amx_bf16": True}, 0.2, 1000, "bfloat16"),
+        ({"avx512_bf16": True, "amx_bf16": False}, 0.8, 1000, "bfloat16"),
+        ({"avx512_bf16": True, "amx_bf16": False}, 0.9, 1000, "float32"),
+        ({"avx512_bf16": False, "avx512_f": True}, 0.2, 1000, "float32"),
+        ({"amx_bf16": True}, 0.2, 10**8, "float32"),
     ],
 )
-def test_bfloat16_is_used_for_large_models_on_processors_that_support_it(
-    monkeypatch, capabilities, largest, expected
+def test_bfloat16_is_used_for_large_models_on_processors_that_are_faster_with_it(
+    monkeypatch, capabilities, seconds, largest, expected
 ):
+    """`seconds` of a product in bfloat16, which takes 1 s in float32."""
+    times = {torch.bfloat16: seconds, torch.float32: 1.0}
+    monkeypatch.setattr(precision, "_seconds", lambda x, weight: times[x.dtype])
+    precision._is_faster.cache_clear()
     monkeypatch.setattr(precision.torch.cpu, "get_capabilities", lambda: capabilities)
     monkeypatch.setattr(loading, "LARGE_MODEL", largest)
     assert default_precision(toy.policy(), torch.device("cpu")) == expected
+    precision._is_faster.cache_clear()
+
+
+def test_the_time_of_a_product_is_that_of_the_fastest(monkeypatch):
+    """Ten products: each takes a second longer than the one before; the first takes one."""
+    clock = iter([0, 1, 1, 3, 3, 6, 6, 10, 10, 15, 15, 21, 21, 28, 28, 36, 36, 45, 45, 55])
+    monkeypatch.setattr(precision.time, "perf_counter", lambda: next(clock))
+    assert precision._seconds(torch.ones(2, 3), torch.ones(4, 3)) == 1
+    assert next(clock, None) is None
