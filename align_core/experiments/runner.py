@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -110,7 +111,16 @@ class _Processes(ProcessPoolExecutor):
 def _begin() -> None:
     # The process that owns the pool handles Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     set_library_environment()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that owns the pool was killed and could not terminate it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a process of the pool
+    parent.join()
+    os._exit(1)
 
 
 def _rounded(value: Any) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import types
 
+import psutil
 import pytest
 
 from align_core import experiments
@@ -109,3 +111,24 @@ def test_the_smallest_coverage_has_every_setting_and_its_sentences(tmp_path, mon
     assert result["seeds"] == result["runs"] == 2
     assert len(result["settings"]) == 7 * 3 * 2 + 2  # two with the best response always covered
     assert conclusions(experiments.load("coverage"), result)
+
+
+OWNER = """
+import os, time
+from align_core.experiments.runner import _Processes
+
+if __name__ == "__main__":
+    with _Processes(1) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 600).result()
+"""
+
+
+@pytest.mark.slow
+def test_the_processes_end_when_their_owner_is_killed(tmp_path):
+    script = tmp_path / "owner.py"
+    script.write_text(OWNER)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE) as owner:
+        worker = psutil.Process(int(owner.stdout.readline()))
+        owner.kill()
+    worker.wait(timeout=30)
