@@ -22,6 +22,7 @@ import numpy as np
 import psutil
 
 from align_core.config.model_index import reference_samples
+from align_core.experiments.presentation import joined
 from align_core.experiments.tabular import sigmoid
 from align_core.optimum import ReferenceSamples
 from align_core.runs.client import Client
@@ -42,6 +43,13 @@ RUNS = {
     "PPO on the gold reward": ("ppo", {"reward_model": "gold"}, 90, 0.92, 0.7),
     "PPO on the reward model": ("ppo", {}, 90, 0.85, 0.6),
     "DPO": ("dpo", {}, 20, 0.80, 0.5),
+    "RLOO": ("rloo", {}, 90, None, None),
+    "GRPO": ("grpo", {}, 90, None, None),
+    "online DPO": ("online-dpo", {}, 90, None, None),
+    "rejection sampling": ("rejection", {}, 90, None, None),
+    "KTO": ("kto", {}, 90, None, None),
+    "SimPO": ("simpo", {}, 90, None, None),
+    "ORPO": ("orpo", {}, 90, None, None),
 }
 
 
@@ -64,7 +72,6 @@ def main() -> None:
 
 def measure(results: dict, names: list[str], tasks: list[str], seeds: range) -> Iterator[None]:
     """Execute and evaluate the runs; yields after each row of `results`, which it fills."""
-    results["machine"] = machine()
     with tempfile.TemporaryDirectory() as folder:
         client = Client(Path(folder))
         client.preload()
@@ -83,6 +90,7 @@ def measure(results: dict, names: list[str], tasks: list[str], seeds: range) -> 
                             "seconds": seconds,
                             "first_point": first,
                             "memory_gb": memory,
+                            "machine": machine(),
                             **{key: metrics.get(key) for key in _METRICS},
                         }
                     )
@@ -148,16 +156,21 @@ def _evaluate(run: Path) -> dict:
 
 def render(results: dict) -> str:
     """A table of medians over seeds with their limits; values beyond a limit are marked."""
+    machines = list(
+        dict.fromkeys(
+            run["machine"] for name in results for of in results[name].values() for run in of
+        )
+    )
     intro = [
         "Written by `make benchmark` from `benchmarks/defaults.json`. The default run of every",
-        "method, as the page starts it, on held-out prompts; medians over seeds (their number in",
-        "the last column), lowest to highest in brackets. **Bold ✗**: beyond its limit.",
-        f"Machine: {results['machine']}.\n\n",
+        "method, as the page starts it, on held-out prompts; medians over seeds, lowest to highest",
+        "in brackets. **Bold ✗**: beyond its limit.",
+        *(f"Machine {number}: {name}." for number, name in enumerate(machines, 1)),
+        "\n",
     ]
     rows = []
     for name, (method, _, seconds, efficiency, gain) in RUNS.items():
-        for task in TASKS:
-            runs = results[name][task]
+        for task, runs in results.get(name, {}).items():
             quality = "accuracy" if method == "reward" else "frontier_efficiency"
             least = 0.8 if (method, task) == ("reward", "reviews") else efficiency
             rows.append(
@@ -171,11 +184,12 @@ def render(results: dict) -> str:
                     *_with_limit([run[quality] for run in runs], 2, least=least),
                     spread([run["memory_gb"] for run in runs], 1),
                     str(len(runs)),
+                    joined(sorted({1 + machines.index(run["machine"]) for run in runs})),
                 ]
             )
     head = [
         *("default run", "task", "wall time, s", "limit", "first point, s", "KL", "gain", "limit"),
-        *("efficiency or accuracy", "limit", "memory, GB", "seeds"),
+        *("efficiency or accuracy", "limit", "memory, GB", "seeds", "machine"),
     ]
     return "\n".join(intro) + table(head, rows) + "\n" + _near_ties()
 
