@@ -36,7 +36,7 @@ export function mount({ element, props, server }) {
     const table = make("table", "setup", make("div", "wide", box));
     make("caption", "", table, words.setup.title);
     const head = make("tr", "", make("thead", "", table));
-    for (const title of ["", words.setup.paper, words.setup.here]) make("th", "", head, title);
+    for (const title of ["", words.setup.paper, words.setup.here]) make(title ? "th" : "td", "", head, title);
     const body = make("tbody", "", table);
     for (const [part, ...sides] of rows) {
       const line = make("tr", "", body);
@@ -83,7 +83,7 @@ export function mount({ element, props, server }) {
     make("p", "", box, words.table.what);
     const table = make("table", "", make("div", "wide", box));
     const head = make("tr", "", make("thead", "", table));
-    for (const title of ["", "y₁", "y₂", "y₃", words.table.loss, words.table.kl]) make("th", "", head, title);
+    for (const title of ["", "y₁", "y₂", "y₃", words.table.loss, words.table.kl]) make(title ? "th" : "td", "", head, title);
     const body = make("tbody", "", table);
     for (const { name, policy, loss, kl } of props.table_1) {
       const row = make("tr", "", body);

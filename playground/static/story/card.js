@@ -28,7 +28,7 @@ function drawCard(box, runs, trails, lab, words) {
   const table = make("table", "", box);
   const row = (name, cells, tag = "td") => {
     const line = make("tr", "", table);
-    make("th", "", line, name);
+    make(name ? "th" : "td", "", line, name);
     for (const cell of cells) make(tag, "", line, cell);
   };
   const end = (metric) => Object.values(runs).map(({ series }) => valueAt(series[metric], null));

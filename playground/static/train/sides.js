@@ -81,7 +81,6 @@ export function sidesWith(words, shading) {
   }
 
   function fillSide({ box, prompt, completion, chips }, promptText, answer, beta) {
-    box.dataset.silent = !answer;
     const { text, tokens, kl, log_ratio, ...rewards } = answer ?? { text: words.silent };
     prompt.textContent = answer ? beforeText(promptText, text) : promptText;
     if (completion.textContent !== text) {
