@@ -6,7 +6,9 @@ import shutil
 import sys
 import time
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from align_core.config import model_index, task_card
 from align_core.config.errors import ConfigError
@@ -237,7 +239,9 @@ def test_a_task_whose_model_was_not_fetched_is_offered_and_run_says_how_to_get_i
 
 def test_the_page_opens_on_a_task_whose_model_was_fetched(tmp_path, monkeypatch, client):
     monkeypatch.setenv("ALIGN_CACHE", str(tmp_path))
-    model_index.fetched_folder("smollm2").mkdir(parents=True)
+    fetched = model_index.fetched_folder("smollm2")
+    fetched.mkdir(parents=True)
+    save_file({"weight": np.zeros(1)}, fetched / "model.safetensors")
     tasks.register_tasks(["manners"])
     assert [*tasks.available()] == ["reviews", "capitals", "manners", "own"]
     words = tasks.with_task_words(text.load("zh"))
