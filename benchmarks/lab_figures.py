@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from align_core import experiments
-from align_core.experiments import frontier, overoptimisation_runs, shift
+from align_core.experiments import overoptimisation_runs, shift
 from playground import text
 
 # The colours of Okabe and Ito, which are distinguishable with any colour vision.
@@ -96,6 +96,7 @@ def _draw_curve(place: plt.Axes, curve: dict[str, Any], number: int, count: int)
     line = {"dash": "--", "dot": ":"}.get(curve.get("dash", ""), "-")
     mark = "o" if "markers" in curve["mode"] else ""
     style = {"linewidth": 1.2, "elinewidth": 0.6, "markersize": 3}
+    style["label"] = None if curve.get("quiet") else curve["name"]
     place.errorbar(curve["x"], curve["y"], half, fmt=mark + line, color=colour, **style)
 
 
@@ -146,39 +147,6 @@ def coverage(result: dict[str, Any]) -> plt.Figure:
         else:
             panel.set_ylabel("most that an uncovered\nresponse gains")
             panel.legend(frameon=False, fontsize=8)
-    return figure
-
-
-def limit(result: dict[str, Any]) -> plt.Figure:
-    """Every evaluation of every run with the exact frontier; win rate over temperature."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), width_ratios=(2, 1))
-    left.plot(*zip(*result["optimum"], strict=True), color="black", label="optimum")
-    for method, curves in result["curves"].items():
-        mark = "o-" if method.startswith("best-of-n") else "o"
-        for place, curve in enumerate(curves):
-            label = frontier.NAMES[method] if place == 0 else None
-            style = {"color": COLOURS[method], "linewidth": 0.8, "alpha": 0.8, "label": label}
-            left.plot(*zip(*curve["points"], strict=True), mark, markersize=3, **style)
-    left.set_xlim(0, max(kl for kl, _ in result["optimum"]) * 1.5)
-    best = max(reward for _, reward in result["optimum"])
-    left.set_ylim(result["reference"] - 0.5, best + 0.3)
-    left.set_xlabel("KL to the reference, nats")
-    left.set_ylabel("gold reward, nats")
-    left.legend(frameon=False, fontsize=8)
-    for method, wins in result["win_rates"].items():
-        right.errorbar(
-            wins["temperatures"],
-            [rate["mean"] for rate in wins["rates"]],
-            [rate["ci95"] or 0 for rate in wins["rates"]],
-            fmt="o-",
-            markersize=3,
-            color=COLOURS[method],
-            label=frontier.NAMES[method],
-        )
-    right.legend(frameon=False, fontsize=7)
-    right.set_xlabel("sampling temperature")
-    right.set_ylabel("win rate against the reference")
-    figure.tight_layout()
     return figure
 
 
@@ -262,7 +230,6 @@ def shifted(result: dict[str, Any]) -> plt.Figure:
 # Of the experiments whose figure is not that of their card.
 FIGURES = {
     "coverage": coverage,
-    "frontier": limit,
     "overoptimisation": overoptimised,
     "shift": shifted,
 }

@@ -5,22 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from align_core.experiments.claims import Verdict, verdict
+from align_core.experiments.frontier_panels import panels
 from align_core.experiments.frontier_runs import (
     BETAS,
-    BUDGETS,
-    LENGTHS,
     PAIRS,
     SEEDS,
     SWEEPS,
+    WIDE_BETA,
+    WIDE_PAIRS,
     measure,
     stages,
-    summary,
 )
-from align_core.experiments.presentation import Block, Panel, Row, Table, joined, means, points
+from align_core.experiments.frontier_summary import BUDGETS, WIDE_BUDGETS, summary
+from align_core.experiments.presentation import Block, Row, Table, joined
 from align_core.experiments.sentences import Finding
 from align_core.experiments.statistics import Mean, difference, format_mean, sign
 
-__all__ = ["LENGTHS", "SEEDS", "measure", "stages", "summary"]
+__all__ = ["SEEDS", "measure", "panels", "stages", "summary"]
 
 TITLE = "Which method is nearest to the limit"
 PAPER = "2305.18290, Figure 2"
@@ -29,24 +30,43 @@ CLAIM = (
     "strictly dominates PPO's. And DPO's win rate hardly suffers from the sampling temperature, "
     "while PPO's falls to that of the base model."
 )
-MAX_KL = 4.0  # nats; how far the frontier is drawn
 NAMES = {
     "ppo": "PPO (reward model)",
     "ppo-gold": "PPO (gold)",
+    "rloo": "RLOO",
+    "grpo": "GRPO",
+    "online-dpo": "online DPO",
+    "rejection": "rejection sampling",
+    "best-of-n": "best-of-n (reward model)",
+    "best-of-n-gold": "best-of-n (gold)",
     "dpo": "DPO",
+    "ipo": "IPO",
+    "chipo": "χPO",
+    "kto": "KTO",
+    "simpo": "SimPO",
+    "orpo": "ORPO",
     "unlikelihood": "unlikelihood",
     "preferred-ft": "Preferred-FT",
     "reference": "the reference itself",
-    "best-of-n": "best-of-n (reward model)",
-    "best-of-n-gold": "best-of-n (gold)",
 }
+FROM_PAIRS = tuple(name for name, sweep in SWEEPS.items() if sweep.learns_from == "pairs")
+FROM_REWARD = tuple(name for name in NAMES if name not in (*FROM_PAIRS, "reference"))
+LISTED = ("0.5", "2")  # nats of KL whose shares are said in a sentence; the table has all
 SENTENCES = {
     **NAMES,
     "join": ", ",
+    "certain": "certain raters",
+    "graded": "raters by σ(Δr)",
     "dominates": "DPO earns more than PPO at every KL.",
     "dominates_why": (
         "Of {budgets} budgets of KL it is clearly ahead of PPO on a reward model in {dpo} and "
         "behind in {ppo}; of PPO on the gold reward, ahead in {dpo_gold} and behind in {ppo_gold}."
+    ),
+    "wide": "With certain raters and up to {most} nats, too, DPO earns more than PPO at every KL.",
+    "wide_why": (
+        "Of {cases} comparisons ({sizes} pairs; {budgets} nats) with certain raters it is clearly "
+        "ahead of PPO on a reward model in {dpo} and behind in {ppo}; with raters by σ(Δr), ahead "
+        "in {dpo_graded} and behind in {ppo_graded}."
     ),
     "steadier": "DPO's win rate suffers less from a high sampling temperature than PPO's.",
     "steadier_why": (
@@ -54,9 +74,8 @@ SENTENCES = {
     ),
     "share": "{method} {share}",
     "within": (
-        "Within {budget} nats of KL, of what the optimum gains there: {listed}; PPO on the gold "
-        "reward {ppo_gold}, best-of-n by the reward model {best_of_n}, by the gold reward "
-        "{best_of_n_gold}."
+        "Within {budget} nats of KL, of what the optimum gains there: from a reward, {rewarded}; "
+        "from pairs, {paired}."
     ),
     "difference": "{share} within {budget}",
     "nats": "{budgets} nats",
@@ -64,6 +83,10 @@ SENTENCES = {
     "dpo_over_ppo": (
         "DPO's share less PPO's on the reward model, seed by seed: {listed} nats; DPO is clearly "
         "ahead within {dpo}, PPO within {ppo}."
+    ),
+    "from": (
+        "From {pairs} pairs of {raters}, DPO's gold reward less PPO's on the reward model, in "
+        "nats: {listed} nats of KL."
     ),
     "wins": (
         "{method} (β = {beta}) wins {cold} of its comparisons at temperature 0 and {hot} at "
@@ -78,39 +101,64 @@ SENTENCES = {
 SETUP = (
     Row("task", "films, by gpt2-large; the temperature on TL;DR summaries", "reviews, for both"),
     Row("gold reward", "a classifier's probability, 0 to 1", "−8 to 3 nats"),
-    Row("labels", "certain: the higher gold reward", "by σ(Δr): 18% go against the gold reward"),
-    Row("pairs", "150,000", f"{PAIRS:,}"),
+    Row(
+        "labels",
+        "certain: the higher gold reward",
+        "by σ(Δr): 18% go against the gold reward; certain ones beside them",
+    ),
+    Row("pairs", "150,000", f"{PAIRS:,}; {joined(WIDE_PAIRS)} with certain raters"),
     Row(
         "sweep",
         "DPO's β 0.05, 0.1, 1, 5; PPO's target KL 3, 6, 9, 12",
-        f"β {joined(BETAS)} for both",
+        f"β {joined(BETAS)} for all that have one; {WIDE_BETA:g} with certain raters",
     ),
-    Row("KL compared", "to some 15 nats", f"to {BUDGETS[-1]:g} nats"),
+    Row(
+        "KL compared",
+        "to some 15 nats",
+        f"to {BUDGETS[-1]:g} nats; to {WIDE_BUDGETS[-1]:g} with certain raters",
+    ),
 )
 
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
     """Whether DPO gains more at every KL, and whether temperature costs it fewer wins."""
-    ahead, ahead_of_gold, (dpo, ppo, more) = comparisons(result).values()
+    signs = comparisons(result)
+    ahead, ahead_of_gold, certain, graded, (dpo, ppo, more) = signs.values()
     counts = {"budgets": len(ahead), "dpo": ahead.count(1), "ppo": ahead.count(-1)}
     counts |= {"dpo_gold": ahead_of_gold.count(1), "ppo_gold": ahead_of_gold.count(-1)}
+    wide: dict[str, Any] = {"cases": len(certain), "dpo": certain.count(1)}
+    wide |= {"ppo": certain.count(-1), "dpo_graded": graded.count(1)}
+    wide |= {"ppo_graded": graded.count(-1), "most": f"{WIDE_BUDGETS[-1]:g}"}
+    sizes = sorted({row["pairs"] for row in result["wide"]})
+    wide |= {"sizes": joined(sizes), "budgets": joined(WIDE_BUDGETS)}
     suffers = (ppo if more > 0 else dpo) < 0  # to gain less is not to suffer
     texts = {method: format_mean(_gained(result, method)) for method in ("dpo", "ppo")}
     cold, hot = (f"{result['win_rates']['dpo']['temperatures'][end]:g}" for end in (0, -1))
     return [
         verdict(min(ahead + ahead_of_gold), "dominates", **counts),
+        verdict(min(certain), "wide", **wide),
         verdict(more * suffers, "steadier", cold=cold, hot=hot, **texts),
     ]
 
 
 def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
-    """The signs of all comparisons behind the verdicts and findings. For the temperature
-    these are the changes of DPO's and of PPO's win rate, and the difference of the two."""
+    """The signs of all comparisons behind the verdicts. For the temperature these are the changes
+    of DPO's and of PPO's win rate, and the difference of the two."""
     dpo, gold = (result["shares"][method] for method in ("dpo", "ppo-gold"))
     changes = [_gained(result, method) for method in ("dpo", "ppo")]
+    wide = {
+        raters: [
+            sign(more)
+            for row in result["wide"]
+            if row["raters"] == raters
+            for more in row["dpo_over_ppo"].values()
+        ]
+        for raters in ("certain", "graded")
+    }
     return {
         "ahead": [sign(more) for more in result["dpo_over_ppo"].values()],
         "ahead_of_gold": [sign(difference(dpo[budget], gold[budget])) for budget in dpo],
+        **wide,
         "temperature": [*map(sign, changes), sign(difference(*changes))],
     }
 
@@ -122,36 +170,49 @@ def _gained(result: dict[str, Any], method: str) -> Mean:
 
 
 def findings(result: dict[str, Any]) -> list[Finding]:
-    """Shares of the optimum at each KL, DPO against PPO, and the win rates."""
-    shares = result["shares"]
-    rows: list[Finding] = []
-    trained = [method for method in SWEEPS if method != "ppo-gold"]
-    others = {name: name.replace("-", "_") for name in ("ppo-gold", "best-of-n", "best-of-n-gold")}
-    budgets = list(map("{:g}".format, BUDGETS))
-    for budget in budgets:
-        order = sorted(trained, key=lambda method: -shares[method][budget]["mean"])
-        texts = {method: format_mean(shares[method][budget]) for method in shares}
-        listed: list[Finding] = [
-            ("share", {"method": [(method, {})], "share": texts[method]}) for method in order
-        ]
-        rest = {name: texts[method] for method, name in others.items()}
-        rows.append(("within", {"budget": budget, "listed": listed, **rest}))
-    more = result["dpo_over_ppo"]
-    listed = [
-        ("difference", {"share": format_mean(more[budget]), "budget": budget}) for budget in budgets
+    """Shares of the optimum at two KL, DPO against PPO, and the win rates."""
+    shares, more = result["shares"], result["dpo_over_ppo"]
+    rows: list[Finding] = [
+        (
+            "within",
+            {
+                "budget": budget,
+                "rewarded": _listed(shares, FROM_REWARD, budget),
+                "paired": _listed(shares, FROM_PAIRS, budget),
+            },
+        )
+        for budget in LISTED
     ]
-    rows.append(("dpo_over_ppo", {"listed": listed, **_ahead(more)}))
+    rows.append(("dpo_over_ppo", {"listed": _differences(more), **_ahead(more)}))
+    for row in result["wide"]:
+        values = {"pairs": f"{row['pairs']:,}", "listed": _differences(row["dpo_over_ppo"])}
+        rows.append(("from", {"raters": [(row["raters"], {})], **values}))
     for method in ("dpo", "ppo"):
         wins = result["win_rates"][method]
-        rates = {
-            "cold": format_mean(wins["rates"][0]),
-            "hot": format_mean(wins["rates"][-1]),
-        }
+        rates = {"cold": format_mean(wins["rates"][0]), "hot": format_mean(wins["rates"][-1])}
         beta = f"{wins['setting']:g}"
         rows.append(("wins", {"method": [(method, {})], "beta": beta, **rates}))
     base = result["win_rates"]["reference"]["rates"][0]
     hot = f"{result['win_rates']['reference']['temperatures'][-1]:g}"
     return [*rows, ("base", {"cold": format_mean(base)}), ("chosen", {"hot": hot})]
+
+
+def _listed(
+    shares: dict[str, dict[str, Mean]], methods: tuple[str, ...], budget: str
+) -> list[Finding]:
+    """The shares of these methods within a budget, the highest first."""
+    order = sorted(methods, key=lambda method: -shares[method][budget]["mean"])
+    return [
+        ("share", {"method": [(method, {})], "share": format_mean(shares[method][budget])})
+        for method in order
+    ]
+
+
+def _differences(more: dict[str, Mean]) -> list[Finding]:
+    return [
+        ("difference", {"share": format_mean(value), "budget": budget})
+        for budget, value in more.items()
+    ]
 
 
 def _ahead(more: dict[str, Mean]) -> dict[str, list[Finding]]:
@@ -165,62 +226,55 @@ def _nats(budgets: list[str]) -> Finding:
     return ("nats", {"budgets": ", ".join(budgets)}) if budgets else ("none", {})
 
 
-def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
-    """All evaluations of all runs under the exact frontier; the win rate over temperature."""
-    optimum = [point for point in result["optimum"] if point[0] <= MAX_KL]
-    curves = [
-        {"name": words["optimum"], "colour": "ink", "mode": "lines", **points(optimum)},
-    ]
-    for method, runs in result["curves"].items():
-        reached = [point for run in runs for point in run["points"] if point[0] <= MAX_KL]
-        mode = "lines+markers" if method == "best-of-n-gold" else "markers"
-        style = {"name": words["names"][method], "colour": method, "mode": mode}
-        curves.append({**style, **points(reached)})
-    win_rates = [
-        {
-            "name": words["names"][method],
-            "colour": method,
-            "mode": "lines+markers",
-            "x": wins["temperatures"],
-            **means(wins["rates"]),
-        }
-        for method, wins in result["win_rates"].items()
-    ]
-    return [
-        {"title": words["trade"], "x": words["kl"], "y": words["gold"], "curves": curves},
-        {
-            "title": words["wins"],
-            "x": words["temperature"],
-            "y": words["win_rate"],
-            "curves": win_rates,
-        },
-    ]
-
-
 def report(result: dict[str, Any]) -> list[Block]:
-    """Shares of the optimum's gain, and win rates over temperature."""
+    """Shares of the optimum's gain, the paper's comparison, and win rates over temperature."""
     budgets = [f"{kl:g}" for kl in BUDGETS]
     head = ["share of the optimum's gain", *(f"within {kl} nats" for kl in budgets)]
     rows = [
-        [NAMES[method], *(format_mean(shares[kl]) for kl in budgets)]
-        for method, shares in result["shares"].items()
-    ]
-    win_rates = result["win_rates"]
-    temperatures = [f"T = {t:g}" for t in win_rates["dpo"]["temperatures"]]
-    wins = [
-        [NAMES[method], _setting(row["setting"]), *map(format_mean, row["rates"])]
-        for method, row in win_rates.items()
+        [NAMES[method], *(format_mean(result["shares"][method][kl]) for kl in budgets)]
+        for method in (*FROM_REWARD, *FROM_PAIRS)
     ]
     note = (
         "The share is that of the upper hull of all points of a seed, along training and over the "
         "sweep: two policies may be mixed, and the KL of the mixture is not beyond the line "
-        "between theirs. The reward model is right on "
-        f"{format_mean(result['accuracy'])} of held-out pairs. Below: the win rate against the "
-        "reference's texts of temperature 1, by the sampling temperature T, for the setting "
-        "(β or α) that wins most at T = 1."
+        "between theirs. Methods on rollouts take 25 of 128 texts and learn from the reward model "
+        f"of the same pairs, which is right on {format_mean(result['accuracy'])} of held-out "
+        "pairs; those on pairs take one epoch. Within 0.25 nats most shares are of mixtures with "
+        "the reference, because few runs end so near to it. Rejection sampling varies the texts of "
+        "a group, SimPO its scale, ORPO the weight of the odds, unlikelihood its α."
     )
-    return [Table(head, rows), note, Table(["", "setting", *temperatures], wins)]
+    wide = (
+        "DPO against PPO on a reward model, as the paper compared them: gold reward above the "
+        f"reference's, in nats, within a KL, over all of training at β = {WIDE_BETA:g}."
+    )
+    note_on_wins = (
+        "The win rate against the reference's texts of temperature 1, by the sampling temperature "
+        "T, for the β that wins most at T = 1."
+    )
+    return [Table(head, rows), note, wide, _wide_table(result), note_on_wins, _wins_table(result)]
 
 
-def _setting(strength: float | None) -> str:
-    return "–" if strength is None else f"{strength:g}"
+def _wide_table(result: dict[str, Any]) -> Table:
+    budgets = [f"{kl:g}" for kl in WIDE_BUDGETS]
+    head = ["raters", "pairs", "reward model right"]
+    head += [f"{NAMES[method]}, {kl}" for kl in budgets for method in ("ppo", "dpo")]
+    rows = [
+        [row["raters"], f"{row['pairs']:,}", format_mean(row["accuracy"])]
+        + [format_mean(row[method]["reached"][kl]) for kl in budgets for method in ("ppo", "dpo")]
+        for row in result["wide"]
+    ]
+    return Table(head, rows)
+
+
+def _wins_table(result: dict[str, Any]) -> Table:
+    win_rates = result["win_rates"]
+    temperatures = [f"T = {t:g}" for t in win_rates["dpo"]["temperatures"]]
+    rows = [
+        [
+            NAMES[method],
+            "–" if row["setting"] is None else f"{row['setting']:g}",
+            *map(format_mean, row["rates"]),
+        ]
+        for method, row in win_rates.items()
+    ]
+    return Table(["", "β", *temperatures], rows)

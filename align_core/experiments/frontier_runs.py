@@ -1,208 +1,236 @@
-"""The runs of the frontier, and their summary: reward over KL and win rates of every method."""
+"""The runs of the frontier: each method on the same pairs, or on a reward model of these pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
-from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-
-from align_core.config.model_index import reference_samples
 from align_core.config.run_config import resolve
+from align_core.data import formats, preference_files
 from align_core.experiments import TASK
-from align_core.experiments.kl_curves import reward_within
-from align_core.experiments.statistics import mean
-from align_core.optimum import MIN_EFFECTIVE_SAMPLES, Frontier, ReferenceSamples, best_of_n
+from align_core.runs.files import write_atomically
 
 SEEDS = 3
 
 PAIRS = 4000  # for each seed, the same pairs for the reward model and all methods on pairs
-BETAS = (0.1, 0.3, 1.0, 3.0)
-ALPHAS = (0.05, 0.1, 0.5, 1.0)
+BETAS = (0.1, 0.3, 1.0)
 TEMPERATURES = (0.0, 0.25, 0.5, 0.75, 1.0)
-BUDGETS = (0.25, 0.5, 1.0, 2.0)  # nats of KL at which the methods are compared
-# Method -> steps, and steps between evaluations. The sweep is over β or α of the method.
-LENGTHS = {"ppo": (25, 5), "ppo-gold": (25, 5), "dpo": (250, 50), "unlikelihood": (250, 50)} | {
-    "preferred-ft": (250, 50)
-}
-SWEEPS: dict[str, list[dict[str, float]]] = {
-    "ppo": [{"beta": beta} for beta in BETAS],
-    "ppo-gold": [{"beta": beta} for beta in BETAS],
-    "dpo": [{"beta": beta} for beta in BETAS],
-    "unlikelihood": [{"alpha": alpha} for alpha in ALPHAS],
-    "preferred-ft": [{"alpha": 0.0}],
-}
-CURVE_SETTINGS = ("beta", "alpha", "seed")  # the settings that are stored with a curve
+TEMPERED = ("ppo", "ppo-gold", "dpo")  # the methods whose win rates over temperature are measured
 LAYERS = 3  # of the reference, and of its reward model
 BEST_OF, STORED = 128, 256  # the largest n, and the stored texts of each prompt to choose from
-# A quick run only shows that everything works.
-QUICK_LENGTHS = {method: (1, 1) for method in LENGTHS}
+REWARD_STEPS = 60  # of REWARD_BATCH pairs, or one epoch if that is longer
+REWARD_BATCH = 64
+
+# As the paper did it: PPO on a reward model and DPO, from pairs of raters who always prefer the
+# higher gold reward ("certain"), beside those who prefer it with probability σ(Δr) ("graded").
+WIDE = "wide-"  # the prefix of these runs' methods
+RATERS = ("certain", "graded")
+WIDE_PAIRS = (1000, 4000, 16_000)
+WIDE_BETA = 0.05
+WIDE_ROLLOUTS = 40
+WIDE_STEPS, WIDE_BATCH = 300, 16  # of DPO, or one epoch if that is longer
+WIDE_EVALUATIONS = 10
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A method of `align_core`, or training by likelihood, over the values of one option."""
+
+    method: str
+    learns_from: Literal["reward model", "gold", "pairs"]
+    option: str
+    values: tuple[float, ...]
+    steps: int
+    every: int  # steps between evaluations
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+_ROLLOUTS: dict[str, Any] = {"steps": 25, "every": 5}
+_EPOCH: dict[str, Any] = {"steps": 250, "every": 50}
+SWEEPS = {
+    "ppo": Sweep("ppo", "reward model", "beta", BETAS, **_ROLLOUTS),
+    "ppo-gold": Sweep("ppo", "gold", "beta", BETAS, **_ROLLOUTS),
+    "rloo": Sweep("rloo", "reward model", "beta", BETAS, **_ROLLOUTS),
+    "grpo": Sweep("grpo", "reward model", "beta", BETAS, **_ROLLOUTS),
+    "online-dpo": Sweep("online-dpo", "reward model", "beta", BETAS, **_ROLLOUTS),
+    "rejection": Sweep("rejection", "reward model", "group_size", (2, 4, 8), **_ROLLOUTS),
+    "dpo": Sweep("dpo", "pairs", "beta", BETAS, **_EPOCH),
+    "ipo": Sweep("dpo", "pairs", "beta", BETAS, options={"loss": "ipo"}, **_EPOCH),
+    "chipo": Sweep("dpo", "pairs", "beta", BETAS, options={"loss": "chipo"}, **_EPOCH),
+    "kto": Sweep("kto", "pairs", "beta", BETAS, steps=125, every=25),
+    "simpo": Sweep("simpo", "pairs", "scale", (0.5, 2.0, 8.0), **_EPOCH),
+    "orpo": Sweep("orpo", "pairs", "odds_weight", (0.1, 0.3, 1.0), **_EPOCH),
+    "unlikelihood": Sweep("likelihood", "pairs", "alpha", (0.1, 0.5, 1.0), **_EPOCH),
+    "preferred-ft": Sweep("likelihood", "pairs", "alpha", (0.0,), **_EPOCH),
+}
 
 
 def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
-    """First the reward models and best-of-n of each seed, then the policies."""
+    """First the reward models, with best-of-n by them; then the policies, the wide ones last.
+
+    A quick run only shows that everything works.
+    """
     seeds = range(1 if quick else SEEDS)
-    lengths = QUICK_LENGTHS if quick else LENGTHS
-    pairs, stored, best_of = (64, 4, 4) if quick else (PAIRS, STORED, BEST_OF)
-    temperatures = list(TEMPERATURES[:: 4 if quick else 1])
+    pairs = 64 if quick else PAIRS
+    wide = [("certain", 64)] if quick else [(who, size) for who in RATERS for size in WIDE_PAIRS]
     reward_models = {
-        f"reward-{seed}": {
+        f"reward-{raters}-{size}-{seed}": {
             "method": "best-of-n",
+            "raters": raters,
+            "pairs": size,
             "seed": seed,
-            "pairs": pairs,
-            "steps": 1 if quick else 60,
-            "stored": stored,
-            "best_of": best_of,
+            "steps": 1 if quick else max(REWARD_STEPS, size // REWARD_BATCH),
+            "stored": 4 if quick else STORED,
+            "best_of": 4 if quick else BEST_OF,
         }
+        for raters, size in dict.fromkeys([("graded", pairs), *wide])
         for seed in seeds
     }
     policies = {
-        "-".join([method, *(f"{value:g}" for value in strength.values()), str(seed)]): {
-            "method": method,
-            **strength,
-            "seed": seed,
+        f"{name}-{value:g}-{seed}": {
+            "method": name,
+            "raters": "graded",
             "pairs": pairs,
-            "steps": lengths[method][0],
-            "every": lengths[method][1],
-            "temperatures": temperatures,
+            "seed": seed,
+            sweep.option: value,
+            "steps": 1 if quick else sweep.steps,
+            "every": 1 if quick else sweep.every,
+            "temperatures": _temperatures(quick) if name in TEMPERED else [],
         }
-        for method, sweep in SWEEPS.items()
-        for strength in (sweep[:1] if quick else sweep)
+        for name, sweep in SWEEPS.items()
+        for value in sweep.values[: 1 if quick else None]
         for seed in seeds
     }
-    policies |= {
+    references = {
         f"reference-{seed}": {
             "method": "reference",
             "seed": seed,
-            "pairs": 0,
-            "temperatures": temperatures,
+            "temperatures": _temperatures(quick),
         }
         for seed in seeds
     }
-    return [reward_models, policies]
+    return [reward_models, policies | references | _wide(wide, seeds, quick)]
 
 
-def measure(folder: Path, method: str, seed: int, pairs: int, **settings: Any) -> dict[str, Any]:
-    """The curve of a run, and the win rate of its final policy at each temperature."""
-    from align_core.data.preference_files import stored_pairs
+def _temperatures(quick: bool) -> list[float]:
+    return list(TEMPERATURES[:: 4 if quick else 1])
+
+
+def _wide(sets: list[tuple[str, int]], seeds: range, quick: bool) -> dict[str, dict[str, Any]]:
+    """PPO on a reward model of each set of pairs, and DPO on the pairs."""
+    runs = {}
+    for method, (raters, size), seed in product(("ppo", "dpo"), sets, seeds):
+        steps = WIDE_ROLLOUTS if method == "ppo" else max(WIDE_STEPS, size // WIDE_BATCH)
+        steps = 1 if quick else steps
+        runs[f"{WIDE}{method}-{raters}-{size}-{seed}"] = {
+            "method": f"{WIDE}{method}",
+            "raters": raters,
+            "pairs": size,
+            "seed": seed,
+            "beta": WIDE_BETA,
+            "steps": steps,
+            "every": max(1, steps // WIDE_EVALUATIONS),
+        }
+    return runs
+
+
+def measure(folder: Path, method: str, **settings: Any) -> dict[str, Any]:
+    """The curve of a run, and the win rate of its final policy at each of its temperatures."""
+    if method == "best-of-n":
+        return _reward_model(folder, **settings)
+    if method == "reference":
+        return _reference(**settings)
+    return _policy(folder, SWEEPS[method.removeprefix(WIDE)], **settings)
+
+
+def _reward_model(
+    folder: Path, raters: str, pairs: int, seed: int, **settings: int
+) -> dict[str, Any]:
     from align_core.experiments import trained_models  # imports torch, which the page does not
+
+    path, rated = _model(folder, raters, pairs, seed), rated_pairs(raters, pairs, seed)
+    return trained_models.train_reward_model(path, rated, LAYERS, seed, **settings)
+
+
+def _reference(seed: int, temperatures: list[float]) -> dict[str, Any]:
+    from align_core.experiments import trained_models
     from align_core.models.loading import load_policy
 
-    if method == "best-of-n":
-        return trained_models.train_reward_model(
-            _model(folder, seed), pairs, LAYERS, seed, **settings
+    policy = load_policy(trained_models.REFERENCE)
+    return {"win_rates": trained_models.win_rates(policy, temperatures, seed)}
+
+
+def _policy(
+    folder: Path,
+    sweep: Sweep,
+    raters: str,
+    pairs: int,
+    seed: int,
+    steps: int,
+    every: int,
+    temperatures: Sequence[float] = (),
+    **strength: float,
+) -> dict[str, Any]:
+    from align_core.experiments import trained_models
+    from align_core.models.loading import load_policy
+
+    if sweep.method == "likelihood":
+        rated = rated_pairs(raters, pairs, seed)
+        _, curve = trained_models.train_on_likelihood(
+            TASK, rated, **strength, steps=steps, every=every, seed=seed
         )
-    if method == "reference":
-        policy = load_policy(trained_models.REFERENCE)
-        return {"win_rates": trained_models.win_rates(policy, settings["temperatures"], seed)}
-    steps, every = settings["steps"], settings["every"]
+        return {"curve": curve}
+    source: dict[str, Any] = {"reward_model": "gold"}
+    if sweep.learns_from == "reward model":
+        source = {"reward_model": str(_model(folder, raters, pairs, seed))}
+    if sweep.learns_from == "pairs":
+        source = {"preference_pairs": pairs}
+        if raters == "certain":
+            source = {"preferences": str(_file(folder, raters, pairs, seed))}
     common = {"steps": steps, "eval_every": every, "seed": seed}
-    if "alpha" in settings:
-        policy, curve = trained_models.train_on_likelihood(
-            TASK,
-            stored_pairs(TASK, pairs, seed),
-            settings["alpha"],
-            steps=steps,
-            every=every,
-            seed=seed,
-        )
-        return {
-            "curve": curve,
-            "win_rates": trained_models.win_rates(policy, settings["temperatures"], seed),
-        }
-    own: dict[str, Any] = {"reward_model": "gold"}
-    if method == "ppo":
-        own = {"reward_model": str(_model(folder, seed))}
-    if method == "dpo":
-        own = {"preference_pairs": pairs}
-    config = resolve(method.split("-")[0], TASK, beta=settings["beta"], **common, **own)
+    config = resolve(sweep.method, TASK, **sweep.options, **strength, **source, **common)
     with trained_models.trained(config) as run:
-        policy = load_policy(str(run.model_path))
-        rates = trained_models.win_rates(policy, settings["temperatures"], seed)
-        return {"curve": trained_models.curve(run.events()[0]), "win_rates": rates}
+        measured: dict[str, Any] = {"curve": trained_models.curve(run.events()[0])}
+        if temperatures:
+            policy = load_policy(str(run.model_path))
+            measured["win_rates"] = trained_models.win_rates(policy, temperatures, seed)
+        return measured
 
 
-def _model(folder: Path, seed: int) -> Path:
-    return folder / "models" / f"reward-{seed}"
+def _model(folder: Path, raters: str, pairs: int, seed: int) -> Path:
+    return folder / "models" / f"reward-{raters}-{pairs}-{seed}"
 
 
-def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The frontier; each method's curves, its shares of the optimum's gain and its win rates."""
-    rewards = ReferenceSamples.load(reference_samples(TASK, "probe")).rewards
-    frontier = Frontier.of(rewards)
-    curves = {method: _curves(runs, method) for method in (*SWEEPS, "best-of-n")}
-    exact = [best_of_n(rewards, 2**power)[::-1] for power in range(BEST_OF.bit_length())]
-    curves["best-of-n-gold"] = [{"seed": 0, "points": exact}]
-    reward, kl, samples = frontier.curve
-    known = samples >= MIN_EFFECTIVE_SAMPLES
-    shares = {
-        method: {f"{kl:g}": _shares(method_curves, frontier, kl) for kl in BUDGETS}
-        for method, method_curves in curves.items()
-    }
-    return {
-        "seeds": len({run["settings"]["seed"] for run in runs}),
-        "reference": float(rewards.mean()),
-        "optimum": [[float(k), float(r)] for k, r in zip(kl[known], reward[known], strict=True)],
-        "accuracy": mean([run["found"].get("accuracy") for run in runs]),
-        "curves": curves,
-        "shares": {
-            method: {kl: mean(by_seed) for kl, by_seed in by_budget.items()}
-            for method, by_budget in shares.items()
-        },
-        "dpo_over_ppo": {
-            kl: mean(np.subtract(shares["dpo"][kl], shares["ppo"][kl]).tolist())
-            for kl in shares["dpo"]
-        },
-        "win_rates": {
-            method: _win_rates([run for run in runs if run["settings"]["method"] == method])
-            for method in (*SWEEPS, "reference")
-        },
-    }
+def _file(folder: Path, raters: str, pairs: int, seed: int) -> Path:
+    """A new file of the pairs as these raters prefer them."""
+    path = folder / "pairs" / f"{raters}-{pairs}-{seed}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = (*formats.PAIR, *preference_files.ENDED)
+    rows = rated_pairs(raters, pairs, seed)
+    lines = [json.dumps({name: row[name] for name in columns}) + "\n" for row in rows]
+    write_atomically(path, "".join(lines))
+    return path
 
 
-def _curves(runs: list[dict[str, Any]], method: str) -> list[dict[str, Any]]:
-    """The settings and points (KL, gold reward) of each run of a method, from the reference on."""
+def rated_pairs(raters: str, count: int, seed: int) -> list[dict[str, Any]]:
+    """`count` of the stored pairs, drawn with `seed`, as these RATERS prefer them."""
+    pairs = preference_files.stored_pairs(TASK, count, seed)
+    if raters == "graded":
+        return pairs
     return [
-        {
-            **{name: value for name, value in run["settings"].items() if name in CURVE_SETTINGS},
-            "points": [[point["kl"], point["gold"]] for point in run["found"]["curve"]],
-        }
-        for run in runs
-        if run["settings"]["method"] == method
+        _swapped(pair) if pair["rejected_reward"] > pair["chosen_reward"] else pair
+        for pair in pairs
     ]
 
 
-def _shares(curves: Iterable[dict[str, Any]], frontier: Frontier, budget: float) -> list[float]:
-    """For each seed, the method's gain within this KL as a share of the optimum's gain.
+def _swapped(pair: dict[str, Any]) -> dict[str, Any]:
+    other = {"chosen": "rejected", "rejected": "chosen"}
 
-    It may use all points of all runs: choosing the setting and when to stop is part of the method.
-    """
-    by_seed = groupby(sorted(curves, key=lambda curve: curve["seed"]), lambda curve: curve["seed"])
-    shares = []
-    for group in (list(group) for _, group in by_seed):
-        start = group[0]["points"][0][1]
-        points = (tuple(point) for curve in group for point in curve["points"])
-        reached, limit = reward_within(points, budget), frontier.at(budget)[0]
-        shares.append((reached - start) / (limit - start))
-    return shares
+    def name(column: str) -> str:
+        return "_".join(other.get(part, part) for part in column.split("_"))
 
-
-def _win_rates(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Win rates over temperature for the β or α with the highest win rate at temperature 1."""
-
-    def strength(run: dict[str, Any]) -> float | None:
-        return run["settings"].get("beta", run["settings"].get("alpha"))
-
-    # The reference has neither β nor α.
-    settings = sorted({strength(run) for run in runs}, key=lambda setting: setting or 0.0)
-    rates = {
-        setting: [run["found"]["win_rates"] for run in runs if strength(run) == setting]
-        for setting in settings
-    }
-    best = max(settings, key=lambda setting: fmean(row[-1] for row in rates[setting]))
-    means = [mean(at_temperature) for at_temperature in zip(*rates[best], strict=True)]
-    temperatures = runs[0]["settings"]["temperatures"]
-    return {"setting": best, "temperatures": temperatures, "rates": means}
+    return {name(column): value for column, value in pair.items()}

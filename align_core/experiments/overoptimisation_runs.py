@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from align_core.config.run_config import resolve
+from align_core.data.preference_files import stored_pairs
 from align_core.experiments import TASK
 from align_core.experiments.kl_curves import (
     furthest,
@@ -99,7 +100,8 @@ def measure(
         )
         with trained_models.trained(config) as run:
             return {"curve": trained_models.curve(run.events()[0])}
-    return trained_models.train_reward_model(path, pairs, layers, seed, **settings)
+    rated = stored_pairs(TASK, pairs, seed)
+    return trained_models.train_reward_model(path, rated, layers, seed, **settings)
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ which `labelled` adds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from align_core.experiments.statistics import Mean
 Panel = dict[str, Any]
 SHADES = 4  # of one colour, in lab.css
 LINE = 0.075  # the height of a name at the end of a curve, as a share of the vertical range
+MARGIN = 0.2  # the share of the horizontal range whose names stand beside the picture
 
 
 class Row(NamedTuple):
@@ -42,7 +44,8 @@ Block = Table | str  # of a report; a text is a paragraph
 def labelled(panel: Panel) -> Panel:
     """The panel with {"name", "colour", "x", "y"} for each curve at its end, in place of a legend.
 
-    Names that would overlap stand above each other.
+    Names that would overlap stand above each other, and none stands above the highest curve. Those
+    of curves that end further left have room of their own.
     """
     curves = panel["curves"]
     heights = [
@@ -51,22 +54,28 @@ def labelled(panel: Panel) -> Panel:
         for y, half in zip(curve["y"], curve.get("half", [0.0] * len(curve["y"])), strict=True)
         for side in (-1, 1)
     ]
-    ends = spread([curve["y"][-1] for curve in curves], LINE * (max(heights) - min(heights)))
-    labels = [
-        {"name": curve["name"], "colour": curve["colour"], "x": curve["x"][-1], "y": end}
-        for curve, end in zip(curves, ends, strict=True)
-    ]
+    gap, top = LINE * (max(heights) - min(heights)), max(heights)
+    edge = (1 - MARGIN) * max(curve["x"][-1] for curve in curves)
+    labels = []
+    for at_edge in (False, True):
+        group = [curve for curve in curves if (curve["x"][-1] >= edge) == at_edge]
+        ends = spread([curve["y"][-1] for curve in group], gap, top)
+        labels += [
+            {"name": curve["name"], "colour": curve["colour"], "x": curve["x"][-1], "y": end}
+            for curve, end in zip(group, ends, strict=True)
+        ]
     return {**panel, "labels": labels}
 
 
-def spread(heights: Sequence[float], gap: float) -> list[float]:
-    """The heights, moved so that none is nearer to the next than `gap`.
+def spread(heights: Sequence[float], gap: float, top: float = math.inf) -> list[float]:
+    """The heights, moved so that none is nearer to the next than `gap`, and none above `top`.
 
-    Heights that are too near form a group, which keeps its mean.
+    Heights that are too near form a group, which keeps its mean where `top` allows it.
     """
 
     def lowest(group: list[int]) -> float:
-        return fmean(heights[place] for place in group) - (len(group) - 1) / 2 * gap
+        height = (len(group) - 1) * gap
+        return min(fmean(heights[place] for place in group) - height / 2, top - height)
 
     groups: list[list[int]] = []
     for place in sorted(range(len(heights)), key=lambda place: heights[place]):

@@ -18,7 +18,6 @@ from align_core.config.model_index import reference_samples
 from align_core.config.run_config import RunConfig, resolve
 from align_core.config.task_card import known_reference
 from align_core.data.encoding import encode_pairs, encode_prompts
-from align_core.data.preference_files import stored_pairs
 from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.evaluation.prepared import stored_samples
@@ -84,7 +83,7 @@ def curve(events: Sequence[dict[str, Any]]) -> Curve:
 
 
 def train_reward_model(
-    path: Path, pairs: int, layers: int, seed: int, steps: int, stored: int, best_of: int
+    path: Path, pairs: list[dict], layers: int, seed: int, steps: int, stored: int, best_of: int
 ) -> dict[str, Any]:
     """Train a reward model on the first layers of the reference and save it to `path`.
 
@@ -96,12 +95,12 @@ def train_reward_model(
     model = new_reward_model(REFERENCE, seed)
     model.base_model.layers = model.base_model.layers[:layers]
     model.config.num_hidden_layers = layers
-    config = resolve("reward", TASK, preference_pairs=pairs, steps=steps, seed=seed)
+    config = resolve("reward", TASK, preference_pairs=len(pairs), steps=steps, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         trainer = reward.make_trainer(
             model,
             tokenizer,
-            encode_pairs(tokenizer, stored_pairs(TASK, pairs, seed)),
+            encode_pairs(tokenizer, pairs),
             output_dir=folder,
             max_steps=steps,
             learning_rate=config.learning_rate,

@@ -9,7 +9,9 @@ from align_core.experiments.claims import TESTED, comparison_counts
 from tests.experiments.verdicts import mean, verdict_of
 
 
-def frontier_result(over_ppo, over_gold=(0.5, 0.5), dpo=(0.9, 0.9), ppo=(0.9, 0.9)):
+def frontier_result(
+    over_ppo, over_gold=(0.5, 0.5), dpo=(0.9, 0.9), ppo=(0.9, 0.9), certain=(0.2,), graded=()
+):
     budgets = ("0.5", "1")
     return {
         "dpo_over_ppo": dict(zip(budgets, over_ppo, strict=True)),
@@ -19,6 +21,15 @@ def frontier_result(over_ppo, over_gold=(0.5, 0.5), dpo=(0.9, 0.9), ppo=(0.9, 0.
             },
             "ppo-gold": dict.fromkeys(budgets, mean(0.4)),
         },
+        "wide": [
+            {
+                "raters": raters,
+                "pairs": 1000 * (place + 1),
+                "dpo_over_ppo": {"1": mean(more), "15": mean(-more)},
+            }
+            for raters, differences in (("certain", certain), ("graded", graded))
+            for place, more in enumerate(differences)
+        ],
         "win_rates": {
             "dpo": {"rates": [mean(rate, 0.03) for rate in dpo], "temperatures": [0.0, 1.0]},
             "ppo": {"rates": [mean(rate, 0.04) for rate in ppo]},
@@ -76,9 +87,22 @@ def test_the_changes_by_temperature_are_reported():
 
 
 def test_comparisons_are_counted():
-    """Two budgets, each against PPO and PPO on gold, and three of the temperature: 7, of which that
-    of 0.2 ± 0.1, both of 0.4 ± 0.14, and the loss of 0.2 ± 0.04 and its difference are clear."""
+    """Two budgets, each against PPO and PPO on gold, two with certain raters, and three of the
+    temperature: 9, of which that of 0.2 ± 0.1, both of 0.4 ± 0.14, the two of ±0.2 ± 0.1, and the
+    loss of 0.2 ± 0.04 and its difference are clear."""
     result = frontier_result([mean(0.2), mean(0.05)], (0.4, 0.4), dpo=(0.9, 0.7))
     counts = comparison_counts(frontier, result)
-    assert counts == {"tests": "7", "clear": "5", "chance": "0.4"}
-    assert TESTED.format(**counts).startswith("“Clearly” is the result of 7 comparisons")
+    assert counts == {"tests": "9", "clear": "7", "chance": "0.5"}
+    assert TESTED.format(**counts).startswith("“Clearly” is the result of 9 comparisons")
+
+
+def test_the_papers_comparison_is_judged_with_certain_raters():
+    """Each set of pairs is clearly ahead at one KL and clearly behind at the other."""
+    result = frontier_result([mean(0.0)] * 2, certain=(0.2, 0.05), graded=(0.2, 0.3, 0.4))
+    kind, why = verdict_of(frontier, result, "wide")
+    assert kind == "fails"
+    assert why == (
+        "Of 4 comparisons (1,000, 2,000, 3,000 pairs; 1, 4, 15 nats) with certain raters it is "
+        "clearly ahead of PPO on a reward model in 1 and behind in 1; with raters by σ(Δr), ahead "
+        "in 3 and behind in 3."
+    )

@@ -8,6 +8,7 @@ import pytest
 
 from align_core import experiments
 from align_core.config import model_index
+from align_core.data.preference_files import stored_pairs
 from align_core.evaluation.evaluator import Evaluator
 from align_core.experiments import runner, trained_models
 from align_core.experiments.claims import conclusions
@@ -72,7 +73,7 @@ def processes_of_their_own_measure_the_same(name, part, measured, monkeypatch):
 
 def test_the_win_rate_at_temperature_1_equals_the_evaluations(few_texts, tmp_path):
     frontier = experiments.load("frontier")
-    settings = frontier.stages(quick=True)[1]["unlikelihood-0.05-0"]
+    settings = frontier.stages(quick=True)[1]["dpo-0.1-0"]
     measured = frontier.measure(tmp_path, **settings)
     assert settings["temperatures"][-1] == 1.0
     assert measured["win_rates"][-1] == pytest.approx(measured["curve"][-1]["win_rate"], abs=1e-12)
@@ -84,7 +85,7 @@ def test_a_reward_model_of_fewer_layers_is_stored_as_such(tmp_path):
     for layers in (1, 3):
         path = tmp_path / str(layers)
         trained = trained_models.train_reward_model(
-            path, 16, layers, seed=0, steps=1, stored=2, best_of=2
+            path, stored_pairs("reviews", 16, 0), layers, seed=0, steps=1, stored=2, best_of=2
         )
         stored = load_reward_model(str(path))
         assert len(stored.base_model.layers) == stored.config.num_hidden_layers == layers

@@ -19,6 +19,8 @@ from align_core.experiments import (
     shift,
 )
 from align_core.experiments.claims import TESTED, conclusions
+from align_core.experiments.frontier_runs import SWEEPS
+from align_core.experiments.frontier_summary import BUDGETS
 from align_core.experiments.presentation import SHADES
 from align_core.optimum import ReferenceSamples
 from align_core.runs import presets
@@ -50,17 +52,32 @@ def test_the_recorded_coverage_is_drawn_from_its_numbers():
     assert certain["title"] != graded["title"]
 
 
-def test_the_frontier_ends_at_the_edge_of_the_chart():
+def test_the_frontier_has_a_panel_for_each_source_of_learning_and_of_pairs():
+    shares = {name: {f"{kl:g}": mean(kl / 4) for kl in BUDGETS} for name in (*SWEEPS, "best-of-n")}
+    path = [[0.0, 1.0], [8.0, 2.0], [26.0, 0.5]]  # the last point is beyond the picture
+    rows = [
+        {"raters": raters, "pairs": pairs, "ppo": {"path": path}, "dpo": {"path": path}}
+        for raters in ("certain", "graded")
+        for pairs in (1000, 4000)
+    ]
     result = {
         "optimum": [[0.0, 1.0], [1.0, 2.0], [9.0, 3.0]],
-        "curves": {"ppo": [{"points": [[0.0, 1.0], [2.0, 1.5]]}, {"points": [[8.0, 0.0]]}]},
+        "shares": shares,
+        "wide": rows,
         "win_rates": {"dpo": {"temperatures": [0.0, 1.0], "rates": [mean(0.9), mean(0.7, None)]}},
     }
-    trade, wins = frontier.panels(result, WORDS["figures"])
-    (limit,) = curve_of(trade, "exact limit")
-    (ppo,) = curve_of(trade, "PPO")
-    assert (limit["x"], limit["y"]) == ([0.0, 1.0], [1.0, 2.0])
-    assert (ppo["x"], ppo["y"]) == ([0.0, 2.0], [1.0, 1.5])
+    rewarded, paired, certain, graded, wins = frontier.panels(result, WORDS["figures"])
+    names = [[curve["name"] for curve in panel["curves"]] for panel in (rewarded, paired)]
+    assert "RLOO" in names[0] and "best-of-n" in names[0] and "KTO" not in names[0]
+    assert "KTO" in names[1] and not set(names[0]) & set(names[1])
+    (ppo,) = curve_of(rewarded, "PPO")
+    assert (ppo["x"], ppo["y"]) == (list(BUDGETS), [kl / 4 for kl in BUDGETS])
+    (limit,) = curve_of(certain, "exact limit")
+    assert (limit["x"], limit["y"]) == ([0.0, 1.0, 9.0], [1.0, 2.0, 3.0])
+    assert certain["title"] == "Certain raters: training at β = 0.05" != graded["title"]
+    few, many = curve_of(certain, "DPO, 1,000 pairs") + curve_of(certain, "DPO, 4,000 pairs")
+    assert (few["x"], few["y"]) == ([0.0, 8.0, 20.0], [1.0, 2.0, 2.0 - 1.5 * 12 / 18])
+    assert few["dash"] != many["dash"] and few["colour"] == many["colour"]
     assert wins["curves"][0]["y"] == [0.9, 0.7]
     assert wins["curves"][0]["half"] == [0.1, 0.0]  # a single seed has no interval
 
@@ -191,7 +208,7 @@ def test_the_smaller_runs_list_their_reduced_sizes(name, language):
     few = lab.LIVE["overoptimisation"]
     numbers = {
         "kl_in_loss": [rloo.steps, lab.LIVE["kl_in_loss"]["grpo"]["beta"]],
-        "frontier": [ppo.steps, frontier.LENGTHS["ppo"][0], dpo.steps, dpo.preference_pairs],
+        "frontier": [ppo.steps, SWEEPS["ppo"].steps, dpo.steps, dpo.preference_pairs],
         "overoptimisation": [few["few"]["steps"], overoptimisation_runs.ROLLOUTS, FEW]
         + [few["few"]["beta"], few["penalised"]["beta"]]
         + [min(overoptimisation_runs.PAIRS), max(overoptimisation_runs.PAIRS)],

@@ -1,0 +1,164 @@
+"""The result of the frontier's runs: reward over KL, shares of the limit, and win rates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from align_core.config.model_index import reference_samples
+from align_core.experiments import TASK
+from align_core.experiments.frontier_runs import (
+    BEST_OF,
+    RATERS,
+    SWEEPS,
+    TEMPERED,
+    WIDE,
+)
+from align_core.experiments.kl_curves import reward_within
+from align_core.experiments.statistics import Mean, mean
+from align_core.optimum import MIN_EFFECTIVE_SAMPLES, Frontier, ReferenceSamples, best_of_n
+
+BUDGETS = (0.25, 0.5, 1.0, 2.0)  # nats of KL at which the methods are compared
+WIDE_BUDGETS = (1.0, 4.0, 15.0)
+
+Run = dict[str, Any]  # {"settings", "found", "seconds"}
+Points = list[tuple[float, float]]  # (KL, gold reward) from the reference on
+
+
+def summary(runs: list[Run]) -> dict[str, Any]:
+    """The exact limit; each method's shares of its gain; DPO and PPO on pairs as the paper had
+    them; and win rates over temperature."""
+    rewards = ReferenceSamples.load(reference_samples(TASK, "probe")).rewards
+    frontier = Frontier.of(rewards)
+    curves = {method: _by_seed(runs, method) for method in SWEEPS}
+    models = [run for run in runs if run["settings"]["method"] == "best-of-n"]
+    few = {run["settings"]["pairs"] for run in runs if run["settings"]["method"] == "dpo"}
+    same = [run for run in models if _data(run) == ("graded", *few)]
+    curves["best-of-n"] = _by_seed(same, "best-of-n")
+    powers = range(BEST_OF.bit_length())
+    curves["best-of-n-gold"] = {0: [best_of_n(rewards, 2**power)[::-1] for power in powers]}
+    reward, kl, samples = frontier.curve
+    known = samples >= MIN_EFFECTIVE_SAMPLES
+    shares = {
+        method: {f"{kl:g}": _shares(by_seed, frontier, kl) for kl in BUDGETS}
+        for method, by_seed in curves.items()
+    }
+    return {
+        "seeds": len({run["settings"]["seed"] for run in runs}),
+        "reference": float(rewards.mean()),
+        "optimum": [[float(k), float(r)] for k, r in zip(kl[known], reward[known], strict=True)],
+        "accuracy": mean([run["found"]["accuracy"] for run in same]),
+        "shares": {
+            method: {kl: mean(of_seeds) for kl, of_seeds in by_budget.items()}
+            for method, by_budget in shares.items()
+        },
+        "dpo_over_ppo": {
+            kl: mean(np.subtract(shares["dpo"][kl], shares["ppo"][kl]).tolist())
+            for kl in shares["dpo"]
+        },
+        "wide": _wide(runs),
+        "win_rates": {
+            method: _win_rates([run for run in runs if run["settings"]["method"] == method])
+            for method in (*TEMPERED, "reference")
+        },
+    }
+
+
+def _data(run: Run) -> tuple[str, int]:
+    return run["settings"]["raters"], run["settings"]["pairs"]
+
+
+def _points(run: Run) -> Points:
+    return [(point["kl"], point["gold"]) for point in run["found"]["curve"]]
+
+
+def _by_seed(runs: Iterable[Run], method: str) -> dict[int, Points]:
+    """For each seed, all points of all runs of a method: choosing the setting and when to stop is
+    part of the method."""
+    by_seed: dict[int, Points] = {}
+    for run in runs:
+        if run["settings"]["method"] == method:
+            by_seed.setdefault(run["settings"]["seed"], []).extend(_points(run))
+    return by_seed
+
+
+def _shares(by_seed: dict[int, Points], frontier: Frontier, budget: float) -> list[float]:
+    """For each seed, the method's gain within this KL as a share of the optimum's gain."""
+    limit = frontier.at(budget)[0]
+    return [
+        (reward_within(points, budget) - points[0][1]) / (limit - points[0][1])
+        for points in by_seed.values()
+    ]
+
+
+def _wide(runs: list[Run]) -> list[dict[str, Any]]:
+    """For each set of pairs, {"raters", "pairs", "accuracy"} of its reward model, {"dpo", "ppo"},
+    and the differences of their rewards within each KL, seed by seed, "dpo_over_ppo".
+
+    Of a method: "reached", the rewards above the reference's within each KL, and "path", the means
+    over seeds of KL and gold reward along training.
+    """
+    runs = [run for run in runs if run["settings"]["method"] != "reference"]
+
+    def key(run: Run) -> tuple[int, int]:
+        raters, pairs = _data(run)
+        return RATERS.index(raters), pairs
+
+    rows = []
+    for (place, pairs), members in groupby(sorted(runs, key=key), key):
+        group = list(members)
+        names = {run["settings"]["method"] for run in group}
+        if f"{WIDE}dpo" not in names:
+            continue
+        within = {method: _within(_by_seed(group, f"{WIDE}{method}")) for method in ("dpo", "ppo")}
+        rows.append(
+            {
+                "raters": RATERS[place],
+                "pairs": pairs,
+                "accuracy": mean([run["found"].get("accuracy") for run in group]),
+                **{
+                    method: {
+                        "reached": {kl: mean(of_seeds) for kl, of_seeds in reached.items()},
+                        "path": _path(group, f"{WIDE}{method}"),
+                    }
+                    for method, reached in within.items()
+                },
+                "dpo_over_ppo": {
+                    kl: mean(np.subtract(within["dpo"][kl], within["ppo"][kl]).tolist())
+                    for kl in within["dpo"]
+                },
+            }
+        )
+    return rows
+
+
+def _within(by_seed: dict[int, Points]) -> dict[str, list[float]]:
+    """For each KL, each seed's reward above that of the reference."""
+    return {
+        f"{kl:g}": [reward_within(points, kl) - points[0][1] for points in by_seed.values()]
+        for kl in WIDE_BUDGETS
+    }
+
+
+def _path(runs: Sequence[Run], method: str) -> list[list[float]]:
+    paths = [_points(run) for run in runs if run["settings"]["method"] == method]
+    # A run that diverged ends early.
+    return [np.mean(step, axis=0).tolist() for step in zip(*paths, strict=False)]
+
+
+def _win_rates(runs: Sequence[Run]) -> dict[str, Any]:
+    """Win rates over temperature for the β with the highest win rate at temperature 1."""
+    # The reference has no β.
+    betas = sorted({run["settings"].get("beta") for run in runs}, key=lambda beta: beta or 0.0)
+    rates = {
+        beta: [run["found"]["win_rates"] for run in runs if run["settings"].get("beta") == beta]
+        for beta in betas
+    }
+    best = max(betas, key=lambda beta: fmean(row[-1] for row in rates[beta]))
+    means: list[Mean | None] = [mean(column) for column in zip(*rates[best], strict=True)]
+    temperatures = runs[0]["settings"]["temperatures"]
+    return {"setting": best, "temperatures": temperatures, "rates": means}
