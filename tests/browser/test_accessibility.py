@@ -1,9 +1,8 @@
-"""axe-core finds nothing in our own parts: in every view, in the story and on the phones' page, in
-both languages, in light and dark colours.
+"""axe-core finds nothing, in our own parts or Gradio's: in every view, in the story and on the
+phones' page, in both languages, in light and dark colours.
 
-Rules that Gradio's own elements break are listed with the reason, and only for these elements. What
-Plotly draws is the content of an image with a text of its own, and the rows of a list are alike.
-Colours, whose rule takes most of the time, are the same in both languages.
+What Plotly draws is the content of an image with a text of its own, and the rows of a list are
+alike. Colours, whose rule takes most of the time, are the same in both languages.
 """
 
 from __future__ import annotations
@@ -22,16 +21,13 @@ from tests.browser.test_overflow import all_views_are_shown_at_once
 from tests.browser.test_rate import PAIRS
 
 SCREEN = {"width": 1440, "height": 900}
-# [rule, element] -> the reason for which Gradio's own elements break it.
-OF_GRADIO: dict[tuple[str, str], str] = {}
-# What axe finds below `root`, as [rule, element, HTML, explanation].
+# What axe finds, as [rule, element, HTML, explanation].
 FOUND = """async ([root, options]) => {
   const context = { include: [root], exclude: [".plot > *", ".rows > :nth-child(n + 3)"] };
   const { violations } = await axe.run(context, { resultTypes: ["violations"], ...options });
   return violations.flatMap(({ id, nodes }) => nodes.map(({ target, html, failureSummary }) =>
     [id, target.join(" "), html.slice(0, 200), failureSummary.split("\\n")[1]]));
 }"""
-IS_OF = "([target, listed]) => document.querySelector(target).matches(listed)"
 # So that axe does not read them again; a picture that is gone has no size.
 WITHOUT_VIEWS = """() => {
   for (const plot of document.querySelectorAll("#views .plot")) plot.className = "";
@@ -63,15 +59,8 @@ def pairs_without_a_model(monkeypatch):
 
 
 def found(page, root, options):
-    """What axe finds in our own parts, with these options."""
-    return [
-        (rule, *rest)
-        for rule, target, *rest in page.evaluate(FOUND, [root, options])
-        if not any(
-            rule == listed and page.evaluate(IS_OF, [target, element])
-            for listed, element in OF_GRADIO
-        )
-    ]
+    """What axe finds below `root` with these options."""
+    return page.evaluate(FOUND, [root, options])
 
 
 def nothing_is_found(page, root, where, language):
