@@ -156,18 +156,19 @@ def test_an_estimate_has_the_speed_of_the_newest_similar_run(client):
     ran(step=0.5)
     ran(step=7.0, batch_size=3)
     # loading, three evaluations, ten steps
-    assert client.estimate(**arguments) == 2.0 + 3 * 1.0 + 10 * 0.5
-    assert client.estimate(**arguments, delay=2.0) == 2.0 + 3 * 1.0 + 10 * 0.5 + 9 * 2.0
-    assert client.estimate(**arguments, batch_size=3) == 2.0 + 3 * 1.0 + 10 * 7.0
+    assert client.estimate(**arguments) == 2.0 + 4 * 1.0 + 10 * 0.5
+    assert client.estimate(**arguments, delay=2.0) == 2.0 + 4 * 1.0 + 10 * 0.5 + 9 * 2.0
+    assert client.estimate(**arguments, batch_size=3) == 2.0 + 4 * 1.0 + 10 * 7.0
     assert client.estimate(**arguments, lora_r=4) is None, "the speed of this machine is unknown"
     shutil.rmtree(client.root / client.runs()[0])
-    assert client.estimate(**arguments) == 2.0 + 3 * 1.0 + 10 * 0.5
+    assert client.estimate(**arguments) == 2.0 + 4 * 1.0 + 10 * 0.5
     with pytest.raises(ConfigError, match="--steps got 0"):
         client.estimate(**arguments | {"steps": 0})
 
 
 def test_without_a_similar_run_an_estimate_has_the_speed_of_a_recorded_one(client, fake_assets):
-    """2 s to load, 1 s per evaluation, 0.5 s per step; the run has another reward model."""
+    """2 s to load, 1 s per evaluation, of which the distance takes one, 0.5 s per step; the run has
+    another reward model."""
     folder = fake_assets / "presets" / "kind"
     folder.mkdir(parents=True)
     settings = {"method": "ppo", "task": "reviews", "beta": 0.2, "steps": 5}
@@ -176,15 +177,15 @@ def test_without_a_similar_run_an_estimate_has_the_speed_of_a_recorded_one(clien
     event = {"kind": "metrics", "step": 5, "seconds": 3.0, "metrics": timings}
     (folder / "events.jsonl").write_text(json.dumps(event) + "\n")
     options = {"method": "ppo", "task": "reviews", "steps": 10, "eval_every": 5}
-    assert client.estimate(**options) == 2.0 + 3 * 1.0 + 10 * 0.5
-    assert client.estimate(**options, reward_model="gold") == 2.0 + 3 * 1.0 + 10 * 0.5
+    assert client.estimate(**options) == 2.0 + 4 * 1.0 + 10 * 0.5
+    assert client.estimate(**options, reward_model="gold") == 2.0 + 4 * 1.0 + 10 * 0.5
     assert client.estimate(**options, batch_size=64) is None
     assert client.estimate(**options | {"task": "capitals"}) is None
     run = client.start(**options | {"steps": 3})
     until(lambda: client.current() is None)
     event["metrics"] |= {"timing/step": 0.25}
     (client.root / run / "events.jsonl").write_text(json.dumps(event) + "\n")
-    assert client.estimate(**options) == 2.0 + 3 * 1.0 + 10 * 0.25, "as fast as the last run here"
+    assert client.estimate(**options) == 2.0 + 4 * 1.0 + 10 * 0.25, "as fast as the last run here"
 
 
 def test_bad_options_start_nothing(client):

@@ -132,14 +132,15 @@ def test_a_machine_that_cannot_be_measured_counts_as_that_of_the_recordings(meas
 
 
 def test_an_estimate_is_scaled_and_unknown_while_the_machine_is_measured(tmp_path):
-    """2 s before the first evaluation, 1 s for each of three, 0.5 s for each of ten steps."""
+    """2 s before the first evaluation, 1 s for each of three and for the distance, whose two sides
+    have two texts a prompt where an evaluation has four, 0.5 s for each of ten steps."""
     config = resolve("dpo", "reviews", steps=10, eval_every=5)
     estimates = Estimates(RunIndex(tmp_path / "runs"))
     known = Speed(start=2.0, evaluation=1.0, step=0.5)
     estimates._recorded = [(resolve("dpo", "reviews", beta=9.0), Speed(9, 9, 9)), (config, known)]
-    assert estimates.seconds(config) == 2.0 + 3 * 1.0 + 10 * 0.5
+    assert estimates.seconds(config) == 2.0 + 4 * 1.0 + 10 * 0.5
     estimates.machine.slowness = 3.0
-    assert estimates.seconds(config, delay=2.0) == 3 * (2.0 + 3 * 1.0 + 10 * 0.5) + 9 * 2.0
+    assert estimates.seconds(config, delay=2.0) == 3 * (2.0 + 4 * 1.0 + 10 * 0.5) + 9 * 2.0
     estimates.machine.slowness = None
     assert estimates.seconds(config) is None
 
