@@ -38,7 +38,7 @@ from playground import text
 PAGE = DOCS / "lesson.md"
 # Presets whose model is stored, so that Try it, Score it and win rates need no run. A model takes
 # 0.8 MB, and all assets may take 40 MB.
-MODELS = ("healthy-dpo", "noisy-raters", "reward-hacking", "hacking-mended")
+MODELS = ("healthy-ppo", "healthy-dpo", "noisy-raters", "reward-hacking", "hacking-mended")
 SAME = 0.01  # nats, the last digit that the page shows
 LONGEST, LONGEST_REAL = 90, 900  # seconds, at the speed of the machine of the recordings
 
