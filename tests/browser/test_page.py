@@ -189,21 +189,6 @@ def an_ended_run_is_mixed_with_its_reference_until_beta_moves(page, helper, monk
     expect(slider).to_have_value("1")
 
 
-def both_sides_of_an_ended_runs_distance_are_measured(page, helper, monkeypatch):
-    numbers = {"gap": 0.5, "gap_ci95": 0.12, "kl": 0.61, "kl_ci95": 0.05, "prompts": 64}
-    hostile = "<b>a</b>"
-    found = {**numbers, "beta": 0.5, "count": 9, "share": 0.44, "named": [hostile, "b", "c"]}
-    monkeypatch.setattr(helper, "distance", lambda model: found)
-    page.click("#mixture .measure")
-    words = WORDS["mixture"]
-    sides = words["sides"].format(gap="0.50", gap_width="0.12", kl="0.61", kl_width="0.05")
-    named = f"“{hostile}”, “b”, “c”"
-    most = words["heaviest"].format(count=9, prompts=64, share=44, named=named)
-    expect(page.locator("#mixture .sides")).to_have_text(f"{sides} {words['sides_agree']} {most}")
-    expect(page.locator("#mixture .measure")).to_be_hidden()
-    expect(page.locator("#mixture .sides")).to_be_visible()
-
-
 def test_a_visit(visit, address, client, serve, monkeypatch):
     monkeypatch.setattr(client, "estimate", lambda delay, **options: 50.0 + 9 * delay)
     page = visit(address)
@@ -218,4 +203,3 @@ def test_a_visit(visit, address, client, serve, monkeypatch):
     a_reward_model_has_curves_of_its_own(page)
     a_short_run_is_evaluated_five_times_and_its_bar_is_full_at_its_end(page, client)
     an_ended_run_is_mixed_with_its_reference_until_beta_moves(page, serve.helpers[0], monkeypatch)
-    both_sides_of_an_ended_runs_distance_are_measured(page, serve.helpers[0], monkeypatch)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from align_core.cli import main as cli
 from align_core.config.model_index import SMOLLM2_HUB_ID
@@ -56,7 +58,9 @@ def test_a_run_on_an_unfetched_model_names_the_command_for_it(main, tmp_path):
 
 
 def test_the_fetched_model_is_named_in_a_configuration(main, tmp_path, monkeypatch):
-    (tmp_path / "cache" / "models" / "smollm2").mkdir(parents=True)
+    fetched = tmp_path / "cache" / "models" / "smollm2"
+    fetched.mkdir(parents=True)
+    save_file({"weight": np.zeros(1)}, fetched / "model.safetensors")
     (tmp_path / "smollm2").mkdir()
     monkeypatch.chdir(tmp_path)
     assert resolve("dpo", "reviews", model="smollm2").model == "smollm2"

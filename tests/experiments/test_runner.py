@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import types
@@ -128,7 +129,9 @@ if __name__ == "__main__":
 def test_the_processes_end_when_their_owner_is_killed(tmp_path):
     script = tmp_path / "owner.py"
     script.write_text(OWNER)
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE) as owner:
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=paths) as owner:
         worker = psutil.Process(int(owner.stdout.readline()))
         owner.kill()
     worker.wait(timeout=30)

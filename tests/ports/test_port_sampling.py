@@ -82,7 +82,7 @@ def test_log_probabilities_and_kl_are_those_of_all_tokens(tmp_path):
     ("settings", "message"),
     [
         ({"top_k": 0}, "top_k got 0, expected a whole number above 0"),
-        ({"top_p": 1.5}, r"top_p got 1.5, expected a number in \(0, 1\]"),
+        ({"top_p": 1.5}, "top_p got 1.5, expected a number above 0, at most 1"),
         ({"top_p": 0.0}, "top_p got 0.0"),
         ({"stop_strings": [""]}, "stop_strings got .*, expected texts"),
         ({"stop_token_id": [0, 14]}, r"stop_token_id got \[0, 14\], expected ids below 14"),

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from datasets import Dataset
-from peft import LoraConfig
+from peft import LoraConfig, get_peft_model
 from transformers import DefaultFlowCallback, LlamaForCausalLM
 
 from align_core.models.loading import lora_config
@@ -187,11 +187,13 @@ def test_the_reference_is_the_given_model_or_the_policy_as_it_is():
     assert copied is not policy and not any(p.requires_grad for p in copied.parameters())
     assert torch.equal(toy.outputs(copied), toy.outputs(policy))
     adapted = toy.adapted(toy.policy())
+    new = get_peft_model(toy.policy(), lora_config(toy.policy(), 4, "CAUSAL_LM"))
     for given in (policy, adapted):
         for is_new in (True, False):
             assert reference_of(given, other, is_new, args) is other
-    assert reference_of(adapted, None, True, args) is None, "the policy without its adapter"
-    assert isinstance(reference_of(adapted, None, False, args), InitialWeights)
+    assert reference_of(new, None, True, args) is None, "the policy without its adapter"
+    for is_new in (True, False):  # a new one that changes the outputs, as PiSSA does
+        assert isinstance(reference_of(adapted, None, is_new, args), InitialWeights)
     with pytest.raises(TypeError, match="ref_model: expected a causal language model, or None, go"):
         reference_of(policy, torch.nn.Linear(1, 1), False, args)
     small = LlamaForCausalLM(toy.config(vocab_size=13))
