@@ -17,9 +17,8 @@ from align_core.config.fields import Precision
 from align_core.models.loading import is_large
 
 _INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # without them a processor emulates bfloat16, slowly
-_SPEEDUP = (
-    1.2  # far from what processors have, 0.6 or 2 and more, so that each always decides alike
-)
+# Far from what processors have, 0.6 or 2 and more, so that each of them always decides alike.
+_SPEEDUP = 1.2
 
 
 def default_precision(model: nn.Module, device: torch.device) -> Precision:

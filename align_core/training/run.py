@@ -103,8 +103,8 @@ def run(
                 count = 2 * texts * config.eval_prompts
                 write("phase", step, phase="measuring", count=count)
             with contextlib.suppress(Interrupted):
-                if found := distance(setup, measure.model, beta, texts, interrupted):
-                    write("distance", step, distance=found)
+                if sides := distance(setup, measure.model, beta, texts, interrupted):
+                    write("distance", step, distance=sides)
 
         if status == "finished" and directory.writes:
             measure_distance()
