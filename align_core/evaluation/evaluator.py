@@ -101,14 +101,16 @@ class Evaluator:
         Several processes call this together: each samples its share of the prompts, and all get the
         whole. An interruption of one interrupts all.
         """
-        count = len(self._prompts)
-        if (share := distributed.share_of(count)) != self._share:
-            self._take(share)
-        try:
-            own = self._of_share(policy)
-        except Interrupted:
-            own = None  # the other processes wait for this one
-        parts = distributed.gathered(own, count)
+
+        def own(share: range) -> Evaluation | None:
+            if share != self._share:
+                self._take(share)
+            try:
+                return self._of_share(policy)
+            except Interrupted:
+                return None  # the other processes wait for this one
+
+        parts = distributed.in_shares(len(self._prompts), own)
         if any(part is None for part in parts):
             raise Interrupted
         whole = joined(parts)

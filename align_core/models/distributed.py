@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -82,8 +83,8 @@ def equal_shares(count: int, processes: int) -> list[range]:
 
 
 def share_of(count: int) -> range:
-    """The rows of `count` that this process works on: all without other processes, or if these are
-    more than the rows."""
+    """The rows of `count` that this process works on, which no other one has: all without other
+    processes, or if these are more than the rows."""
     import torch  # here, since the command line imports this module before anything heavy
 
     group = torch.distributed
@@ -94,9 +95,11 @@ def share_of(count: int) -> range:
     return range(count * process // processes, count * (process + 1) // processes)
 
 
-def gathered(own: T, count: int) -> list[T]:
-    """What the processes have made of their shares of `count` rows, in order. A collective."""
-    if len(share_of(count)) == count:
+def in_shares(count: int, work: Callable[[range], T]) -> list[T]:
+    """What `work` returns for the share of `count` rows of each process, in order. A collective."""
+    share = share_of(count)
+    own = work(share)
+    if len(share) == count:
         return [own]
     import torch  # here for the same reason
 

@@ -5,13 +5,17 @@ The last one of a run has intervals, which take longer than the other numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, Trainer
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
 from align_core.config.methods import methods
+from align_core.data.formats import Text
 from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
 from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.evaluation.prepared import stored_samples
@@ -21,6 +25,7 @@ from align_core.models.prompts import model_inputs
 from align_core.models.rewards import ProxyReward
 from align_core.models.sampling import end_ids
 from align_core.models.sharding import unsharded
+from align_core.optimum import ReferenceSamples
 from align_core.runs.control import Control
 from align_core.trainers.common import Setup
 from align_core.trainers.ppo.trainer import PPOTrainer
@@ -110,19 +115,28 @@ class RewardModelMeasure:
             for part, samples in self._parts.items():
                 proxy = ProxyReward(self.model, self._tokenizer, self._writer)
                 inputs = model_inputs(self._writer, self._task, samples.prompts)
-                count = len(samples.prompts)
-                share = distributed.share_of(count)
-                own = samples.select([samples.prompts[place] for place in share])
-                own_inputs = [inputs[place] for place in share]
-                measured = pair_accuracy(proxy, self._writer, own, inputs=own_inputs)
-                of_all = distributed.gathered(measured[:2], count)
-                columns = (torch.cat(parts) for parts in zip(*of_all, strict=True))
+                measured = partial(_of_share, proxy, self._writer, samples, inputs)
+                parts = distributed.in_shares(len(samples.prompts), measured)
+                columns = (torch.cat(column) for column in zip(*parts, strict=True))
                 for name, values in zip(("accuracy", "margin"), columns, strict=True):
                     metrics[f"eval/{name}{part}"] = values.mean().item() if len(values) else None
                     if _is_last(self._trainer) and len(values):
                         width = ci95_of_mean(bootstrap_rows(len(values)), values.mean(1).numpy())
                         metrics[f"eval/{name}{part}_ci95"] = width
         return {"metrics": metrics}
+
+
+def _of_share(
+    proxy: ProxyReward,
+    writer: PreTrainedTokenizerBase,
+    samples: ReferenceSamples,
+    inputs: Sequence[Text],
+    share: range,
+) -> tuple[Tensor, Tensor]:
+    """The accuracy and the margin of `pair_accuracy` for this share of the samples' prompts."""
+    own = samples.select([samples.prompts[place] for place in share])
+    own_inputs = [inputs[place] for place in share]
+    return pair_accuracy(proxy, writer, own, inputs=own_inputs)[:2]
 
 
 def _is_last(trainer: Trainer) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,17 +28,16 @@ def together(monkeypatch, evaluate: list[Callable[[], Any]], count: int) -> list
     class Left(Exception):
         pass
 
-    def leave(part, rows):
+    def leave(rows, work, share):
         assert rows == count
-        parts.append(part)
+        parts.append(work(share))
         raise Left
 
     results = []
-    for gathered in (leave, lambda part, rows: parts):
+    for in_shares in (leave, lambda rows, work, share: parts):
         for process, call in enumerate(evaluate):
             share = distributed_share(count, process, len(evaluate))
-            monkeypatch.setattr(distributed, "share_of", lambda rows, own=share: own)
-            monkeypatch.setattr(distributed, "gathered", gathered)
+            monkeypatch.setattr(distributed, "in_shares", partial(in_shares, share=share))
             try:
                 results.append(call())
             except Left:
@@ -118,7 +118,7 @@ def test_an_interruption_of_one_process_interrupts_all(monkeypatch):
 
 def test_a_share_is_all_rows_without_other_processes():
     assert distributed.share_of(5) == range(5)
-    assert distributed.gathered("own", 5) == ["own"]
+    assert distributed.in_shares(5, lambda share: share) == [range(5)]
 
 
 def test_the_shares_of_a_group(monkeypatch):
@@ -132,10 +132,10 @@ def test_the_shares_of_a_group(monkeypatch):
     assert shares == [range(0, 2), range(2, 5), range(5, 8)]
     assert distributed.share_of(2) == range(2), "fewer rows than processes"
     monkeypatch.setattr(
-        group, "all_gather_object", lambda parts, own: parts.__setitem__(slice(None), [own, 1, 2])
+        group, "all_gather_object", lambda parts, own: parts.__setitem__(slice(None), [0, 1, own])
     )
-    assert distributed.gathered(0, 8) == [0, 1, 2]
-    assert distributed.gathered(0, 2) == [0]
+    assert distributed.in_shares(8, lambda share: share) == [0, 1, range(5, 8)]
+    assert distributed.in_shares(2, lambda share: share) == [range(2)]
 
 
 def test_parts_are_joined_end_to_end():
