@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from align_core.data.encoding import Prompts
+from align_core.models import distributed
 from align_core.models.loading import lora_config
 from align_core.models.value_model import PolicyOutputs, PolicyWithValue
 from align_core.objectives import ppo_policy_loss
@@ -21,7 +22,7 @@ from align_core.trainers.common import QUIET, Setup
 from align_core.trainers.ppo.build import reward_of, rollout_settings
 from align_core.trainers.ppo.config import ELSEWHERE, RolloutConfig
 from align_core.trainers.ppo.metrics import step_metrics
-from align_core.trainers.ppo.ranges import ONE_OR_MORE
+from align_core.trainers.ppo.ranges import Range
 from align_core.trainers.ppo.rollouts import Batch, Episodes
 from align_core.trainers.ppo.trainer import PPOTrainer
 
@@ -43,13 +44,15 @@ class GroupConfig(RolloutConfig):
 
     num_generations: int = 4
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Raises ValueError for invalid values."""
-        super().__post_init__()
-        size, episodes = self.num_generations, self.batch_size
-        if size not in ONE_OR_MORE or size < 2 or episodes % size:
-            line = f"expected 2 or more, and a divisor of the {episodes} episodes of a rollout"
-            raise ValueError(f"num_generations got {size!r}, {line}")
+        super().check()
+        episodes = self.local_episodes * distributed.WORLD_SIZE
+        expected = f"2 or more, and a divisor of the {episodes} episodes of a rollout"
+        sizes = Range(expected, lambda size: size >= 2 and episodes % size == 0, is_whole=True)
+        if self.num_generations not in sizes:
+            raise ValueError(f"num_generations got {self.num_generations!r}, expected {expected}")
+        self.num_generations = int(self.num_generations)
 
     @property
     def texts_per_prompt(self) -> int:

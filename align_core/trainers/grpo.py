@@ -33,6 +33,12 @@ class GRPOConfig(GroupConfig):
             ratio is the geometric mean of its tokens' (GSPO, arXiv 2507.18071).
     """
 
+    choices = GroupConfig.choices | {
+        "scale_rewards": ("group", "batch", "none"),
+        "loss_type": ("dapo", "grpo", "dr_grpo"),
+        "importance_sampling_level": ("token", "sequence"),
+    }
+
     scale_rewards: str = "group"
     loss_type: str = "dapo"
     importance_sampling_level: str = "token"

@@ -10,6 +10,7 @@ import pytest
 
 from align_core import PPOTrainer
 from align_core.trainers.groups import GroupConfig
+from align_core.trainers.grpo import GRPOConfig
 from align_core.trainers.ppo.config import PPOConfig
 from align_core.trainers.ppo.ranges import RANGES
 from tests import toy
@@ -91,11 +92,26 @@ def test_every_number_and_switch_of_ppo_is_in_the_table():
 
 
 def test_the_size_of_a_group_is_two_or_more(tmp_path):
-    settings = {"output_dir": str(tmp_path), "use_cpu": True, "per_device_train_batch_size": 4}
-    assert GroupConfig(**settings, num_generations=2).num_generations == 2
-    for size in (1, 0, -2, 2.5, "2", None):
+    settings = {"output_dir": str(tmp_path), "use_cpu": True, "per_device_train_batch_size": 10}
+    assert repr(GroupConfig(**settings, num_generations=2.0).num_generations) == "2"
+    for size in (1, 0, -2, 2.5, 3, math.inf, "2", None):
         with pytest.raises(ValueError, match="num_generations got .*, expected 2 or more"):
             GroupConfig(**settings, num_generations=size)
+    made = GroupConfig(**settings, num_generations=2)
+    made.num_generations = 3
+    with pytest.raises(ValueError, match="num_generations got 3, .* divisor of the 10 episodes"):
+        made.check()
+
+
+@pytest.mark.parametrize("name", ["scale_rewards", "loss_type", "importance_sampling_level"])
+def test_grpo_takes_the_names_that_it_knows(tmp_path, name):
+    """Any other name would be one of them: TRL's True, for "group", would be "none"."""
+    settings = {"output_dir": str(tmp_path), "use_cpu": True, "per_device_train_batch_size": 4}
+    for known in GRPOConfig.choices[name]:
+        assert getattr(GRPOConfig(**settings, **{name: known}), name) == known
+    for value in (True, "sentence", None):
+        with pytest.raises(ValueError, match=f"{name} got .*, expected '"):
+            GRPOConfig(**settings, **{name: value})
 
 
 def test_an_adaptive_beta_cannot_begin_at_zero(tmp_path):

@@ -45,11 +45,6 @@ ELSEWHERE = {
     "use_score_scaling": "whiten_advantages",
     "use_score_norm": "whiten_advantages",
 }
-_CHOICES: Mapping[str, tuple[str | None, ...]] = {
-    "stop_token": ("eos", None),
-    "kl_estimator": ("k1", "k3"),
-    "generator": ("transformers", "vllm"),
-}
 # Setting of TRL 1.12 that can only be None -> the replacement for other values.
 _ONLY_NONE = {
     "model_adapter_name": "peft_config, or a PeftModel whose active adapter is trained",
@@ -75,6 +70,11 @@ class RolloutConfig(TrainingArguments):
     """
 
     elsewhere: ClassVar[Mapping[str, str]] = ELSEWHERE
+    choices: ClassVar[dict[str, tuple[str | None, ...]]] = {
+        "stop_token": ("eos", None),
+        "kl_estimator": ("k1", "k3"),
+        "generator": ("transformers", "vllm"),
+    }
 
     learning_rate: float = _setting(3e-6, "The highest learning rate of AdamW.")
     logging_steps: float = _setting(1, "Rollouts between two logs; below 1, a share of the run.")
@@ -174,7 +174,7 @@ class RolloutConfig(TrainingArguments):
     def check(self) -> None:
         """Raises ValueError for invalid values; a script may have assigned some since."""
         check_settings(self)
-        for name, values in _CHOICES.items():
+        for name, values in self.choices.items():
             if (value := getattr(self, name)) not in values:
                 expected = " or ".join(map(repr, values))
                 raise ValueError(f"{name} got {value!r}, expected {expected}")
