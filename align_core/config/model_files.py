@@ -43,9 +43,14 @@ def safetensors_header(path: Path) -> dict[str, Any]:
     return header
 
 
-def damage(folder: Path) -> str | None:
-    """What is wrong with the files of the model in a folder, in one line that names the file; None
-    if nothing is."""
+def damage(location: str | Path) -> str | None:
+    """What is wrong with the files of the model in a folder, in one line that names the file.
+
+    None if nothing is, and for a model without a folder: a hub id, or a file.
+    """
+    folder = Path(location)
+    if not folder.is_dir():
+        return None
     try:
         for name in _CONFIGS:
             if (folder / name).is_file():

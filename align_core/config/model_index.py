@@ -206,7 +206,7 @@ def model_errors(option: str, name: str, reward_model: bool | None = None) -> li
     """
     try:
         location = locate(name)
-        if Path(location).is_dir() and (problem := damage(Path(location))):
+        if problem := damage(location):
             raise ValueError(problem)
     except (ValueError, OSError) as error:
         is_to_be_fetched = name == SMOLLM2

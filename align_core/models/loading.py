@@ -289,7 +289,7 @@ def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> An
     path, loads_model = locate(name), factory in _MODELS
     if loads_model and (Path(path) / DIFFERENCE).is_file():
         return _load_on_base(factory, name, complete, **options)
-    if loads_model and Path(path).is_dir() and (problem := damage(Path(path))):
+    if loads_model and (problem := damage(path)):
         raise ModelError(plain(f"model {name}: {problem}"))
     if loads_model:
         options["dtype"] = torch.float32
