@@ -27,7 +27,6 @@ REWARD_BATCH = 64
 
 # As the paper did it: PPO on a reward model and DPO, from pairs of raters who always prefer the
 # higher gold reward ("certain"), beside those who prefer it with probability σ(Δr) ("graded").
-WIDE = "wide-"  # the prefix of these runs' methods
 RATERS = ("certain", "graded")
 WIDE_PAIRS = (1000, 4000, 16_000)
 WIDE_BETA = 0.05
@@ -126,8 +125,9 @@ def _wide(sets: list[tuple[str, int]], seeds: range, quick: bool) -> dict[str, d
     for method, (raters, size), seed in product(("ppo", "dpo"), sets, seeds):
         steps = WIDE_ROLLOUTS if method == "ppo" else max(WIDE_STEPS, size // WIDE_BATCH)
         steps = 1 if quick else steps
-        runs[f"{WIDE}{method}-{raters}-{size}-{seed}"] = {
-            "method": f"{WIDE}{method}",
+        runs[f"wide-{method}-{raters}-{size}-{seed}"] = {
+            "method": method,
+            "wide": True,
             "raters": raters,
             "pairs": size,
             "seed": seed,
@@ -138,13 +138,16 @@ def _wide(sets: list[tuple[str, int]], seeds: range, quick: bool) -> dict[str, d
     return runs
 
 
-def measure(folder: Path, method: str, **settings: Any) -> dict[str, Any]:
-    """The curve of a run, and the win rate of its final policy at each of its temperatures."""
+def measure(folder: Path, method: str, wide: bool = False, **settings: Any) -> dict[str, Any]:
+    """The curve of a run, and the win rate of its final policy at each of its temperatures.
+
+    `wide` only tells the paper's runs from those of the sweep.
+    """
     if method == "best-of-n":
         return _reward_model(folder, **settings)
     if method == "reference":
         return _reference(**settings)
-    return _policy(folder, SWEEPS[method.removeprefix(WIDE)], **settings)
+    return _policy(folder, SWEEPS[method], **settings)
 
 
 def _reward_model(

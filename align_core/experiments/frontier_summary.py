@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 from statistics import fmean
 from typing import Any
 
@@ -11,13 +10,7 @@ import numpy as np
 
 from align_core.config.model_index import reference_samples
 from align_core.experiments import TASK
-from align_core.experiments.frontier_runs import (
-    BEST_OF,
-    RATERS,
-    SWEEPS,
-    TEMPERED,
-    WIDE,
-)
+from align_core.experiments.frontier_runs import BEST_OF, RATERS, SWEEPS, TEMPERED
 from align_core.experiments.kl_curves import reward_within
 from align_core.experiments.statistics import Mean, mean
 from align_core.optimum import MIN_EFFECTIVE_SAMPLES, Frontier, ReferenceSamples, best_of_n
@@ -34,11 +27,10 @@ def summary(runs: list[Run]) -> dict[str, Any]:
     them; and win rates over temperature."""
     rewards = ReferenceSamples.load(reference_samples(TASK, "probe")).rewards
     frontier = Frontier.of(rewards)
-    curves = {method: _by_seed(runs, method) for method in SWEEPS}
-    models = [run for run in runs if run["settings"]["method"] == "best-of-n"]
-    few = {run["settings"]["pairs"] for run in runs if run["settings"]["method"] == "dpo"}
-    same = [run for run in models if _data(run) == ("graded", *few)]
-    curves["best-of-n"] = _by_seed(same, "best-of-n")
+    curves = {method: _by_seed(_of(runs, method)) for method in SWEEPS}
+    few = {run["settings"]["pairs"] for run in _of(runs, "dpo")}
+    same = [run for run in _of(runs, "best-of-n") if _data(run) == ("graded", *few)]
+    curves["best-of-n"] = _by_seed(same)
     powers = range(BEST_OF.bit_length())
     curves["best-of-n-gold"] = {0: [best_of_n(rewards, 2**power)[::-1] for power in powers]}
     reward, kl, samples = frontier.curve
@@ -61,28 +53,41 @@ def summary(runs: list[Run]) -> dict[str, Any]:
             for kl in shares["dpo"]
         },
         "wide": _wide(runs),
-        "win_rates": {
-            method: _win_rates([run for run in runs if run["settings"]["method"] == method])
-            for method in (*TEMPERED, "reference")
-        },
+        "win_rates": {method: _win_rates(_of(runs, method)) for method in (*TEMPERED, "reference")},
     }
 
 
+def _of(runs: Iterable[Run], method: str, wide: bool = False) -> list[Run]:
+    """The runs of a method: those of the sweep, or those that are `wide`, as the paper had them."""
+    return [
+        run
+        for run in runs
+        if run["settings"]["method"] == method and run["settings"].get("wide", False) == wide
+    ]
+
+
 def _data(run: Run) -> tuple[str, int]:
+    """The raters and the number of the pairs that a run learns from."""
     return run["settings"]["raters"], run["settings"]["pairs"]
+
+
+def _by_data(runs: Iterable[Run]) -> dict[tuple[str, int], list[Run]]:
+    by_data: dict[tuple[str, int], list[Run]] = {}
+    for run in runs:
+        by_data.setdefault(_data(run), []).append(run)
+    return by_data
 
 
 def _points(run: Run) -> Points:
     return [(point["kl"], point["gold"]) for point in run["found"]["curve"]]
 
 
-def _by_seed(runs: Iterable[Run], method: str) -> dict[int, Points]:
-    """For each seed, all points of all runs of a method: choosing the setting and when to stop is
+def _by_seed(runs: Iterable[Run]) -> dict[int, Points]:
+    """For each seed, all points of all of a method's runs: choosing the setting and when to stop is
     part of the method."""
     by_seed: dict[int, Points] = {}
     for run in runs:
-        if run["settings"]["method"] == method:
-            by_seed.setdefault(run["settings"]["seed"], []).extend(_points(run))
+        by_seed.setdefault(run["settings"]["seed"], []).extend(_points(run))
     return by_seed
 
 
@@ -102,28 +107,22 @@ def _wide(runs: list[Run]) -> list[dict[str, Any]]:
     Of a method: "reached", the rewards above the reference's within each KL, and "path", the means
     over seeds of KL and gold reward along training.
     """
-    runs = [run for run in runs if run["settings"]["method"] != "reference"]
-
-    def key(run: Run) -> tuple[int, int]:
-        raters, pairs = _data(run)
-        return RATERS.index(raters), pairs
-
+    methods = ("dpo", "ppo")
+    trained = {method: _by_data(_of(runs, method, wide=True)) for method in methods}
+    models = _by_data(_of(runs, "best-of-n"))
     rows = []
-    for (place, pairs), members in groupby(sorted(runs, key=key), key):
-        group = list(members)
-        names = {run["settings"]["method"] for run in group}
-        if f"{WIDE}dpo" not in names:
-            continue
-        within = {method: _within(_by_seed(group, f"{WIDE}{method}")) for method in ("dpo", "ppo")}
+    for data in sorted(trained["dpo"], key=lambda data: (RATERS.index(data[0]), data[1])):
+        group = {method: trained[method][data] for method in methods}
+        within = {method: _within(_by_seed(group[method])) for method in methods}
         rows.append(
             {
-                "raters": RATERS[place],
-                "pairs": pairs,
-                "accuracy": mean([run["found"].get("accuracy") for run in group]),
+                "raters": data[0],
+                "pairs": data[1],
+                "accuracy": mean([run["found"]["accuracy"] for run in models[data]]),
                 **{
                     method: {
                         "reached": {kl: mean(of_seeds) for kl, of_seeds in reached.items()},
-                        "path": _path(group, f"{WIDE}{method}"),
+                        "path": _path(group[method]),
                     }
                     for method, reached in within.items()
                 },
@@ -144,8 +143,8 @@ def _within(by_seed: dict[int, Points]) -> dict[str, list[float]]:
     }
 
 
-def _path(runs: Sequence[Run], method: str) -> list[list[float]]:
-    paths = [_points(run) for run in runs if run["settings"]["method"] == method]
+def _path(runs: Sequence[Run]) -> list[list[float]]:
+    paths = map(_points, runs)
     # A run that diverged ends early.
     return [np.mean(step, axis=0).tolist() for step in zip(*paths, strict=False)]
 

@@ -50,8 +50,8 @@ def result():
         points = [(1.0, 1.0 + ahead), (2.0, 1.5 + ahead)] if len(sweep.values) > 1 else [(0.5, 0.1)]
         runs += runs_of(method, [{sweep.option: value} for value in sweep.values[:2]], points)
     for method, more in (("ppo", 2.0), ("dpo", 1.6)):
-        settings = {"raters": "certain", "beta": WIDE_BETA}
-        runs += runs_of(f"wide-{method}", [settings], [(8.0, more)])
+        settings = {"raters": "certain", "beta": WIDE_BETA, "wide": True}
+        runs += runs_of(method, [settings], [(8.0, more)])
     runs += runs_of("reference", [{}], [(0.0, 0.0)])
     return frontier.summary(runs)
 
