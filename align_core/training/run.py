@@ -24,6 +24,7 @@ from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import settings_at
 from align_core.trainers.common import NonFinite
+from align_core.trainers.ppo.scores import NonFiniteReward
 from align_core.training import checkpoints
 from align_core.training.callback import RunCallback
 from align_core.training.distance import distance
@@ -40,9 +41,9 @@ def run(
 ) -> str:
     """Execute a run, writing its events and its model to `directory`.
 
-    Returns "finished", "stopped" or "failed" (the loss or a gradient was not finite, or the trainer
-    did not log its last step). The model is always saved; for a failed run it is that of the last
-    finite step.
+    Returns "finished", "stopped" or "failed" (the loss, a gradient or a reward was not finite, or
+    the trainer did not log its last step). The model is always saved; for a failed run it is that
+    of the last finite step.
 
     Raises:
         ConfigError: invalid content of a file.
@@ -159,9 +160,11 @@ def _advice(error: NonFinite, step: int, config: RunConfig) -> Message:
     tries = [f"a learning rate below {config.learning_rate:g}"]
     if config.beta is not None:
         tries.append(f"a beta above {config.beta:g}")
+    settings = {"learning_rate": config.learning_rate, "beta": config.beta}
+    if isinstance(error, NonFiniteReward):  # no step has touched its model
+        tries, settings = ["another reward model"], {}
     line = (
         f"Stopped in step {step}, before the update: {error}. The model of the last "
         f"good step is kept. Try {' or '.join(tries)}."
     )
-    settings = {"learning_rate": config.learning_rate, "beta": config.beta}
     return Message("not_finite", {"step": step, "what": to_event(error.message), **settings}, line)

@@ -34,9 +34,13 @@ def _translate(message: Message, words: Mapping[str, Any]) -> str:
             model = templates["kept" if values["kept"] else "lost"]
             return templates["cut_off"].format(cause=cause, model=model)
         case "not_finite":
-            tries = [templates["try_rate"].format(**values)]
-            if values["beta"] is not None:
-                tries.append(templates["try_beta"].format(**values))
+            settings = {"try_rate": "learning_rate", "try_beta": "beta"}
+            tries = [
+                templates[text].format(**values)
+                for text, setting in settings.items()
+                if values.get(setting) is not None
+            ]
+            tries = tries or [templates["try_reward"]]
             what = translate(values["what"], words)
             return templates["not_finite"].format(
                 step=values["step"], what=what, tries=templates["or"].join(tries)

@@ -22,7 +22,8 @@ from playground.text import messages
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
-PARTS = {"loss", "gradient", "reward", "try_rate", "try_beta", "or", "kept", "lost"}
+PARTS = {"loss", "gradient", "reward", "kept", "lost"}
+PARTS |= {"try_rate", "try_beta", "try_reward", "or"}
 CAUSES = [
     Message("killed", {}, ""),
     Message("crashed", {"signal": 11}, ""),
@@ -37,6 +38,7 @@ CAUSES = [
 def ends():
     """Messages of every kind, in the format of a run's events."""
     from align_core.trainers.common import NonFinite
+    from align_core.trainers.ppo.scores import NonFiniteReward
     from align_core.training.run import _advice
 
     full = OSError(errno.ENOSPC, "No space left on device")
@@ -48,7 +50,7 @@ def ends():
         _advice(NonFinite(Message("loss", {"value": "nan"}, "the loss is nan")), 7, config),
         _advice(NonFinite(Message("gradient", {}, "a gradient is not finite")), 7, config),
         _advice(
-            NonFinite(Message("reward", {"name": "gold", "value": "nan"}, "gold: got nan")),
+            NonFiniteReward(Message("reward", {"name": "gold", "value": "nan"}, "gold: got nan")),
             7,
             config,
         ),
@@ -91,6 +93,16 @@ def test_the_numbers_of_a_message_are_shown():
     assert expected("zh", "try_rate", learning_rate=config.learning_rate) in translation
     assert expected("zh", "try_beta", beta=config.beta) in translation
     assert " 7 " in translation and "nan" in translation
+
+
+@pytest.mark.parametrize("language", text.languages())
+def test_a_reward_that_is_not_finite_is_no_matter_of_the_learning_rate(language):
+    of_reward = [event for event in ends() if event["cause"]["kind"] == "not_finite"][2]
+    translation = messages.translate(of_reward, text.load(language))
+    assert expected(language, "try_reward") in translation
+    assert of_reward["message"].endswith("Try another reward model.")
+    rate = expected(language, "try_rate", learning_rate=0.5)
+    assert rate not in translation and "learning rate" not in of_reward["message"]
 
 
 @pytest.mark.parametrize(
