@@ -24,12 +24,21 @@ from benchmarks.common import ROOT
 OWN = ("align_core", "benchmarks", "playground", "tests")
 UNIT = ("-m", "not slow")  # what `make unit` runs
 NOT_COPIED = {"assets", "runs", "sessions"}  # folders of the project without code
+# A changed package -> the other folders that have tests of it.
+ALSO_IN = {
+    "evaluation": ("inference", "training"),
+    "models": ("inference",),
+    "runs": ("attacks", "training"),
+    "trainers": ("training",),
+    "votes": ("attacks",),
+}
 # Of the changed packages, of the command line, and of ported scripts.
 SELECTED = tuple(
-    f"tests/{package}/"
-    for package in (
+    f"tests/{folder}/"
+    for folder in (
         *("cli", "config", "evaluation", "models", "objectives", "optimum", "ports", "runs"),
         *("trainers", "votes"),
+        *sorted({folder for folders in ALSO_IN.values() for folder in folders}),
     )
 )
 KEPT = ROOT / ".pytest_cache" / "mutants"

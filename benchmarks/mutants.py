@@ -8,10 +8,10 @@ The unit tests run once under coverage, which records the lines that each test e
 of a test file is kept until it or the code to break changes. Each mutant is written into a copy of
 the project. A process forked after the slow imports runs the tests there, up to the first failure:
 first the tests that execute the line, then the other tests in their files, which may share a cache
-or a fixture with them, then those of its package, of the configuration, which has the tests of
-constants, and those that execute another line of the module: a line that runs at import is
-executed by no test. Tests beyond the first 60 seconds are not run. A mutant that hangs counts as
-caught.
+or a fixture with them, then those of its package, in whichever folder, of the configuration, which
+has the tests of constants, and those that execute another line of the module: a line that runs at
+import is executed by no test. Tests beyond the first 60 seconds are not run. A mutant that hangs
+counts as caught.
 
 `mutants_unchanged.json` lists equivalent mutants, whose behaviour no test can distinguish from the
 original's, each with the reason. They are not counted.
@@ -36,7 +36,16 @@ from typing import Any
 import pytest
 
 from benchmarks.common import DOCS, ROOT, machine, table, write_section
-from benchmarks.mutant_tests import HUNG, Selection, copies, file_of, parallel, tested, traced
+from benchmarks.mutant_tests import (
+    ALSO_IN,
+    HUNG,
+    Selection,
+    copies,
+    file_of,
+    parallel,
+    tested,
+    traced,
+)
 from benchmarks.mutations import Mutant, mutants
 
 RESULTS = Path(__file__).with_name("mutants.json")
@@ -168,7 +177,8 @@ def tests_of(mutant: Mutant, source: str, trace: dict[str, Any]) -> list[str]:
     reaching_files = {file_of(test) for test in reaching}
     same_files = {test for test in seconds if file_of(test) in reaching_files}
     package = Path(mutant.file).parts[1].removesuffix(".py")
-    own = (f"tests/{package}/", f"tests/test_{package}.py", "tests/config/")
+    folders = (package, *ALSO_IN.get(package, ()), "config")
+    own = (*(f"tests/{folder}/" for folder in folders), f"tests/test_{package}.py")
     others = {test for test in seconds if test.startswith(own)}.union(*lines.values())
     groups = [reaching, same_files - reaching, others - same_files]
 

@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from benchmarks import mutants, mutations
+from benchmarks import mutant_tests, mutants, mutations
+from benchmarks.common import ROOT
 
 CODE = '''
 """A docstring, of 3 words."""
@@ -77,7 +78,7 @@ def test_a_seed_draws_the_same_places_and_none_twice_and_no_equivalent_mutant(
 
 
 def test_the_tests_that_a_mutant_runs(monkeypatch):
-    monkeypatch.setattr(mutants, "BUDGET", 40.0)  # all of them
+    monkeypatch.setattr(mutants, "BUDGET", 42.0)  # all of them
     seconds = {
         "tests/votes/test_a.py::slow": 9.0,
         "tests/votes/test_a.py::fast": 2.0,
@@ -87,24 +88,35 @@ def test_the_tests_that_a_mutant_runs(monkeypatch):
         "tests/config/test_c.py::constants": 0.5,
         "tests/runs/test_d.py::another_package": 1.0,
         "tests/ports/test_e.py::another_line": 4.0,
+        "tests/attacks/test_f.py::of_votes": 1.5,
     }
-    slow, fast, reaches, near, same_file, constants, _, elsewhere = seconds
+    slow, fast, reaches, near, same_file, constants, _, elsewhere, attack = seconds
     file, source = "align_core/votes/code.py", "LIMIT = 1\ndef f():\n    return 2\n"
     trace = {"seconds": seconds, "lines": {file: {"2": [slow, reaches]}}}
 
     def selected(line):
         return mutants.tests_of(mutations.Mutant(file, line, 0, 0, "", "", ""), source, trace)
 
-    package = [same_file, near, constants, reaches, fast, slow]
+    package = [same_file, near, constants, attack, reaches, fast, slow]
     assert selected(3) == package, "no test executes it"
     trace["lines"][file]["5"] = [elsewhere]
-    with_elsewhere = [same_file, near, constants, reaches, elsewhere, fast, slow]
+    with_elsewhere = [same_file, near, constants, attack, reaches, elsewhere, fast, slow]
     assert selected(3) == with_elsewhere, "nor this one, but another one"
     assert selected(2) == with_elsewhere, "an import executes it, too"
     trace["lines"][file]["3"] = [slow, near]
-    assert selected(3) == [near, slow, same_file, fast, constants, reaches, elsewhere]
+    assert selected(3) == [near, slow, same_file, fast, constants, attack, reaches, elsewhere]
     monkeypatch.setattr(mutants, "BUDGET", 30.0)  # 20 + 9 + 1
     assert selected(3) == [near, slow, same_file]
+
+
+def test_the_folders_of_tests_exist():
+    """`traced` would skip one that was renamed."""
+    assert {path.name for path in (ROOT / "tests").iterdir()} >= {
+        folder.split("/")[1] for folder in mutant_tests.SELECTED
+    }
+    assert {"attacks", "inference", "training"} <= {
+        folder for folders in mutant_tests.ALSO_IN.values() for folder in folders
+    }
 
 
 def test_the_share_counts_all_seeds_of_a_row():
