@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ from playground.people.threads import Threads, picture_threads
 from playground.people.visitors import Visitor
 from playground.settings import Settings
 from playground.views import own_task, presets, setting_controls, visit
+from playground.views import train_templates as templates
 from playground.views.parts import PLOTLY_HEAD, part
 
 UPDATE_THREADS = 8  # for all pages in one language
@@ -42,72 +44,8 @@ _ASK = "(...values) => window.settings.ask('%s', values)"
 _HAVE = "() => window.settings.have('%s')"
 _CHANGED = "() => window.settings.changed()"
 WHEN_COMPLETE = "() => window.settings.complete()"
-_LIVE = """
-<p class="line"><span class="state" role="status"></span> <span class="whose"></span>
-<span class="clock" role="timer"></span> <span class="progress"></span>
-<span class="doing"></span>
-<span class="settings"></span> <button type="button" class="newest"></button></p>
-<div class="timeline"><div class="bar"><div></div></div>
-  <input type="range" min="0" step="1" disabled></div>
-"""
-_READINGS = """
-<p class="summary"></p>
-<p class="written first"><span class="label"></span> <span class="prompt"></span><span
-  class="completion"></span></p>
-<p class="written second"><span class="label"></span> <span class="prompt"></span><span
-  class="completion"></span></p>
-<ul class="readings"></ul>
-<p class="theorem"></p>
-"""
-_TRAINED_ON = "<p class='learnt'></p><p class='again'></p>"
-_RESET = "<button type='button'></button> <span role='status'></span>"
-_FOLD = "<button type='button' aria-expanded='false'></button>"
-_FRONTIER = """
-<section class="chart">
-  <header><h2></h2><button type="button" class="help">?</button></header>
-  <div class="values">
-    <span class="value target" hidden><i></i><span class="name"></span><strong></strong></span>
-    <span class="value policy" hidden><i></i><span class="name"></span><strong></strong></span>
-    <button type="button" class="value ghost" hidden><b class="swatch dash"></b>
-      <span class="name"></span><strong></strong></button>
-  </div>
-  <div class="plot" role="img"></div>
-  <p class="remarks"></p>
-</section>
-"""
-_MIXTURE = """
-<section class="panel" hidden>
-  <label class="mix"><small></small>
-    <input type="range" min="0" step="0.25" value="1"><output></output></label>
-  <p class="said mixed" role="status"></p>
-  <ul class="errors" role="alert"></ul>
-</section>
-"""
-_EXAMPLE = """
-<section class="samples">
-  <header><h2></h2>
-    <span class="place"><button type="button" class="previous">‹</button> <output></output>
-      <button type="button" class="next">›</button></span></header>
-  <p class="prompt"></p>
-  <p class="none"></p>
-  <div class="row"></div>
-</section>
-"""
-_CHARTS = "<div class='charts'></div>"
-_SAMPLES = """
-<div class="samples" data-empty="true">
-  <div class="heads"><h2><span class="reference"></span></h2>
-    <h2><span class="policy"></span> <span class="step"></span></h2>
-    <h2><span class="rival"></span></h2>
-    <h2><span class="optimum"></span> <span class="beta"></span></h2>
-    <h2><span class="rival_optimum"></span></h2></div>
-  <p class="none"></p>
-  <ol class="rows"></ol>
-  <footer><button type="button" class="more" hidden></button>
-    <p class="scale"><b>−2</b><i></i><b>+2</b> <span class="tokens"></span></p>
-    <p class="scale"><b>−4</b><i></i><b>+4</b> <span class="rewards"></span></p></footer>
-</div>
-"""
+# The values of the live view and of the list of errors after a press without an answer.
+_LOST = "() => [{ run: null, pressed: performance.now() }, [['', %s]]]"
 
 
 def build(
@@ -124,7 +62,7 @@ def build(
     handlers = TrainHandlers(client, words, queue)
     bind = partial(with_visitor, queue.visitors)
     settings, controls = _lay_out(page, handlers, words, queue, bind, server, mixture)
-    _connect(page, handlers, queue, bind, settings, controls)
+    _connect(page, handlers, queue, bind, settings, controls, words["try"]["lost"])
     return settings
 
 
@@ -169,7 +107,7 @@ def _lay_out(
     def curves(name: str, drawn: dict[str, Any], **props: Any) -> None:
         part(
             name,
-            _CHARTS,
+            templates.CHARTS,
             "charts/charts",
             words=words["charts"],
             saving=words["saving"],
@@ -183,20 +121,22 @@ def _lay_out(
     with gr.Row(elem_id="train"):
         with gr.Column(elem_id="controls", scale=0, min_width=300):
             settings, explanations = setting_controls.settings(handlers, words)
-            reset = part("reset", _RESET, "train/reset", events=("press",), words=words["reset"])
+            reset = part(
+                "reset", templates.RESET, "train/reset", events=("press",), words=words["reset"]
+            )
             with gr.Row(elem_id="buttons"):
                 errors = part(
                     "errors", "<ul></ul>", "train/errors", value=[], fields=list(SETTINGS)
                 )
                 buttons = setting_controls.buttons(words["controls"] | words["visitors"]["buttons"])
             visit.build([bind("share", handlers.share), sign_in], words, server)
-            part("fold", _FOLD, "train/fold", words=words["controls"])
+            part("fold", templates.FOLD, "train/fold", words=words["controls"])
             pace = setting_controls.pace(words["controls"])
         with gr.Column(elem_id="stage", scale=1):
             own = own_task.build(words, queue)
             live = part(
                 "live",
-                _LIVE,
+                templates.LIVE,
                 "train/live",
                 events=("pause", "resume", "changed"),
                 value={"run": None},
@@ -208,7 +148,7 @@ def _lay_out(
             )
             votes = part(
                 "trained_on",
-                _TRAINED_ON,
+                templates.TRAINED_ON,
                 "train/trained_on",
                 events=("select",),
                 words=words["trained_on"],
@@ -216,7 +156,7 @@ def _lay_out(
             with gr.Row(elem_id="pictures"):
                 picture = part(
                     "frontier",
-                    _FRONTIER,
+                    templates.FRONTIER,
                     "train/frontier",
                     value={"task": page_name(first_task()), "method": FIRST_METHOD, "loss": None},
                     server_functions=[picture_of(optimum.frontier), picture_of(optimum.target)],
@@ -226,10 +166,10 @@ def _lay_out(
                     saving=words["saving"],
                     head=PLOTLY_HEAD,
                 )
-                part("example", _EXAMPLE, "train/example", **texts)
+                part("example", templates.EXAMPLE, "train/example", **texts)
                 part(
                     "mixture",
-                    _MIXTURE,
+                    templates.MIXTURE,
                     "train/mixture",
                     server_functions=[mixture],
                     words=words["try"] | words["mixture"],
@@ -238,7 +178,7 @@ def _lay_out(
                 )
                 part(
                     "readings",
-                    _READINGS,
+                    templates.READINGS,
                     "train/readings",
                     words=words["status"],
                     presets=words["presets"],
@@ -246,7 +186,7 @@ def _lay_out(
                 )
                 preset = presets.strip(handlers.recordings, pictures.serve(trail), words)
                 curves("charts", charts.BESIDE)
-            part("samples", _SAMPLES, "train/samples", **texts)
+            part("samples", templates.SAMPLES, "train/samples", **texts)
             curves("own", charts.BELOW, part=charts.PART)
     shown = {"pace": pace, "own": own, "preset": preset, "live": live}
     shown |= {"votes": votes, "picture": picture, "reset": reset}
@@ -260,8 +200,10 @@ def _connect(
     bind: Bind,
     settings: dict[str, Any],
     controls: dict[str, Any],
+    lost: str,
 ) -> None:
-    """Connect the controls to the handlers, which take and return values by name."""
+    """Connect the controls to the handlers, which take and return values by name. `lost` is shown
+    for a press of Run that the server does not answer."""
 
     by_name = partial(with_named_values, queue.visitors, controls)
 
@@ -325,7 +267,11 @@ def _connect(
     for name in ("run", "queue"):
         start = by_name("start", handlers.start)
         pressed = controls[name].click(js=WHEN_COMPLETE, **at_once)
-        pressed.then(start, inputs, subset("live", "errors"), **at_once)
+        started = pressed.then(start, inputs, subset("live", "errors"), **at_once)
+        # Without an answer the page would say for ever that the run starts.
+        started.failure(
+            None, None, [live, controls["errors"]], js=_LOST % json.dumps(lost), **at_once
+        )
     controls["leave"].click(bind("leave", handlers.leave), **at_once)
     pace.input(
         by_name("set_pace", handlers.set_pace), subset("pace", "live"), **to_last, js=_WITH_SHOWN

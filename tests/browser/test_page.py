@@ -111,6 +111,17 @@ def bad_input_is_reported_beside_the_controls_and_starts_nothing(page, client):
     expect(lines).to_have_count(0)
 
 
+def a_press_without_an_answer_says_so_and_can_be_repeated(page, client):
+    """As when a limit of the server refuses it. The page no longer says that the run starts."""
+    page.route("**/gradio_api/run/*", lambda route: route.fulfill(status=429, json={}))
+    page.click("#run")
+    expect(page.locator("#errors li")).to_have_text(WORDS["try"]["lost"])
+    page.wait_for_selector("#train[data-run=idle]")
+    page.unroute("**/gradio_api/run/*")
+    expect(page.locator("#run")).to_be_visible()
+    assert client.runs() == []
+
+
 def a_hidden_curve_and_a_zoom_survive_updates(page):
     points(page, 2)
     page.click("#pause")  # no update comes while the mouse drags
@@ -197,6 +208,7 @@ def test_a_visit(visit, address, client, serve, monkeypatch):
     a_first_visit_explains_itself_and_offers_a_run(page)
     the_run_button_shows_the_time_at_the_chosen_pace(page)
     settings_follow_task_and_method(page)
+    a_press_without_an_answer_says_so_and_can_be_repeated(page, client)
     bad_input_is_reported_beside_the_controls_and_starts_nothing(page, client)
     a_hidden_curve_and_a_zoom_survive_updates(page)
     a_killed_process_is_reported_in_plain_words_and_the_page_continues(page, client)
