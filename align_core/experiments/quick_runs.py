@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config.messages import Message, plain, to_event
+from align_core.config.safe_files import read_object
 from align_core.runs.child_process import ProcessGroup
 from align_core.runs.files import write_atomically
 
@@ -123,16 +124,16 @@ class QuickRuns:
             status, message = "failed", process.exit_reason()
         _LOG.info("end", extra={"fields": {"trial": _public(name), "status": status}})
         with self._lock:
+            del self._processes[name]  # first, so that its slot is free whatever the disk says
             ended = {"status": status, "ended": time.time(), **to_event(message)}
             state = self._read(name)  # None if its folder was deleted
             with contextlib.suppress(OSError):  # a full disk
                 if state is not None:
                     self._write(name, state | ended)
-            del self._processes[name]
 
     def _read(self, name: str) -> State | None:
         try:
-            return json.loads((self._root / name / _FILE).read_text(encoding="utf-8"))
+            return read_object(self._root / name / _FILE)
         except (OSError, ValueError):
             return None
 

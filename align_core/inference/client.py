@@ -252,8 +252,12 @@ class InferenceClient:
 
     def _started(self) -> Child:
         if self._child is None or not self._child.alive():
-            self._client.preload()
-            self._child = Child("align_core.inference.server", IDLE_TIMEOUT, tuple(registered()))
+            try:
+                self._client.preload()
+                task_names = tuple(registered())
+                self._child = Child("align_core.inference.server", IDLE_TIMEOUT, task_names)
+            except (OSError, RuntimeError):  # no memory, or too many files or threads
+                raise _failed(_unanswered(None)) from None
         return self._child
 
 

@@ -127,22 +127,25 @@ class Child:
         return failure or self.killed_for or self._not_started or _exit_message(self.exit_code)
 
     def _live(self, theirs: Connection, held: Connection) -> None:
-        self._start_and_wait(theirs, held)
+        try:
+            self._start_and_wait(theirs, held)
+        except Exception as error:  # whatever it is, a child that nobody waits for never ends
+            self._not_started = start_message(error)
+            if self._process.pid is not None:
+                forkserver.kill(self._process)
+        with self._lock:
+            self._end()
         self._on_end()
 
     def _start_and_wait(self, theirs: Connection, held: Connection) -> None:
         """Start the process, send to it, and wait for its end."""
         try:
             forkserver.start(self._process)
-        except (EOFError, OSError) as error:
-            self._not_started = _start_message(error)
-        theirs.close()
-        held.close()
+        finally:
+            theirs.close()
+            held.close()
         with self._lock:
             self._started.set()
-            if self._not_started:
-                self._end()
-                return
             if self.cancelled:
                 forkserver.kill(self._process)
         threading.Thread(target=self._send, daemon=True).start()
@@ -150,8 +153,6 @@ class Child:
         if wait([self._process.sentinel], EXIT_CODE_TIMEOUT):
             code = self._process.exitcode
             self._exit_code = None if code == _UNKNOWN_CODE else code
-        with self._lock:
-            self._end()
 
     def _end(self) -> None:
         self._ended.set()
@@ -183,7 +184,7 @@ class ProcessGroup:
             stdin=subprocess.PIPE,  # closes when this process ends, in any way
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": python_path()},
+            env=forkserver.environment() | {"PYTHONPATH": python_path()},
             start_new_session=True,
             text=True,
         )
@@ -226,7 +227,7 @@ def module_process(
     """A process `python -m module *arguments`, killed at the end with all that it started."""
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
-        env=os.environ | {"PYTHONPATH": python_path()},
+        env=forkserver.environment() | {"PYTHONPATH": python_path()},
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.DEVNULL,
@@ -244,7 +245,7 @@ def kill_group(process: subprocess.Popen) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _start_message(error: Exception) -> Message:
+def start_message(error: Exception) -> Message:
     """Why a process could not be started."""
     if isinstance(error, EOFError | ConnectionError):
         return _exit_message(None)

@@ -71,7 +71,7 @@ class Client:
         """Start a run with the options of `run_config.resolve`; returns its name.
 
         Raises:
-            ConfigError: bad options, or a root that cannot be written.
+            ConfigError: bad options, a root that cannot be written, or no memory for a process.
             Busy: `at_once` processes of this client are alive already (see `make_room`), or the
                 client is closed.
         """
@@ -88,8 +88,15 @@ class Client:
                 with contextlib.suppress(OSError):
                     (self.root / name).rmdir()
                 raise
-            self.preload()
-            self._processes[name] = _Process(directory, config, self._training, self._alive)
+            try:
+                self.preload()
+                process = _Process(directory, config, self._training, self._alive)
+            except (OSError, RuntimeError) as error:  # no memory, or too many files or threads
+                directory.discard()
+                with contextlib.suppress(OSError):
+                    directory.path.rmdir()
+                raise ConfigError(child_process.start_message(error)) from error
+            self._processes[name] = process
         _LOG.info("start", extra={"fields": {"run": name}})
         return name
 

@@ -54,6 +54,13 @@ if HAS_FORKSERVER:
     Process = _Process
 
 
+def environment() -> dict[str, str]:
+    """This process's environment variables, without those that are set while the forkserver
+    starts."""
+    with _lock:
+        return dict(os.environ)
+
+
 def start(process: Any) -> None:
     """Start a process, which waits until the forkserver has imported everything.
 

@@ -51,7 +51,7 @@ class MachineSpeed:
 
     def _measure(self, kept: float | None) -> None:
         seconds = None
-        with contextlib.suppress(EOFError, OSError):
+        with contextlib.suppress(EOFError, OSError, RuntimeError):  # no memory, files or threads
             child = Child(_PROBE)
             if child.connection.poll(_TIMEOUT):
                 seconds = child.connection.recv()

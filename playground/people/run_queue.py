@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from contextvars import copy_context
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,13 +23,16 @@ from playground.limits import Limits
 from playground.people.attendance import HIDDEN_SECONDS, SECONDS, Attendance
 from playground.people.client_address import client_address
 from playground.people.no_place import AlreadyHasRun, NoPlace, QueueFull, refusal
+from playground.people.queue_entry import Entry, owner
 from playground.people.server_limits import check_server_limits
 from playground.people.visitors import Visitor, Visitors
-from playground.people.waiting_times import Duration, WaitingTimes
+from playground.people.waiting_times import WaitingTimes
 
 POLL_SECONDS = 0.25  # between two checks for a free slot, while the queue is not empty
-MOST_BEGUN = 1000  # visitors whose last queued run is remembered
+MOST_REMEMBERED = 1000  # visitors whose last queued run, or why it did not start, is remembered
 GRACE = 20.0  # seconds past the time limit; a run checks it after a step, and steps can be long
+
+_LOG = logging.getLogger(__name__)
 
 # Name of a finished run -> options of the run that follows it, or None.
 NextRun = Callable[[str], dict[str, Any] | None]
@@ -45,26 +49,6 @@ class Position:
     number: int
     seconds: float | None
     estimated: bool
-
-
-@dataclass(frozen=True)
-class _Entry:
-    visitor: Visitor
-    start: Callable[[], str]  # returns the name of the run or the experiment
-    duration: Duration
-    options: Mapping[str, Any] = field(default_factory=dict)  # of a run
-    trial: str | None = None  # the name of the experiment
-    address: str = field(default_factory=client_address)  # of the visitor; "" if unknown
-    context: Context = field(default_factory=copy_context)  # `start` is called in it
-
-    @property
-    def who(self) -> str:
-        return _who(self.visitor, self.address)
-
-
-def _who(visitor: Visitor, address: str) -> str:
-    """The visitor; all programs without a token at one address count as one."""
-    return visitor or f"a program at {address}"
 
 
 class RunQueue:
@@ -97,10 +81,10 @@ class RunQueue:
         self._attendance = attendance or Attendance()
         self._waiting_times = WaitingTimes(client, self.trials)
         self._lock = threading.Lock()
-        self._entries: list[_Entry] = []
-        self._live: dict[str, str] = {}  # run or trial -> its owner (`_who`)
-        self._start_errors: dict[str, list[Message]] = {}  # owner (`_who`) -> errors
-        self._begun: dict[str, str] = {}  # owner (`_who`) -> their queued run that began last
+        self._entries: list[Entry] = []
+        self._live: dict[str, str] = {}  # run or trial -> its `owner`
+        self._start_errors: dict[str, list[Message]] = {}  # `owner` -> errors
+        self._begun: dict[str, str] = {}  # `owner` -> their queued run that began last
         self._thread_running = False
 
     def with_time_limit(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +105,7 @@ class RunQueue:
         queue.
 
         Raises:
-            ConfigError: bad options, or a folder that cannot be written.
+            ConfigError: bad options, or as `Client.start`.
             NoPlace: the visitor has another run or trial, or too many wait.
         """
         options = self.with_time_limit(options)
@@ -131,7 +115,7 @@ class RunQueue:
         start = partial(self._start, visitor, options, pace, then)
         bound = self.time_limit or math.inf
         duration = self._waiting_times.of_run(options, bound, pace)
-        return self._enqueue(_Entry(visitor, start, duration, options))
+        return self._enqueue(Entry(visitor, start, duration, options))
 
     def join_trial(
         self,
@@ -157,7 +141,7 @@ class RunQueue:
             self.trials.start(name, visitor, self.time_limit, command)
             return name
 
-        self._enqueue(_Entry(visitor, start, duration, trial=name))
+        self._enqueue(Entry(visitor, start, duration, trial=name))
 
     def configurations(self) -> list[Mapping[str, Any]]:
         """The configurations of live runs, and the options of queued ones."""
@@ -185,13 +169,13 @@ class RunQueue:
     def live_trial_owner(self, visitor: Visitor) -> str | None:
         """The owner of the live trial: "own" for the visitor, or "other"; None without a trial."""
         owners = [self._live.get(name) for name in self.trials.live()]
-        is_own = _who(visitor, client_address()) in owners
+        is_own = owner(visitor, client_address()) in owners
         return "own" if is_own else "other" if owners else None
 
     def may_stop_trial(self, visitor: Visitor, name: str) -> bool:
         """Whether the visitor may stop the trial of an experiment."""
-        owner = (self.trials.state(name) or {}).get("owner")
-        is_own = not self.visitors.public if owner is None else owner == visitor
+        started_by = (self.trials.state(name) or {}).get("owner")
+        is_own = not self.visitors.public if started_by is None else started_by == visitor
         return is_own or visitor in self.visitors.presenters
 
     def is_trial_queued(self, name: str) -> bool:
@@ -200,19 +184,19 @@ class RunQueue:
 
     def queued_trial(self, visitor: Visitor) -> str | None:
         """The experiment whose trial the visitor has queued; None if there is none."""
-        who = _who(visitor, client_address())
+        who = owner(visitor, client_address())
         return next((entry.trial for entry in self._entries if entry.who == who), None)
 
     def leave(self, visitor: Visitor) -> None:
         """Remove the visitor's run or trial from the queue, if there is one."""
-        who = _who(visitor, client_address())
+        who = owner(visitor, client_address())
         with self._lock:
             self._entries = [entry for entry in self._entries if entry.who != who]
             self._waiting_times.forget()
 
     def position(self, visitor: Visitor) -> Position | None:
         """The position of the visitor's run or trial; None if none is queued."""
-        entries, who = list(self._entries), _who(visitor, client_address())
+        entries, who = list(self._entries), owner(visitor, client_address())
         for i, entry in enumerate(entries):
             if entry.who == who:
                 waits = self._waiting_times.of([other.duration for other in entries])
@@ -222,13 +206,13 @@ class RunQueue:
     def start_errors(self, visitor: Visitor) -> list[Message]:
         """The reasons why the visitor's queued run could not start; empty after their next run was
         started or queued."""
-        return self._start_errors.get(_who(visitor, client_address()), [])
+        return self._start_errors.get(owner(visitor, client_address()), [])
 
     def begun(self, visitor: Visitor) -> str | None:
         """The visitor's last queued run that began; None after their next was started or queued."""
-        return self._begun.get(_who(visitor, client_address()))
+        return self._begun.get(owner(visitor, client_address()))
 
-    def _enqueue(self, entry: _Entry) -> str | None:
+    def _enqueue(self, entry: Entry) -> str | None:
         with self._lock:
             if self._has_run(entry):
                 raise refusal(AlreadyHasRun)
@@ -246,11 +230,11 @@ class RunQueue:
                 raise refusal(QueueFull)
             if presents:
                 place = sum(other.visitor in self.visitors.presenters for other in self._entries)
+            if not self._thread_running:
+                threading.Thread(target=self._start_when_free, daemon=True).start()
+                self._thread_running = True
             self._entries.insert(place, entry)
             self._waiting_times.forget()
-            if not self._thread_running:
-                self._thread_running = True
-                threading.Thread(target=self._start_when_free, daemon=True).start()
         return None
 
     def _is_full_for(self, address: str) -> bool:
@@ -258,13 +242,13 @@ class RunQueue:
         too_many = bool(address) and same >= self._limits.waiting_by_address
         return too_many or len(self._entries) >= self._limits.waiting
 
-    def _has_run(self, new: _Entry) -> bool:
+    def _has_run(self, new: Entry) -> bool:
         runs, trials = self._client.live(), self.trials.live()
         self._live = {name: who for name, who in self._live.items() if name in (*runs, *trials)}
         owned = any(self.visitors.owns(new.visitor, run) for run in runs)
         return owned or new.who in (*self._live.values(), *(entry.who for entry in self._entries))
 
-    def _begin(self, entry: _Entry) -> str:
+    def _begin(self, entry: Entry) -> str:
         name = entry.context.copy().run(entry.start)
         self._live[name] = entry.who
         return name
@@ -285,34 +269,43 @@ class RunQueue:
         return run
 
     def _start_first(self) -> None:
+        """Start the first entry, or note why it cannot start. Raises Busy."""
         first = self._entries[0]
         try:
             name = self._begin(first)
             if first.trial is None:
-                self._begun[first.who] = name
-                if len(self._begun) > MOST_BEGUN:
-                    del self._begun[next(iter(self._begun))]
+                _remember(self._begun, first.who, name)
+        except Busy:
+            raise
         except ConfigError as error:
-            self._start_errors[first.who] = error.lines
-        except OSError as error:  # such as no memory for a process; try the next entry
-            self._start_errors[first.who] = [plain(str(error))]
+            _remember(self._start_errors, first.who, error.lines)
+        except Exception as error:  # such as no memory for a process
+            _LOG.exception("fault")
+            _remember(self._start_errors, first.who, [plain(str(error))])
         self._entries.pop(0)
         self._waiting_times.forget()
 
     def _start_when_free(self) -> None:
         """Start entries as slots become free, until the queue is empty or the client closed."""
         while True:
-            self._client.make_room()
-            with self._lock:
-                if self.visitors.public:
-                    self._stop_unwatched()
-                with contextlib.suppress(Busy):
-                    while self._entries and self.has_free_slot():
-                        self._start_first()
-                if not self._entries or self._client.closed:
-                    self._thread_running = False
+            try:
+                self._client.make_room()
+                if self._has_started_all():
                     return
+            except Exception:  # if this thread ended, no queued run would ever start
+                _LOG.exception("fault")
             time.sleep(POLL_SECONDS)
+
+    def _has_started_all(self) -> bool:
+        """Start entries while there are free slots; whether none is left to start."""
+        with self._lock:
+            if self.visitors.public:
+                self._stop_unwatched()
+            with contextlib.suppress(Busy):
+                while self._entries and self.has_free_slot():
+                    self._start_first()
+            self._thread_running = bool(self._entries) and not self._client.closed
+            return not self._thread_running
 
     def _stop_unwatched(self) -> None:
         text = "The run was stopped, since its visitor had gone and others waited."
@@ -321,17 +314,23 @@ class RunQueue:
 
     def _follow_up(self, run: str, visitor: Visitor, pace: float, then: NextRun) -> None:
         """Queue the run that `then` returns, once `run` has finished without a stop or failure."""
-        while (status := (self._client.status(run) or {}).get("status")) not in FINAL:
-            time.sleep(POLL_SECONDS)
-        if status != "finished":
-            return
-        options = then(run)
-        while options is not None:
-            try:
-                self.join(visitor, options, pace)
-                return
-            except NoPlace:  # the visitor has started another run, or the queue is full
+        try:
+            while (status := (self._client.status(run) or {}).get("status")) not in FINAL:
                 time.sleep(POLL_SECONDS)
-            except ConfigError as error:  # such as a deleted folder of the first run
-                self._start_errors[_who(visitor, client_address())] = error.lines
-                return
+            options = then(run) if status == "finished" else None
+            while options is not None:
+                try:
+                    self.join(visitor, options, pace)
+                    return
+                except NoPlace:  # the visitor has started another run, or the queue is full
+                    time.sleep(POLL_SECONDS)
+        except ConfigError as error:  # such as a deleted folder of the first run
+            with self._lock:
+                _remember(self._start_errors, owner(visitor, client_address()), error.lines)
+
+
+def _remember(kept: dict[str, Any], who: str, what: Any) -> None:
+    """Keep `what` of the owner `who`, and forget the oldest entry if there are too many."""
+    kept[who] = what
+    if len(kept) > MOST_REMEMBERED:
+        del kept[next(iter(kept))]

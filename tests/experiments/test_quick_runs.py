@@ -69,6 +69,14 @@ def test_a_trial_reports_its_progress_and_result(start, tmp_path):
     assert later.state("shift") is None
 
 
+def test_a_trial_with_a_damaged_state_frees_its_slot(start, tmp_path):
+    trials = start("awaits")
+    at_work(trials)
+    (tmp_path / NAME / "trial.json").write_text("[]")
+    (tmp_path / "go").touch()
+    until(lambda: trials.live() == [])
+
+
 def test_a_trial_is_not_started_twice_and_the_next_one_takes_its_place(start, tmp_path):
     trials = start("awaits")
     first = at_work(trials)

@@ -9,6 +9,7 @@ import pytest
 
 from align_core.config import task_card
 from align_core.config.errors import ConfigError
+from align_core.inference import client as client_module
 from align_core.inference.client import Unanswered
 from tests.inference.conftest import ASKED, EMPTY, RUN, SCORED, SCORER
 
@@ -71,6 +72,19 @@ def test_a_model_is_an_embedded_name_or_a_run_with_a_model(helper, name):
         with pytest.raises(ConfigError):
             ask()
     assert helper.pid() is None
+
+
+@pytest.mark.parametrize("error", [OSError(24, "too many open files"), RuntimeError("no thread")])
+def test_a_question_without_memory_for_a_process_is_not_answered(helper, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    with monkeypatch.context() as full:
+        full.setattr(client_module, "Child", fail)
+        with pytest.raises(Unanswered) as unanswered:
+            helper.generate(**ASKED)
+    assert unanswered.value.message.code == "helper_killed"
+    assert helper.pid() is None and not helper._under_way, "the next question starts one"
 
 
 def test_the_reference_of_a_task_answers_questions_only_about_it(helper, monkeypatch):

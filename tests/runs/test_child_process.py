@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 
 from align_core.config.messages import Message, plain, to_event
+from align_core.runs import forkserver
 from align_core.runs.child_process import ProcessGroup
 from tests.waiting import gone, until
 
@@ -36,6 +38,19 @@ def group(tmp_path, monkeypatch):
     for group in groups:
         group.kill(plain(""))
         group.wait()
+
+
+def test_the_variables_of_a_starting_forkserver_are_of_no_other_process():
+    """They are in os.environ for a moment; a copy that is made then could even fail."""
+    copies = []
+    thread = threading.Thread(target=lambda: copies.append(forkserver.environment()))
+    with forkserver._lock, forkserver._environment():
+        assert "JE_ARROW_MALLOC_CONF" in os.environ
+        thread.start()
+        thread.join(0.1)
+        assert thread.is_alive() and not copies
+    thread.join()
+    assert copies == [dict(os.environ)] and "JE_ARROW_MALLOC_CONF" not in copies[0]
 
 
 @pytest.mark.parametrize(

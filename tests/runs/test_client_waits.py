@@ -20,7 +20,7 @@ from align_core.runs import forkserver as forkserver_module
 from align_core.runs.client import Busy, Client
 from align_core.runs.directory import RunDirectory
 from tests.runs.conftest import LONG, SHORT, started, status
-from tests.waiting import until
+from tests.waiting import gone, until
 
 
 @pytest.fixture
@@ -79,7 +79,12 @@ def test_a_run_stops_at_once_before_its_start(client, cold):
 
 
 def test_a_process_that_cannot_be_started_fails_its_run(client, monkeypatch):
-    for error, says in ((OSError(12, "no memory"), "could not be started"), (EOFError(), "so did")):
+    """Whatever is raised, the run ends, and another one can start."""
+    for error, says in (
+        (OSError(12, "no memory"), "could not be started"),
+        (RuntimeError("can't start new thread"), "could not be started: can't start new thread"),
+        (EOFError(), "so did"),
+    ):
 
         def fail(process, error=error):
             raise error
@@ -88,6 +93,39 @@ def test_a_process_that_cannot_be_started_fails_its_run(client, monkeypatch):
         run = client.start(**LONG)
         until(lambda run=run: status(client, run) == "failed")
         assert says in client.status(run)["message"]
+        assert client.free()
+
+
+def test_a_process_that_nobody_can_send_to_is_killed(client, monkeypatch):
+    """The thread that sends is the second one of a child."""
+    run_thread, names = threading.Thread.start, []
+
+    def start(thread):
+        names.append(getattr(thread._target, "__name__", ""))
+        if names[-1] == "_send":
+            raise RuntimeError("can't start new thread")
+        run_thread(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    run = client.start(**LONG)
+    process = client._processes[run]
+    until(lambda: status(client, run) == "failed")
+    assert "can't start new thread" in client.status(run)["message"] and "_send" in names
+    until(lambda: gone(process.pid))
+
+
+@pytest.mark.parametrize("error", [OSError(24, "too many open files"), RuntimeError("no thread")])
+def test_a_run_without_memory_for_its_process_leaves_nothing(client, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    with monkeypatch.context() as full:
+        full.setattr(client_module.child_process.Child, "__init__", fail)
+        with pytest.raises(ConfigError, match="could not be started: ") as refused:
+            client.start(**SHORT)
+    assert [line.code for line in refused.value.lines] == ["not_started"]
+    assert [*client.root.iterdir()] == [] and client.live() == []
+    assert status(client, started(client)) == "running"
 
 
 def test_a_suspended_process_delays_nobody_and_is_killed(client, monkeypatch):

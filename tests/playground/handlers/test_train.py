@@ -7,10 +7,12 @@ import math
 import gradio as gr
 import pytest
 
+from align_core.config.errors import ConfigError
 from align_core.config.methods import methods
 from align_core.config.option_checks import has
 from align_core.config.run_config import resolve
 from align_core.config.task_card import card
+from align_core.runs.child_process import start_message
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
@@ -279,3 +281,15 @@ def test_a_page_has_news_if_it_has_not_read_the_whole_log(handlers, client, monk
     assert handlers.newest("2026-01-02-030405-dpo-reviews") == math.inf  # its folder was deleted
     monkeypatch.setattr(client, "live", lambda: ["another"])
     assert handlers.newest(name) > read
+
+
+@pytest.mark.parametrize("language", text.languages())
+def test_a_run_whose_process_cannot_be_started_says_so(client, monkeypatch, language):
+    def fail(**options):
+        raise ConfigError(start_message(OSError(12, "no memory")))
+
+    words = text.load(language)
+    monkeypatch.setattr(client, "start", fail)
+    run, refused = started(TrainHandlers(client, words), form_values())
+    line = words["errors"]["says"]["not_started"].format(error="[Errno 12] no memory")
+    assert (run, refused) == (None, [["", line]])

@@ -201,14 +201,16 @@ def test_bad_settings_are_reported_before_they_are_queued(client, queue, people)
     assert queue.position(people[1]) is None
 
 
+@pytest.mark.parametrize("kind", [OSError, RuntimeError, ZeroDivisionError])
 def test_a_queued_run_that_cannot_start_is_reported_and_skipped(
-    client, visitors, queue, people, monkeypatch
+    client, visitors, queue, people, monkeypatch, kind
 ):
+    """Whatever one entry raises, the next one starts, and its visitor may press Run again."""
     start = client.start
 
     def fail_once(**options):
         monkeypatch.setattr(client, "start", start)
-        raise OSError("no memory")
+        raise kind("no memory")
 
     first = queue.join(people[0], LONG)
     queue.join(people[1], LONG)
@@ -217,6 +219,65 @@ def test_a_queued_run_that_cannot_start_is_reported_and_skipped(
     client.send(first, "stop")
     assert visitors.owns(people[2], begun(client, 2))
     assert queue.start_errors(people[1]) == [plain("no memory")]
+    assert queue.join(people[1], SHORT) is None and queue.start_errors(people[1]) == []
+
+
+def test_a_fault_while_runs_wait_does_not_end_the_queue(
+    client, visitors, queue, people, monkeypatch, caplog
+):
+    make_room, faults = client.make_room, []
+    first = queue.join(people[0], LONG)
+    queue.join(people[1], LONG)
+
+    def fail_twice():
+        if threading.current_thread() is not threading.main_thread() and len(faults) < 2:
+            faults.append("a fault")
+            raise RuntimeError(faults[-1])
+        make_room()
+
+    monkeypatch.setattr(client, "make_room", fail_twice)
+    until(lambda: len(faults) == 2)
+    client.send(first, "stop")
+    assert visitors.owns(people[1], begun(client, 2))
+    assert [record.getMessage() for record in caplog.records].count("fault") == 2
+
+
+def test_a_run_that_no_thread_can_wait_for_is_not_queued(client, queue, people, monkeypatch):
+    """It would stand in the queue for ever, and its visitor could start no other run."""
+    first = queue.join(people[0], LONG)
+
+    class NoThread(threading.Thread):
+        def start(self):
+            raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as without:
+        without.setattr(module.threading, "Thread", NoThread)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            queue.join(people[1], LONG)
+    assert queue.length() == 0 and queue.position(people[1]) is None
+    assert queue.join(people[1], SHORT) is None
+    client.send(first, "stop")
+    begun(client, 2)
+
+
+def test_a_pipeline_whose_first_run_was_deleted_says_so(client, queue, people, monkeypatch):
+    run = queue.join(people[0], LONG, then=lambda run: SHORT)
+    begun(client, 1)
+
+    def gone(name):
+        raise ConfigError(plain(f"{name} is no run here"))
+
+    monkeypatch.setattr(client, "status", gone)
+    until(lambda: queue.start_errors(people[0]))
+    assert queue.start_errors(people[0]) == [plain(f"{run} is no run here")]
+
+
+def test_few_errors_are_remembered(monkeypatch):
+    monkeypatch.setattr(module, "MOST_REMEMBERED", 2)
+    kept = {}
+    for who in "abc":
+        module._remember(kept, who, who.upper())
+    assert kept == {"b": "B", "c": "C"}
 
 
 def test_the_time_limit_applies_to_every_run(client, visitors, people):

@@ -17,6 +17,7 @@ from align_core.data.preference_files import read_ratings, stored_pairs
 from align_core.inference import arguments
 from align_core.inference import client as inference_client
 from align_core.inference.client import InferenceClient, Unanswered
+from align_core.runs.child_process import start_message
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
@@ -130,6 +131,7 @@ def provoked(tmp_path, monkeypatch, sessions):
         *silent(monkeypatch, client),
         *crowded(client),
         *eager(client),
+        start_message(OSError(12, "no memory")),
         inference_client._unanswered(-9),
         inference_client._unanswered(3),
     ]

@@ -1,0 +1,35 @@
+"""An entry of the run queue, and its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from typing import Any
+
+from playground.people.client_address import client_address
+from playground.people.visitors import Visitor
+from playground.people.waiting_times import Duration
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run or a trial that waits. `start`, called in `context`, returns its name."""
+
+    visitor: Visitor
+    start: Callable[[], str]
+    duration: Duration
+    options: Mapping[str, Any] = field(default_factory=dict)  # of a run
+    trial: str | None = None  # the name of the experiment
+    address: str = field(default_factory=client_address)  # of the visitor; "" if unknown
+    context: Context = field(default_factory=copy_context)
+
+    @property
+    def who(self) -> str:
+        """The entry's `owner`."""
+        return owner(self.visitor, self.address)
+
+
+def owner(visitor: Visitor, address: str) -> str:
+    """The visitor; all programs without a token at one address count as one."""
+    return visitor or f"a program at {address}"
