@@ -38,6 +38,15 @@ class Sides:
         return [self.rows[place] for place in chosen], float(of_gap)
 
 
+def is_known(prompts: Sequence[str], stored: ReferenceSamples, beta: float) -> bool:
+    """Whether some of the prompts have stored samples, and both halves of these enough effective
+    ones at this β. If not, `optimum_sides` is None whatever the evaluations are."""
+    rows = _known_rows(prompts, stored)
+    return bool(rows) and all(
+        optimum(half, beta).known for half in _halves(stored, [prompts[row] for row in rows])
+    )
+
+
 def optimum_sides(
     prompts: Sequence[str],
     stored: ReferenceSamples,
@@ -48,18 +57,15 @@ def optimum_sides(
     """Both sides on those of the prompts that have stored samples.
 
     The objective that the policy lacks comes from the first evaluation and the even samples, its KL
-    to the optimum from the second one and the odd samples, so the two are independent. None if a
-    half has too few effective samples at this β, if a prompt has one text, or if a gold reward is
-    unknown.
+    to the optimum from the second one and the odd samples, so the two are independent. None unless
+    it `is_known`, if a prompt has one text, or if a gold reward is unknown.
     """
-    rows = _known_rows(prompts, stored)
-    if not rows:
+    if not is_known(prompts, stored, beta):
         return None
-    rewards = stored.select([prompts[row] for row in rows]).rewards
-    even, odd = rewards[:, ::2], rewards[:, 1::2]
+    rows = _known_rows(prompts, stored)
+    even, odd = _halves(stored, [prompts[row] for row in rows])
     texts = [texts_of(evaluation, len(prompts), rows) for evaluation in (first, second)]
-    few = not all(optimum(half, beta).known for half in (even, odd))
-    if few or texts[0].rewards.shape[1] < 2 or any(np.isnan(t.rewards).any() for t in texts):
+    if texts[0].rewards.shape[1] < 2 or any(np.isnan(t.rewards).any() for t in texts):
         return None
     return Sides(rows, optimum_gap(texts[0], even, beta), optimum_kl(texts[1], odd, beta))
 
@@ -90,6 +96,12 @@ def optimum_distance(
 def _known_rows(prompts: Sequence[str], stored: ReferenceSamples) -> list[int]:
     known = set(stored.prompts)
     return [row for row, prompt in enumerate(prompts) if prompt in known]
+
+
+def _halves(stored: ReferenceSamples, prompts: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    """The rewards of the samples at even places, and of those at odd ones."""
+    rewards = stored.select(prompts).rewards
+    return rewards[:, ::2], rewards[:, 1::2]
 
 
 def texts_of(evaluation: Evaluation, prompts: int, rows: list[int]) -> Texts:

@@ -17,7 +17,12 @@ from align_core.config.model_size import evaluation_size
 from align_core.data.encoding import encode_all, encode_prompts
 from align_core.data.formats import Text
 from align_core.evaluation.evaluator import Evaluator
-from align_core.evaluation.optimum_distance import OTHER_NOISE, UNKNOWN, optimum_distance
+from align_core.evaluation.optimum_distance import (
+    OTHER_NOISE,
+    UNKNOWN,
+    is_known,
+    optimum_distance,
+)
 from align_core.evaluation.prepared import stored_samples
 from align_core.evaluation.provenance import beta_of, coverage_of, reference_of, reward_model_of
 from align_core.evaluation.reward_models import evaluate_reward_model
@@ -110,7 +115,9 @@ def evaluate(
     if beta is None or stored is None or best_of is not None:
         numbers |= UNKNOWN
     else:
-        second = evaluator(seed + OTHER_NOISE, None)(written)
+        second = evaluation  # not looked at
+        if is_known(heldout, stored, beta):
+            second = evaluator(seed + OTHER_NOISE, None)(written)
         numbers |= optimum_distance(heldout, stored, beta, evaluation, second)
     facts = {"realign": realign, "best_of": best_of, "reward_scale": scale}
     facts = {name: value for name, value in facts.items() if value is not None}

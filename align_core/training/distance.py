@@ -8,7 +8,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from align_core.evaluation.evaluator import Evaluation
-from align_core.evaluation.optimum_distance import OTHER_NOISE, optimum_sides
+from align_core.evaluation.optimum_distance import OTHER_NOISE, is_known, optimum_sides
 from align_core.evaluation.prepared import stored_samples
 from align_core.models.sampling import end_ids
 from align_core.trainers.common import Setup
@@ -36,7 +36,7 @@ def distance(
     config = setup.config
     probes = probes_of(config, setup.task, setup.tokenizer)
     stored = None if probes.own else stored_samples(config.task, config.model, "probe")
-    if stored is None:
+    if stored is None or not is_known(probes.prompts, stored, beta):
         return None
 
     def evaluation(noise: int) -> Evaluation:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from align_core.evaluation.distance import Estimate, Texts, optimum_gap, optimum_kl
-from align_core.evaluation.optimum_distance import UNKNOWN, Sides, optimum_distance
+from align_core.evaluation.optimum_distance import UNKNOWN, Sides, is_known, optimum_distance
 from align_core.optimum import ReferenceSamples
 from tests import toy
 from tests.evaluation.toy_evaluator import PROMPTS, evaluator
@@ -63,6 +63,9 @@ def test_a_distance_that_is_not_known_is_null(evaluations):
     assert optimum_distance(PROMPTS, stored(190), BETA, first, second) == unknown, "95 in a half"
     few = optimum_distance(PROMPTS, stored(), 0.05, first, second)
     assert few["optimum_gap"] is None, "few effective samples at a low β"
+    known = [(PROMPTS, stored(), BETA), (PROMPTS, stored(190), BETA), (PROMPTS, stored(), 0.05)]
+    assert [is_known(*each) for each in known] == [True, False, False]
+    assert not is_known(["another"], stored(), BETA)
     gold = dataclasses.replace(first.policy, gold=first.policy.gold * math.nan)
     unjudged = dataclasses.replace(first, policy=gold)
     assert optimum_distance(PROMPTS, stored(), BETA, unjudged, second) == unknown

@@ -43,6 +43,8 @@ def test_the_sides_of_a_run_agree_and_some_prompts_make_up_most_of_them(setup):
 def test_an_unknown_optimum_has_no_distance_and_a_stop_ends_the_measurement(setup, monkeypatch):
     with pytest.raises(Interrupted):
         measured.distance(setup, setup.model, BETA, TEXTS, lambda: True)
+    few = measured.distance(setup, setup.model, 0.01, TEXTS, lambda: True)
+    assert few is None, "too few effective samples, so nothing is sampled, which would be stopped"
     monkeypatch.setattr(measured, "stored_samples", lambda *_: None)
     assert measured.distance(setup, setup.model, BETA, TEXTS, lambda: False) is None
 
