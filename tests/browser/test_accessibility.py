@@ -75,7 +75,7 @@ def nothing_is_found(page, root, where, language):
 
 
 def the_views_are_filled(page):
-    """Runs to compare, answers, pairs and a room."""
+    """Runs to compare, answers, pairs, a room and the maps of the grid."""
     page.click("#try [type=submit]")
     page.wait_for_selector("#try .answers .one p")
     page.wait_for_selector("#score .answers .scored .completion")
@@ -84,6 +84,7 @@ def the_views_are_filled(page):
     if page.is_visible("#rate .room .open"):
         page.click("#rate .room .open")
     page.wait_for_selector("#rate .hall:not([hidden])")
+    page.wait_for_function("!document.querySelector('.cells:not([aria-label])')")
 
 
 def test_axe_finds_nothing(visit, address, client):

@@ -40,7 +40,6 @@ function heatMap(host, name, size, words, pressed) {
   const number = make("output", "", caption);
   const grid = make("div", "cells", box);
   grid.style.setProperty("--size", size);
-  grid.setAttribute("role", pressed ? "group" : "img");
   const cells = Array.from({ length: size }, (_, row) =>
     Array.from({ length: size }, (_, column) => {
       const cell = make(pressed ? "button" : "i", "", grid);
@@ -69,6 +68,7 @@ function drawMap(map, values, covered, words) {
       cell.setAttribute("aria-label", fill(words.cell, place));
     }),
   );
+  map.grid.setAttribute("role", kind === "covered" ? "group" : "img");
   map.grid.setAttribute("aria-label", kind === "covered" ? words.toggle : description(map, low, high, words));
   if (kind === "reward") {
     map.note.textContent = fill(words.range, { low: valueOf(kind, low, words), high: valueOf(kind, high, words) });
