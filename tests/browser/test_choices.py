@@ -144,6 +144,7 @@ def run_works_after_a_choice_that_the_server_refused(page, client):
     page.route("**/gradio_api/run/*", refuse)
     with page.expect_response(lambda response: response.status == 429):
         pick(page, "tasks", "reviews")
+    page.unroute("**/gradio_api/run/*")  # Playwright lets no request pass while `until` waits
     before = client.runs()
     page.click("#run")
     expected = resolve("sft", "capitals").model_dump() | {"task": "reviews"}
