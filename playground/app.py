@@ -44,6 +44,7 @@ from playground.people.bodies import Bodies
 from playground.people.client_address import ClientAddress
 from playground.people.connections import ConnectionLimits, guard
 from playground.people.malformed_calls import HANDLERS, CheckedCalls, pass_on_refusals
+from playground.people.memory_arenas import limit_arenas
 from playground.people.other_sites import OtherSites
 from playground.people.own_tasks import PUBLIC, OwnTasks, TaskLimits
 from playground.people.requests import HandlersOf, server_functions
@@ -134,6 +135,8 @@ class Page(CheckedCalls):
             "routes": routes,
             "middleware": [sites, language, addresses, bodies, rendered],
             "exception_handlers": HANDLERS,
+            # Otherwise FastAPI looks for these at each request, a twentieth of the process's time.
+            "telemetry": {"tracing": False, "metrics": False, "logs": False},
         }
         if self.mcp_tools is not None:
             app_kwargs["lifespan"] = self.mcp_tools.lifespan
@@ -314,6 +317,7 @@ def main(
     except ConfigError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    limit_arenas()
     client = Client(settings.runs, at_once=settings.runs_at_once)
     try:
         page = build(client, models)
