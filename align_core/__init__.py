@@ -27,12 +27,17 @@ _HOMES = {
     "one_label": "align_core.models.labels",
     "train": "align_core.api",
 }
-_OF_OLD_TRL = {"AutoModelForCausalLMWithValueHead", "AutoModelForSeq2SeqLMWithValueHead"}
+_OF_OLD_TRL = {
+    "AutoModelForCausalLMWithValueHead": "PPOTrainer takes plain models and adds the value head",
+    "AutoModelForSeq2SeqLMWithValueHead": "PPOTrainer takes plain models and adds the value head",
+    "PPOv2Config": "it is PPOConfig here",
+    "PPOv2Trainer": "it is PPOTrainer here",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _OF_OLD_TRL:
-        line = f"{name} belongs to TRL 0.11: PPOTrainer takes plain models and adds the value head"
+        line = f"{name} belongs to TRL 0.11: {_OF_OLD_TRL[name]}"
         raise ImportError(f'{line}; docs/ppo.md, "Coming from TRL", shows what to write')
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

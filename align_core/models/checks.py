@@ -1,4 +1,4 @@
-"""Checks of any model before it is used: its tokens, its positions, and whether it can be sampled.
+"""Checks of any model before it is used: its tokens, its positions, whether it can be sampled.
 
 Each error is one line with the numbers that disagree.
 """
@@ -9,13 +9,23 @@ from collections.abc import Sequence
 
 import torch
 from peft import PeftModel
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.errors import ConfigError, one_line, raise_collected
 from align_core.config.messages import plain
 from align_core.data.encoding import Prompts, encode_prompts
 from align_core.data.formats import Text
-from align_core.models.loading import ModelError, eval_mode, name_of, positions
+from align_core.models.loading import (
+    ModelError,
+    device_of,
+    eval_mode,
+    name_of,
+    positions,
+    scalar_head,
+    trunk,
+)
+from align_core.models.logprobs import response_states
 from align_core.models.prompts import room_for
 from align_core.models.sampling import RandomDraw, end_ids, sample
 
@@ -150,6 +160,44 @@ def check_sampling(policy: PreTrainedModel | PeftModel) -> None:
             f"{type(policy.config).__name__} keeps no state in the cache, or reads padding"
         )
         raise ModelError(plain(line))
+
+
+def check_generation_config(policy: PreTrainedModel | PeftModel) -> None:
+    """Check that the policy can be saved: transformers refuses a contradictory generation config
+    then, if it was changed since it was loaded, as Trainer does for the padding token.
+
+    Raises:
+        ModelError: its generation config contradicts itself.
+    """
+    config = getattr(policy, "generation_config", None)
+    try:
+        if config is not None:
+            config.validate(strict=True)
+    except ValueError as error:
+        got = " ".join(str(error).split())
+        line = f"model {name_of(policy)}: expected a generation_config that can be saved, got {got}"
+        raise ModelError(plain(line)) from error
+
+
+@torch.no_grad()
+def check_values(model: nn.Module) -> None:
+    """Check that a value model of a custom class gives a number at every token of two short texts.
+
+    Raises:
+        ModelError: it does not.
+    """
+    device = device_of(model)
+    prompts = Prompts(torch.tensor([[0, 1], [1, 2]]), torch.tensor([[0, 1], [1, 1]]))
+    tokens = torch.tensor([[1, 2], [2, 1]], device=device)
+    expected = f"value_model {type(model).__name__}: expected a number at every token"
+    try:
+        with eval_mode(model):
+            states = response_states(trunk(model), prompts.to(device), tokens, tokens > 0)
+            shape = [*scalar_head(model)(states).shape]
+    except (TypeError, ValueError, RuntimeError, LookupError, AttributeError) as error:
+        raise ModelError(plain(f"{expected}, got {one_line(error)}")) from error
+    if shape not in ([2, 2, 1], [2, 2]):
+        raise ModelError(plain(f"{expected}, got shape {shape} for 2 texts of 2 tokens"))
 
 
 def _reads_later_tokens(policy: PreTrainedModel | PeftModel, ids: list[int]) -> bool:

@@ -136,7 +136,12 @@ def is_decoder(reward_model: PreTrainedModel | PeftModel) -> bool:
 def positions(model: nn.Module) -> float:
     """The maximum number of tokens of a text; infinity for a model without positions."""
     config = getattr(model, "config", None)
-    return getattr(config, "max_position_embeddings", None) or math.inf
+    most = getattr(config, "max_position_embeddings", None) or math.inf
+    if isinstance(model, PreTrainedModel | PeftModel):
+        # RoBERTa and its relatives count positions from the one after their padding token's id.
+        padding = getattr(getattr(trunk(model), "embeddings", None), "padding_idx", None)
+        most -= 0 if padding is None else padding + 1
+    return most
 
 
 def name_of(model: nn.Module) -> str:

@@ -104,8 +104,9 @@ def text_states(trunk: nn.Module, prompts: Prompts, tokens: Tensor, mask: Tensor
 
 
 def _last_states(trunk: nn.Module, inputs: dict) -> Tensor:
-    """Last hidden states [B, L, H]; a module of a custom class is called as TRL's PPO does."""
-    if isinstance(trunk, PreTrainedModel):
+    """Last hidden states [B, L, H]; a module of a custom class, or a trunk with a head, as a whole
+    policy has, is called as TRL's PPO does."""
+    if isinstance(trunk, PreTrainedModel) and trunk.base_model is trunk:
         # A policy may have more embeddings than this model. Their ids stand for no token, and only
         # an untrained policy samples them.
         ids, rows = inputs["input_ids"], trunk.get_input_embeddings().num_embeddings

@@ -31,6 +31,8 @@ class RunCallback(TrainerCallback):
         deadline: seconds on the clock of `time.monotonic`; infinity for no time limit.
     """
 
+    sees_updates = True  # a stop need not wait for the end of a rollout
+
     def __init__(
         self,
         trainer: Trainer,

@@ -25,7 +25,6 @@ SETTINGS = {
     "missing_eos_penalty": 0.5,
     "warmup_steps": 1,
 }
-CLOCK = {"train_runtime", "train_samples_per_second", "train_steps_per_second", "eps"}
 
 
 def looped(trainer, rollouts: int = 3, of: int = 3) -> None:
@@ -63,11 +62,9 @@ def test_the_loop_has_the_weights_and_the_log_of_train(tmp_path):
     assert own.beta == whole.beta and own.state.global_step == whole.state.global_step == 12
     for ours, theirs in zip(own.state.log_history, whole.state.log_history, strict=True):
         assert ours.keys() == theirs.keys()
-        for name in ours.keys() - CLOCK:
+        for name in ours.keys() - {"eps"}:
             assert ours[name] == pytest.approx(theirs[name], rel=1e-9), name
     assert history(own, "episode") == [8, 16, 24]
-    end = own.state.log_history[-1]  # 24 episodes, in seconds since the loop began
-    assert end["train_samples_per_second"] * end["train_runtime"] == pytest.approx(24, rel=0.05)
     with pytest.raises(ValueError, match="expected a run that is not done, got step 12"):
         own.rollout(PROMPTS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from datasets import Dataset, DatasetDict, IterableDataset
-from transformers import LlamaForCausalLM
+from transformers import DataCollatorWithPadding, LlamaForCausalLM
 
 from align_core.data.chat import answer_text
 from align_core.data.encoding import Prompts, encode_prompts
@@ -103,6 +103,9 @@ def test_the_output_of_a_collator_is_read_in_place_of_the_columns(tmp_path):
     assert sorted(seen) == sorted(tokenizer.batch_decode(IDS))
     with pytest.raises(ValueError, match="data_collator: expected a batch with input_ids, got ids"):
         made(tmp_path, data_collator=lambda rows: {"ids": rows})
+    columns = rows(prompt=PROMPTS, input_ids=IDS)
+    with pytest.raises(ValueError, match="data_collator: .*, got ValueError: .*`prompt`"):
+        made(tmp_path, data=columns, data_collator=DataCollatorWithPadding(tokenizer))
 
 
 CHAT = [{"role": "user", "content": "a film"}]
@@ -198,6 +201,10 @@ def test_a_stream_is_read_in_order_and_then_again_from_its_start(tmp_path):
             r"prompts of tokens below 14, the policy's vocabulary, got 14: ",
         ),
         (rows(input_ids=[[[2, 4]]]), r"input_ids: expected a list of .*, got shape \[1, 2\]"),
+        (
+            rows(input_ids=["the film"]),
+            "input_ids: expected a list of token ids .*, got 'the film'",
+        ),
         (DatasetDict(train=rows(), test=rows()), "expected a data set, got a dict of train, test"),
         (({"prompt": "a"} for _ in PROMPTS), "got a generator; IterableDataset.from_generator"),
         (rows(prompt=["the", None]), "prompt: expected text or messages, got nothing"),

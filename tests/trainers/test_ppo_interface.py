@@ -49,6 +49,7 @@ def test_a_script_for_trls_ppo_runs(tmp_path):
         ("model_name", "model"),
         ("log_with", "report_to"),
         ("mini_batch_size", "num_mini_batches"),
+        ("evaluation_strategy", "eval_strategy"),
     ],
 )
 def test_an_unsupported_setting_is_refused_with_the_alternative(tmp_path, setting, use):
@@ -69,7 +70,6 @@ def test_all_foreign_settings_are_reported_together(tmp_path):
         ({"temperature": 0.0}, "above 0"),
         ({"ref_adapter_name": "sft"}, "expected None; use ref_model=None"),
         ({"neftune_noise_alpha": 5.0}, "expected None; use no noise, which"),
-        ({"load_best_model_at_end": True, "save_strategy": "no"}, "expected False"),
         ({"missing_eos_penalty": -1.0}, "above 0"),
         ({"per_device_train_batch_size": 8, "num_mini_batches": 3}, "a divisor of the 8"),
     ],

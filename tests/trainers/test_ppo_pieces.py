@@ -20,8 +20,9 @@ from align_core.trainers.ppo.arguments import (
     reward_beside,
     room_of,
 )
+from align_core.trainers.ppo.callbacks import LogsFirst
 from align_core.trainers.ppo.checkpoints import PPOCheckpoints
-from align_core.trainers.ppo.metrics import LogsFirst, PPOMetrics
+from align_core.trainers.ppo.metrics import PPOMetrics
 from align_core.trainers.ppo.prompts import Room
 from align_core.trainers.ppo.rollouts import Episodes
 from align_core.trainers.ppo.samples import SampleTables
@@ -31,6 +32,10 @@ from tests import toy
 from tests.trainers.small_ppo import PROMPTS, made
 
 DATA = Dataset.from_dict({"prompt": PROMPTS})
+
+
+def ignored(data, columns) -> None:
+    """A check of rewards that any columns pass."""
 
 
 def test_trunk_states_are_those_of_prompts_and_responses():
@@ -65,14 +70,14 @@ def test_the_columns_of_a_collator_are_its_own(tmp_path):
     def collate(rows):
         return {"input_ids": toy.tokenizer()([row["question"] for row in rows])["input_ids"]}
 
-    check_prompts(data, None, toy.tokenizer(), collate, room, most)
+    check_prompts(data, None, ignored, toy.tokenizer(), collate, room, most)
     calls = []
 
     def counted(rows):
         calls.append(rows)
         return collate(rows)
 
-    check_prompts(data, None, toy.tokenizer(), counted, room, most)
+    check_prompts(data, None, ignored, toy.tokenizer(), counted, room, most)
     assert len(calls) == 1, "it may draw at random: only the first rows are read"
     read = []
 
@@ -82,13 +87,13 @@ def test_the_columns_of_a_collator_are_its_own(tmp_path):
                 read.append(prompt)
                 yield {"prompt": prompt}
 
-    check_prompts(Stream(), None, toy.tokenizer(), list, room, most)
+    check_prompts(Stream(), None, ignored, toy.tokenizer(), list, room, most)
     assert len(read) == 1 + most, "of a stream, the first row for its columns and the first rows"
     long = Dataset.from_dict({"prompt": ["the film"] * 2 + ["the film was good"]})
     with pytest.raises(ValueError, match="the film was good"):
-        check_prompts(long, None, toy.tokenizer(), list, Room(3, 4, 14), most)
+        check_prompts(long, None, ignored, toy.tokenizer(), list, Room(3, 4, 14), most)
     with pytest.raises(ValueError, match="expected a column prompt .*, got question"):
-        check_prompts(data, None, toy.tokenizer(), list, room, most)
+        check_prompts(data, None, ignored, toy.tokenizer(), list, room, most)
 
 
 def test_a_step_is_logged_after_it_is_decided_and_before_other_callbacks(tmp_path):
@@ -131,7 +136,7 @@ def test_tables_come_in_the_first_of_every_few_rollouts():
     args = SimpleNamespace(updates_per_rollout=4)
     for rollouts, expected in {2: [4, 12, 20], 3: [4, 16]}.items():
         tables = SampleTables(trainer, rollouts)
-        for step in range(1, 25):
+        for step in range(4, 25, 4):
             tables.on_step_end(args, SimpleNamespace(global_step=step), None)
         assert steps == expected
         steps.clear()

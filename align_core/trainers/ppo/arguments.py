@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,7 +15,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 
 from align_core.config.errors import shown
 from align_core.models import distributed
-from align_core.models.checks import check_sampling, check_vocabulary
+from align_core.models.checks import (
+    check_generation_config,
+    check_sampling,
+    check_values,
+    check_vocabulary,
+)
 from align_core.models.frozen_trunk import agree, two_texts
 from align_core.models.loading import (
     add_padding_token,
@@ -31,6 +36,7 @@ from align_core.trainers.ppo.config import RolloutConfig
 from align_core.trainers.ppo.prompts import (
     Room,
     check_columns,
+    columns_of,
     encoded,
     first_rows,
     prompts_of,
@@ -212,19 +218,23 @@ def check_models(
     value_model: nn.Module | None,
     tokenizer: PreTrainedTokenizerBase,
 ) -> None:
-    """Check that the policy can be sampled, and that both models have the tokenizer's tokens.
+    """Check that the policy can be sampled and saved, and that both models have the tokenizer's
+    tokens.
 
     Raises:
         TypeError, ValueError: a check failed.
     """
     check_vocabulary(policy, tokenizer, with_padding=False)
     check_sampling(policy)
+    check_generation_config(policy)
     if value_model is None:
         return
     check_scalar(value_model, "value_model")
     if not hasattr(value_model, "score"):
         line = f"expected a decoder, with a value at every token, got {name_of(value_model)}"
         raise ValueError(f"value_model: {line}")
+    if not isinstance(value_model, PreTrainedModel | PeftModel):
+        check_values(value_model)
     if hasattr(value_model, "get_input_embeddings"):
         check_vocabulary(value_model, tokenizer, with_padding=False)
 
@@ -270,12 +280,15 @@ def room_of(
 def check_prompts(
     train: Dataset | IterableDataset | None,
     evaluation: Dataset | Mapping[str, Dataset] | None,
+    check_rewards: Callable[[str, Collection[str]], None],
     tokenizer: PreTrainedTokenizerBase,
     collator: Callable,
     room: Room,
     size: int,
 ) -> None:
     """Check the prompts of the first rows of each data set, `size` at a time; of a stream, once.
+
+    `check_rewards` gets the name of each set, and those of its columns besides the prompts.
 
     Raises:
         ValueError: there is no prompt, or one is empty, too long, or of other tokens.
@@ -287,11 +300,14 @@ def check_prompts(
         sets["eval_dataset"] = evaluation
     for name, data in sets.items():
         check_columns(name, data, collator is not list)
+        columns: dict[str, None] = {}
         for rows in first_rows(data, size):
             prompts = prompts_of(rows, collator, tokenizer)
             room.check(prompts, encoded(tokenizer, prompts, rows))
+            columns |= dict.fromkeys(columns_of(rows))
             if not hasattr(data, "__len__") or collator is not list:
                 break
+        check_rewards(name, columns)
 
 
 def add_value_weights(

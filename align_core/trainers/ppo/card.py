@@ -36,9 +36,9 @@ _METRICS = {
 
 def model_card(
     trainer: PPOTrainer,
-    model_name: str | None,
-    dataset_name: str | None,
-    tags: str | Iterable[str] | None,
+    model_name: str | None = None,
+    dataset_name: str | None = None,
+    tags: str | Iterable[str] | None = None,
 ) -> str:
     """The card, Markdown with the metadata that the Hub reads."""
     args, base = trainer.args, _base(trainer)

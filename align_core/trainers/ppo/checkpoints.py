@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,18 +32,24 @@ class PPOCheckpoints(Trainer):
     samples of a rollout are functions of seed and step, so that no rollout needs to be saved.
     """
 
+    _in_card: Mapping[str, Any] = {}  # names that a script has given
+
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Write the policy and its tokenizer; into a checkpoint, also all weights that change.
+        """Write the policy, its tokenizer and its card; into a checkpoint, instead of the card, all
+        weights that change.
 
         A policy whose given adapter was merged into its weights is written whole.
         """
         with unsharded(self.model):
             if self.args.should_save:
-                self._write(Path(output_dir or self.args.output_dir))
+                folder = Path(output_dir or self.args.output_dir)
+                self._write(folder)
                 if _internal_call and output_dir is not None:
                     weights = self._changing_weights()
                     facts = {"beta": repr(self.beta), "episode": str(self.state.episode)}
-                    save_file(weights, Path(output_dir) / CHECKPOINT, facts)
+                    save_file(weights, folder / CHECKPOINT, facts)
+                else:
+                    self._write_card(folder)
         if self.args.push_to_hub and not _internal_call:
             self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
 
@@ -66,12 +73,15 @@ class PPOCheckpoints(Trainer):
         tags: str | list[str] | None = None,
         **_: Any,
     ) -> None:
-        """Write README.md into `output_dir`; the arguments are TRL's."""
+        """Write README.md into `output_dir`; the arguments are TRL's. Models that are saved later
+        have them in their cards, too."""
+        self._in_card = {"model_name": model_name, "dataset_name": dataset_name, "tags": tags}
         if self.is_world_process_zero():
-            card = model_card(self, model_name, dataset_name, tags)
-            folder = Path(self.args.output_dir)
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "README.md").write_text(card, encoding="utf-8")
+            self._write_card(Path(self.args.output_dir))
+
+    def _write_card(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "README.md").write_text(model_card(self, **self._in_card), encoding="utf-8")
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str | Path, model: Any = None) -> None:
         folder = Path(resume_from_checkpoint)
@@ -87,6 +97,9 @@ class PPOCheckpoints(Trainer):
             self.beta = float(stored.metadata()["beta"])
             for name, weights in self._changing_weights().items():
                 local_shard(weights).copy_(to_shard(stored.get_tensor(name), weights))
+
+    def _load_best_model(self) -> None:
+        self._load_from_checkpoint(self.state.best_model_checkpoint)
 
     def _init_training_state(
         self, max_steps: int, steps: int, epochs: int, checkpoint: str | None, trial: Any

@@ -16,7 +16,7 @@ from transformers import TrainingArguments
 from align_core.models import distributed
 from align_core.trainers.ppo.ranges import check_settings
 
-# Setting of older PPOs of TRL that does not exist here -> its replacement.
+# Setting of older PPOs of TRL, or of older TrainingArguments -> its replacement.
 ELSEWHERE = {
     "world_size": "accelerate launch --num_processes",
     "num_total_batches": "total_episodes",
@@ -44,6 +44,18 @@ ELSEWHERE = {
     "score_clip": "a reward that is clipped",
     "use_score_scaling": "whiten_advantages",
     "use_score_norm": "whiten_advantages",
+    "base_model": "the argument model of PPOTrainer",
+    "non_eos_penalty": "missing_eos_penalty",
+    "penalty_reward_value": "missing_eos_penalty",
+    "truncate_token": "stop_token",
+    "truncate_token_id": "stop_token_id",
+    "evaluation_strategy": "eval_strategy",
+    "warmup_ratio": "warmup_steps, which below 1 is a share of the run",
+    "no_cuda": "use_cpu",
+    "overwrite_output_dir": "nothing, output_dir is always written to",
+    "save_safetensors": "nothing, models are always saved as safetensors",
+    "group_by_length": "nothing, texts are always grouped by length",
+    "push_to_hub_token": "hub_token",
 }
 # Setting of TRL 1.12 that can only be None -> the replacement for other values.
 _ONLY_NONE = {
@@ -144,6 +156,9 @@ class RolloutConfig(TrainingArguments):
     num_sample_generations: int = _setting(
         0, "How often the run prints responses to prompts of the eval_dataset."
     )
+    metric_for_best_model: str | None = _setting(
+        None, "The metric of load_best_model_at_end; by default the score of an evaluation."
+    )
     run_name: str | None = _setting(None, "The name of the run in trackers.")
     exp_name: str | None = _setting(None, "The name of the run, if it has no run_name.")
     sft_model_path: str | None = _setting(None, "The policy, for a script to load.")
@@ -166,6 +181,8 @@ class RolloutConfig(TrainingArguments):
     def __post_init__(self) -> None:
         """Raises ValueError for invalid values."""
         self.check()
+        if self.load_best_model_at_end and self.metric_for_best_model is None:
+            self.metric_for_best_model = "objective/scores"
         super().__post_init__()
         if self.run_name is None and self.exp_name is not None:
             self.run_name = self.exp_name
@@ -188,8 +205,6 @@ class RolloutConfig(TrainingArguments):
         for name, replacement in _ONLY_NONE.items():
             if (value := getattr(self, name)) is not None:
                 raise ValueError(f"{name} got {value!r}, expected None; use {replacement}")
-        if self.load_best_model_at_end:
-            raise ValueError("load_best_model_at_end got True, expected False")
         if self.local_episodes % self.num_mini_batches:
             raise ValueError(
                 f"num_mini_batches got {self.num_mini_batches}, expected a divisor of the "

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from transformers import TrainerCallback, TrainerControl
 
 from align_core.objectives import masked_mean
 from align_core.trainers.ppo.rollouts import Batch, Episodes
@@ -31,7 +30,10 @@ class PPOMetrics(Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log these. The entry of a step, which has a loss, also gets the means of all recorded
-        metrics since the last one."""
+        metrics since the last one. The summary of a run is no entry: `train` returns it, and
+        callbacks and scripts for TRL's PPO, which logs none, expect a rollout's metrics."""
+        if "train_runtime" in logs:
+            return
         if "loss" in logs and self._metrics:
             means = torch.tensor([sum(values) / len(values) for values in self._metrics.values()])
             means = self.accelerator.reduce(means.to(self.args.device), "mean").tolist()
@@ -68,20 +70,6 @@ class PPOMetrics(Trainer):
         )
         control.should_evaluate |= later[0]
         control.should_save |= later[1]
-
-
-class LogsFirst(TrainerCallback):
-    """Logs a step before any other callback sees its end, as TRL's PPO does."""
-
-    def __init__(self, trainer: PPOMetrics) -> None:
-        self._trainer = trainer
-
-    def on_train_begin(self, args: Any, state: Any, control: TrainerControl, **_: Any) -> None:
-        self._trainer.began = time.perf_counter()
-
-    def on_step_end(self, args: Any, state: Any, control: TrainerControl, **_: Any) -> None:
-        if control.should_log:
-            self._trainer.log_step()
 
 
 def rollout_metrics(

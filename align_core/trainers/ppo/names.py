@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from torch import nn
+from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
 from align_core.trainers.ppo.arguments import COMING_FROM
@@ -51,6 +52,10 @@ class TRLNames(Trainer):
         """The reference model; None if the reference is the policy with its initial weights, or
         with its adapter disabled."""
         return self.reference if isinstance(self.reference, nn.Module) else None
+
+    @property
+    def eval_dataloader(self) -> DataLoader:
+        return self.get_eval_dataloader()
 
     @property
     def stop_token_id(self) -> int | None:

@@ -10,7 +10,7 @@ import torch
 from datasets import Dataset, IterableDataset
 from transformers import PreTrainedTokenizerBase
 
-from align_core.config.errors import shown
+from align_core.config.errors import one_line, shown
 from align_core.data.chat import prompt_text
 from align_core.data.encoding import Inputs, Prompts, are_token_ids, encode_prompts
 
@@ -43,7 +43,11 @@ def prompts_of(
     padding tokens at both ends of a row are removed.
     """
     if collator is not list:
-        batch = collator(rows)
+        try:
+            batch = collator(rows)
+        except (TypeError, ValueError, LookupError) as error:
+            line = f"expected a batch with input_ids, got {one_line(error)}"
+            raise ValueError(f"data_collator: {line}") from error
         if not isinstance(batch, Mapping) or "input_ids" not in batch:
             got = ", ".join(batch) if isinstance(batch, Mapping) else type(batch).__name__
             raise ValueError(f"data_collator: expected a batch with input_ids, got {got}")
@@ -65,10 +69,13 @@ def _checked(prompt: Any) -> Any:
 def _without_padding(row: Row, pad: int) -> list[int]:
     if isinstance(row["input_ids"], Mapping):  # as from `apply_chat_template`
         row = {**row["input_ids"]}
-    ids = torch.as_tensor(row["input_ids"])
+    expected = "input_ids: expected a list of token ids in each row"
+    try:
+        ids = torch.as_tensor(row["input_ids"])
+    except (TypeError, ValueError):
+        raise ValueError(f"{expected}, got {shown(row['input_ids'])}") from None
     if ids.dim() != 1:
-        shape = [*ids.shape]
-        raise ValueError(f"input_ids: expected a list of token ids in each row, got shape {shape}")
+        raise ValueError(f"{expected}, got shape {[*ids.shape]}")
     if row.get("attention_mask") is not None:
         return ids[torch.as_tensor(row["attention_mask"]).bool()].tolist()
     real = (ids != pad).nonzero()

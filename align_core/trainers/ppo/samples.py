@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas
 from datasets import Dataset
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
+from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl
 
+from align_core.trainers.ppo.config import RolloutConfig
 from align_core.trainers.ppo.metrics import reward_means
-from align_core.trainers.ppo.prompts import check_columns
+from align_core.trainers.ppo.prompts import Row, check_columns, encoded, prompts_of
 from align_core.trainers.ppo.rollouts import Episodes
 
 PRINTED = 5  # rows of a table
@@ -49,6 +52,16 @@ class Samples(Trainer):
         self.control = handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def _evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Evaluate between rollouts. The rollout's entry remains the last in the log, where scripts
+        for TRL's PPO, which evaluates nothing, read it after a run."""
+        log = self.state.log_history
+        count = len(log)
+        metrics = super()._evaluate(*args, **kwargs)
+        if count and log[count - 1]["step"] == self.state.global_step:
+            log.append(log.pop(count - 1))
+        return metrics
+
     def generate_completions(self, sampling: bool = False) -> list[dict[str, Any]]:
         """Sample a response to each prompt of the `eval_dataset`, and print the first as a table.
 
@@ -75,6 +88,18 @@ class Samples(Trainer):
             _print(table[:PRINTED])
             _report(table, self.args.report_to, self.state.global_step)
         return table
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+        """Yields the prompts of an evaluation set, padded on the left, as `input_ids` and
+        `attention_mask`, for callbacks that generate."""
+        data = self._eval_data(eval_dataset)
+        rows = list(next(iter(data.values())) if isinstance(data, Mapping) else data)
+        return DataLoader(rows, self.args.per_device_eval_batch_size, collate_fn=self._padded)
+
+    def _padded(self, rows: list[Row]) -> dict[str, Tensor]:
+        tokenizer = self.processing_class
+        ids = encoded(tokenizer, prompts_of(rows, self.data_collator, tokenizer), rows)
+        return {"input_ids": ids.ids, "attention_mask": ids.mask}
 
     def _eval_data(self, given: Any) -> Any:
         sets = self.eval_dataset
@@ -104,9 +129,27 @@ class SampleTables(TrainerCallback):
         self._trainer, self._rollouts = trainer, rollouts
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        rollout, rest = divmod(state.global_step, args.updates_per_rollout)
-        if rest == 0 and (rollout - 1) % self._rollouts == 0:
+        rollout = state.global_step // args.updates_per_rollout
+        if (rollout - 1) % self._rollouts == 0:
             self._trainer.generate_completions(sampling=True)
+
+
+def check_best_metric(args: RolloutConfig, evaluation: Any, reward_names: Sequence[str]) -> None:
+    """Check that an evaluation has the metric by which Trainer chooses a checkpoint or stops.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if args.eval_strategy == "no" or args.metric_for_best_model is None:
+        return
+    metrics = ["objective/scores", "objective/kl"]
+    if len(reward_names) > 1:
+        metrics += [f"rewards/{name}/mean" for name in reward_names]
+    if isinstance(evaluation, Mapping):
+        metrics = [f"{name}_{metric}" for name in evaluation for metric in metrics]
+    if args.metric_for_best_model.removeprefix("eval_") not in metrics:
+        line = f"expected a metric of an evaluation: {' or '.join(metrics)}"
+        raise ValueError(f"metric_for_best_model got {args.metric_for_best_model!r}, {line}")
 
 
 def _texts(trainer: Samples, ids: Any, mask: Any) -> list[str]:

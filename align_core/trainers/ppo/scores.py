@@ -6,10 +6,7 @@ each of its tokens.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -27,14 +24,16 @@ from align_core.models.rewards import ProxyReward
 from align_core.objectives import at_last_token
 from align_core.runs.commands import last_part
 from align_core.trainers.common import NonFinite
+from align_core.trainers.ppo.reward_functions import (
+    LOADED,
+    RewardFunction,
+    awaited,
+    check_columns,
+    check_function,
+)
 
-# A reward function as in TRL's GRPO; it may return None for a text that it does not score.
-RewardFunction: TypeAlias = Callable[..., Sequence[float | None] | Sequence[Sequence[float]]]
 RewardModel: TypeAlias = nn.Module | RewardFunction
 PADDED_TO = 256  # models pad their embeddings to multiples of at most this, with unused rows
-
-_NAMED = ("prompts", "completions", "completion_ids", "trainer_state")  # what functions get
-_LOADED = "AutoModelForSequenceClassification.from_pretrained(…, num_labels=1)"
 
 
 class NonFiniteReward(NonFinite, ValueError):
@@ -88,11 +87,8 @@ def score_function(
     tokenizers: PreTrainedTokenizerBase | Sequence[PreTrainedTokenizerBase | None] | None = None,
     rows: int | None = None,
     weights: Sequence[float] | None = None,
-) -> Score:
+) -> SummedRewards:
     """A reward, or the sum of several, as a function of prompts, completion ids and data columns.
-
-    Its argument `prompt_ids` has the token ids that the policy read, if they differ from the
-    tokenizer's encoding of the prompts alone.
 
     A model with one label scores the texts, on `device`, with its own tokenizer: the one in
     `tokenizers` (GRPO's `reward_processing_classes`) or in its folder, otherwise `writer`, the
@@ -108,7 +104,7 @@ def score_function(
     Raises:
         TypeError, ValueError: a reward that cannot score, or whose vocabulary is not known.
     """
-    several = [*rewards] if isinstance(rewards, list | tuple) else [rewards]
+    several: list[Any] = [*rewards] if isinstance(rewards, list | tuple) else [rewards]
     if not several:
         raise ValueError("reward_model: expected one reward or more, got an empty list")
     own = [*tokenizers] if isinstance(tokenizers, list | tuple) else [tokenizers] * len(several)
@@ -122,25 +118,59 @@ def score_function(
     if weights is not None and len(weights) != len(several):
         line = f"expected {len(several)} numbers, one for each reward, got {len(weights)}"
         raise ValueError(f"reward_weights: {line}")
-    factors = torch.tensor(weights or [1.0] * len(several))
-    parts = [
-        _proxy(reward.to(device), tokenizer, writer, ends, rows)
-        if isinstance(reward, nn.Module)
-        else _function(reward)
-        for reward, tokenizer in zip(several, own, strict=True)
-    ]
+    parts: list[ProxyReward | RewardFunction] = []
+    for reward, tokenizer in zip(several, own, strict=True):
+        if isinstance(reward, nn.Module):
+            parts.append(_proxy(reward.to(device), tokenizer, writer, ends, rows))
+        else:
+            check_function(reward, name_of_reward(reward))
+            parts.append(reward)
+    return SummedRewards(parts, torch.tensor(weights or [1.0] * len(several)), writer, ends)
 
-    def summed(
+
+class SummedRewards:
+    """The function that `score_function` returns."""
+
+    def __init__(
+        self,
+        parts: Sequence[ProxyReward | RewardFunction],
+        weights: Tensor,
+        writer: PreTrainedTokenizerBase,
+        ends: Collection[int],
+    ) -> None:
+        self._parts, self._weights = parts, weights
+        self._writer, self._ends = writer, ends
+
+    @property
+    def readers(self) -> list[nn.Module]:
+        """The models that read the policy's own token ids."""
+        proxies = [part for part in self._parts if isinstance(part, ProxyReward)]
+        return [proxy.model for proxy in proxies if proxy.reads_ids]
+
+    def check_columns(self, data: str, columns: Collection[str]) -> None:
+        """Check that the functions can be called with these columns of the set `data`.
+
+        Raises:
+            TypeError: one cannot.
+        """
+        for part in self._parts:
+            if not isinstance(part, ProxyReward):
+                check_columns(part, name_of_reward(part), data, columns)
+
+    def __call__(
+        self,
         prompts: Inputs,
         ids: list[list[int]],
         columns: dict[str, list],
         prompt_ids: list[list[int]] | None = None,
     ) -> Scores:
-        before = prompt_ids or encode_prompts(writer, prompts).real()
-        texts = completion_texts(writer, before, ids, ends)
+        """The scores of completions; `prompt_ids` has the token ids that the policy read, if they
+        differ from the tokenizer's encoding of the prompts alone."""
+        before = prompt_ids or encode_prompts(self._writer, prompts).real()
+        texts = completion_texts(self._writer, before, ids, self._ends)
         prompt_texts: Sequence[Text]
         if are_token_ids(prompts):
-            prompt_texts = writer.batch_decode(prompts, skip_special_tokens=True)
+            prompt_texts = self._writer.batch_decode(prompts, skip_special_tokens=True)
         else:
             prompt_texts = prompts
         completions: Sequence[Text] = texts
@@ -148,50 +178,16 @@ def score_function(
             completions = [[{"role": "assistant", "content": text}] for text in texts]
         named = {"prompts": prompt_texts, "completions": completions, "completion_ids": ids}
         of_parts = []
-        for part in parts:
+        for part in self._parts:
             values: Any
             if isinstance(part, ProxyReward):
                 read = before if part.reads_ids else prompts
                 values = part(read, texts, completion_ids=ids)
             else:
-                values = _awaited(part(**named, **columns))
+                values = awaited(part(**named, **columns))
             of_parts.append(token_scores(values, ids, f"reward function {name_of_reward(part)}"))
         each = torch.stack(of_parts, -1)  # [B, T, R]
-        return Scores(each @ factors, each.sum(1))
-
-    return summed
-
-
-def _function(reward: Any) -> Callable:
-    """The reward, if it is a function; raises TypeError for any other value."""
-    if not callable(reward):
-        line = f"reward_model: expected a model with one label or a function, got {shown(reward)}"
-        if isinstance(reward, str):
-            line += f"; {_LOADED.replace('…', repr(reward))} loads it"
-        raise TypeError(line)
-    try:
-        signature = inspect.signature(reward)
-    except (TypeError, ValueError):  # of a function in C
-        return reward
-    parameters = signature.parameters.values()
-    named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    if not named >= {*_NAMED} and all(p.kind != p.VAR_KEYWORD for p in parameters):
-        line = f"expected a function that takes {', '.join(_NAMED)} and columns of the data set by "
-        line += f"name, as (completions, **_), got {signature}"
-        raise TypeError(f"reward_model {name_of_reward(reward)}: {line}")
-    return reward
-
-
-def _awaited(returned: Any) -> Any:
-    """The value that a reward function returned, or the result of its coroutine."""
-    if not inspect.isawaitable(returned):
-        return returned
-
-    async def result() -> Any:
-        return await returned
-
-    with ThreadPoolExecutor(1) as thread:  # the thread of a notebook has a running loop already
-        return thread.submit(asyncio.run, result()).result()
+        return Scores(each @ self._weights, each.sum(1))
 
 
 def token_scores(returned: Any, ids: Sequence[Sequence[int]], source: str) -> Tensor:
@@ -300,7 +296,7 @@ def check_scalar(model: nn.Module, argument: str) -> None:
         TypeError, ValueError: for any other model; `argument` is its name in the message.
     """
     base = model.get_base_model() if isinstance(model, PeftModel) else model
-    expected = f"{argument}: expected a model with one label, as of {_LOADED}"
+    expected = f"{argument}: expected a model with one label, as of {LOADED}"
     if not isinstance(base, PreTrainedModel):
         prefix = getattr(base, "base_model_prefix", None)
         if prefix is None or not hasattr(base, prefix) or not hasattr(base, "score"):

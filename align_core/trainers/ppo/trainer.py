@@ -69,23 +69,19 @@ from align_core.trainers.ppo.arguments import (
     room_of,
     valid_padding,
 )
+from align_core.trainers.ppo.callbacks import RolloutCallbacks
 from align_core.trainers.ppo.checkpoints import PPOCheckpoints
 from align_core.trainers.ppo.config import RolloutConfig
 from align_core.trainers.ppo.generation import check_generator, respond, vllm_generator
 from align_core.trainers.ppo.loop import OwnLoop
 from align_core.trainers.ppo.losses import PPOLosses
-from align_core.trainers.ppo.metrics import (
-    LogsFirst,
-    PPOMetrics,
-    mismatch_metrics,
-    rollout_metrics,
-)
+from align_core.trainers.ppo.metrics import PPOMetrics, mismatch_metrics, rollout_metrics
 from align_core.trainers.ppo.names import TRLNames
 from align_core.trainers.ppo.phases import Phases
 from align_core.trainers.ppo.prompts import Row, columns_of, encoded, prompts_of
 from align_core.trainers.ppo.rollouts import Batch, Episodes, Rollout, compare, epochs
 from align_core.trainers.ppo.rows import numbered, rollout_loader
-from align_core.trainers.ppo.samples import Samples, SampleTables
+from align_core.trainers.ppo.samples import Samples, SampleTables, check_best_metric
 from align_core.trainers.ppo.scores import (
     RewardModel,
     Score,
@@ -160,12 +156,13 @@ class PPOTrainer(
         texts = args.stop_strings
         self.stops = StopStrings(processing_class, texts) if texts else None
         self.reward_model = reward_model = reward_beside(reward_model, value_model)
-        self.room = room_of(args, self.policy, self.ref_model, value_model)
         self.score: Score = unscored
         self.reward_names: list[str] = []
-        if any(given is not None for given in (reward_model, train_dataset, eval_dataset)):
+        readers: list[nn.Module] = []
+        is_scored = any(x is not None for x in (reward_model, train_dataset, eval_dataset))
+        if is_scored:
             self.reward_names = reward_names(reward_model)
-            self.score = score_function(
+            self.score = rewards = score_function(
                 reward_model,
                 processing_class,
                 args.device,
@@ -174,8 +171,12 @@ class PPOTrainer(
                 rows=self.policy.get_input_embeddings().num_embeddings,
                 weights=args.reward_weights,
             )
+            readers = rewards.readers
+        self.room = room_of(args, self.policy, self.ref_model, value_model, *readers)
+        if is_scored:
+            check_best_metric(args, eval_dataset, self.reward_names)
             parts = processing_class, data_collator or list, self.room, args.local_episodes
-            check_prompts(train_dataset, eval_dataset, *parts)
+            check_prompts(train_dataset, eval_dataset, rewards.check_columns, *parts)
         self.beta = args.kl_coef
         self.latest: Rollout | None = None
         self._waiting: list[Batch] = []
@@ -196,7 +197,7 @@ class PPOTrainer(
         self.generator = vllm_generator(self)
         self.logp_differences: list[Tensor] = []  # see `mismatch_metrics`
         self.state.episode = 0
-        self.callback_handler.callbacks.insert(1, LogsFirst(self))  # after Trainer's own flow
+        self.callback_handler = RolloutCallbacks(self)
         if eval_dataset is not None and args.num_sample_generations > 0:
             tables = self.args.num_total_batches // args.num_sample_generations
             self.add_callback(SampleTables(self, max(1, tables)))

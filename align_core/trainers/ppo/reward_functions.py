@@ -1,0 +1,75 @@
+"""Reward functions as TRL's GRPO has them: how they are called, and checks of that before a run."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeAlias
+
+from align_core.config.errors import shown
+
+# A reward function may return None for a text that it does not score.
+RewardFunction: TypeAlias = Callable[..., Sequence[float | None] | Sequence[Sequence[float]]]
+
+LOADED = "AutoModelForSequenceClassification.from_pretrained(…, num_labels=1)"
+
+_NAMED = ("prompts", "completions", "completion_ids", "trainer_state")  # what functions get
+
+
+def check_function(reward: Any, name: str) -> None:
+    """Check that a reward is a function that can be called by names.
+
+    Raises:
+        TypeError: it is not, or cannot.
+    """
+    if not callable(reward):
+        line = f"reward_model: expected a model with one label or a function, got {shown(reward)}"
+        if isinstance(reward, str):
+            line += f"; {LOADED.replace('…', repr(reward))} loads it"
+        raise TypeError(line)
+    signature = _signature(reward)
+    try:
+        if signature is not None:
+            signature.bind_partial(**dict.fromkeys(_NAMED))
+    except TypeError:
+        line = f"expected a function that takes {', '.join(_NAMED)} and columns of the data set by "
+        line += f"name, as (completions, **_), got {signature}"
+        raise TypeError(f"reward_model {name}: {line}") from None
+
+
+def check_columns(function: RewardFunction, name: str, data: str, columns: Collection[str]) -> None:
+    """Check that a function of this `name` can be called with the `columns` of the set `data`.
+
+    Raises:
+        TypeError: it cannot.
+    """
+    signature = _signature(function)
+    try:
+        if signature is not None:
+            signature.bind(**dict.fromkeys([*_NAMED, *columns]))
+    except TypeError as error:
+        line = f"expected a function of {', '.join(_NAMED)} and the other columns of {data} "
+        line += f"({', '.join(columns) or 'none'}), got {signature}: {error}"
+        raise TypeError(f"reward_model {name}: {line}") from None
+
+
+def awaited(returned: Any) -> Any:
+    """The value that a reward function returned, or the result of its coroutine."""
+    if not inspect.isawaitable(returned):
+        return returned
+
+    async def result() -> Any:
+        return await returned
+
+    with ThreadPoolExecutor(1) as thread:  # the thread of a notebook has a running loop already
+        return thread.submit(asyncio.run, result()).result()
+
+
+def _signature(function: Callable) -> inspect.Signature | None:
+    """Its signature; None for most functions in C."""
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
