@@ -8,9 +8,9 @@ from align_core.experiments.claims import Verdict, verdict
 from align_core.experiments.frontier_panels import panels
 from align_core.experiments.frontier_runs import (
     BETAS,
+    FROM_PAIRS,
     PAIRS,
     SEEDS,
-    SWEEPS,
     WIDE_BETA,
     WIDE_PAIRS,
     measure,
@@ -49,7 +49,6 @@ NAMES = {
     "preferred-ft": "Preferred-FT",
     "reference": "the reference itself",
 }
-FROM_PAIRS = tuple(name for name, sweep in SWEEPS.items() if sweep.learns_from == "pairs")
 FROM_REWARD = tuple(name for name in NAMES if name not in (*FROM_PAIRS, "reference"))
 LISTED = ("0.5", "2")  # nats of KL whose shares are said in a sentence; the table has all
 SENTENCES = {

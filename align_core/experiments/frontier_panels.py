@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from align_core.experiments.frontier_runs import RATERS, SWEEPS, WIDE_BETA
+from align_core.experiments.frontier_runs import FROM_PAIRS, RATERS, WIDE_BETA
 from align_core.experiments.frontier_summary import BUDGETS
 from align_core.experiments.presentation import Panel, labelled, means, points
 
@@ -21,11 +22,10 @@ DASHES = ("dot", "dash", "solid")  # from the fewest pairs to the most
 def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
     """The share of the limit's gain that each method reaches, from a reward and from pairs; DPO
     and PPO along training, as far as the paper went; and win rates over temperature."""
-    from_pairs = [name for name, sweep in SWEEPS.items() if sweep.learns_from == "pairs"]
-    from_reward = [name for name in result["shares"] if name not in from_pairs]
+    from_reward = [name for name in result["shares"] if name not in FROM_PAIRS]
     return [
         _shares(result, words, words["from_reward"], from_reward),
-        _shares(result, words, words["from_pairs"], from_pairs),
+        _shares(result, words, words["from_pairs"], FROM_PAIRS),
         *(
             _paths(result, words, raters)
             for raters in RATERS
@@ -35,7 +35,9 @@ def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
     ]
 
 
-def _shares(result: dict[str, Any], words: dict[str, Any], title: str, methods: list[str]) -> Panel:
+def _shares(
+    result: dict[str, Any], words: dict[str, Any], title: str, methods: Sequence[str]
+) -> Panel:
     curves = [
         {
             "name": words["names"][method],

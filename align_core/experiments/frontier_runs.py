@@ -66,6 +66,7 @@ SWEEPS = {
     "unlikelihood": Sweep("likelihood", "pairs", "alpha", (0.1, 0.5, 1.0), **_EPOCH),
     "preferred-ft": Sweep("likelihood", "pairs", "alpha", (0.0,), **_EPOCH),
 }
+FROM_PAIRS = tuple(name for name, sweep in SWEEPS.items() if sweep.learns_from == "pairs")
 
 
 def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
