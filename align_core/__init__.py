@@ -27,7 +27,7 @@ _HOMES = {
     "one_label": "align_core.models.labels",
     "train": "align_core.api",
 }
-_OF_OLD_TRL = {
+_OLD_TRL_NAMES = {
     "AutoModelForCausalLMWithValueHead": "PPOTrainer takes plain models and adds the value head",
     "AutoModelForSeq2SeqLMWithValueHead": "PPOTrainer takes plain models and adds the value head",
     "PPOv2Config": "it is PPOConfig here",
@@ -36,8 +36,8 @@ _OF_OLD_TRL = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _OF_OLD_TRL:
-        line = f"{name} belongs to TRL 0.11: {_OF_OLD_TRL[name]}"
+    if name in _OLD_TRL_NAMES:
+        line = f"{name} belongs to TRL 0.11: {_OLD_TRL_NAMES[name]}"
         raise ImportError(f'{line}; docs/ppo.md, "Coming from TRL", shows what to write')
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

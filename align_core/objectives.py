@@ -83,9 +83,9 @@ def _exact_kl(logits: Tensor, ref_logits: Tensor) -> Tensor:
 def realigned_logits(logits: Tensor, ref_logits: Tensor, share: float) -> Tensor:
     """Logits [..., V] of the distribution proportional to π_ref^(1−λ)·π^λ at each position.
 
-    λ is `share`: at 0 it is the reference, at 1 the policy, whose logits are then unchanged; above
-    1 it goes on in the same direction (arXiv 2402.02992). Logits mix as log-probabilities do: the
-    constants in which they differ do not depend on the token.
+    λ is `share`: 0 gives the reference, 1 the policy with its logits unchanged, and values above 1
+    extrapolate beyond the policy (arXiv 2402.02992). Mixing logits is mixing log-probabilities,
+    because the two differ by a constant that does not depend on the token.
     """
     return torch.lerp(ref_logits, logits, share)
 
@@ -201,8 +201,8 @@ def token_rewards(scores: Tensor, kl: Tensor, mask: Tensor, beta: float) -> Tens
     Scores of shape [B, T] are added at their own tokens instead. `kl` and `mask` are [B, T] (arXiv
     1909.08593, section 2; per token as in its code).
     """
-    of_tokens = scores if scores.dim() == 2 else at_last_token(scores, mask)
-    return -beta * kl * mask + of_tokens * mask
+    token_scores = scores if scores.dim() == 2 else at_last_token(scores, mask)
+    return -beta * kl * mask + token_scores * mask
 
 
 def at_last_token(scores: Tensor, mask: Tensor) -> Tensor:
@@ -249,17 +249,17 @@ def _gae_of_turns(
     _, episode = turn_of[order].unique_consecutive(return_inverse=True)  # [B], from 0
     lengths = real.new_zeros(int(episode.max()) + 1, dtype=torch.long)
     lengths.index_add_(0, episode, real.sum(1))
-    whole = torch.arange(int(lengths.max()), device=mask.device) < lengths[:, None]
+    joined_mask = torch.arange(int(lengths.max()), device=mask.device) < lengths[:, None]
 
     def joined(x: Tensor) -> Tensor:
-        return x.new_zeros(whole.shape).masked_scatter(whole, x[order][real])
+        return x.new_zeros(joined_mask.shape).masked_scatter(joined_mask, x[order][real])
 
     def parted(x: Tensor) -> Tensor:
         turns = torch.zeros_like(rewards)
-        turns[order] = turns.masked_scatter(real, x[whole])
+        turns[order] = turns.masked_scatter(real, x[joined_mask])
         return turns
 
-    advantages, returns = gae(joined(rewards), joined(values), whole, gamma, lam)
+    advantages, returns = gae(joined(rewards), joined(values), joined_mask, gamma, lam)
     return parted(advantages), parted(returns)
 
 

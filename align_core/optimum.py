@@ -264,7 +264,7 @@ class ReferenceSamples:
 
     @classmethod
     def load(cls, path: str | Path) -> ReferenceSamples:
-        """Read a file of `save`. Raises OSError or ValueError for any other file."""
+        """Read a file that `save` wrote. Raises OSError or ValueError for any other file."""
         try:
             with np.load(path, allow_pickle=False) as stored:
                 samples = cls(

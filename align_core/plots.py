@@ -76,7 +76,7 @@ def figure(runs: Sequence[PlottedRun]) -> Any:
     rows, first = max(len(charts), 1), 1 if trade is None else 2
     columns = [[{"rowspan": rows} if row == 0 else None] for row in range(rows)]
     titles = [TITLES["trade"]] * (trade is not None) + [_title(chart, runs) for chart in charts]
-    drawn = make_subplots(
+    fig = make_subplots(
         rows,
         first,
         specs=[[*(column if trade else []), {}] for column in columns],
@@ -85,11 +85,11 @@ def figure(runs: Sequence[PlottedRun]) -> Any:
         vertical_spacing=0.24 / rows,
     )
     if trade is not None:
-        _draw_trade(drawn, trade, runs)
+        _draw_trade(fig, trade, runs)
     for row, chart in enumerate(charts, 1):
-        _draw_chart(drawn, chart, runs, {"row": row, "col": first})
-    drawn.update_xaxes(title="step", title_standoff=4, row=rows, col=first)
-    drawn.update_layout(
+        _draw_chart(fig, chart, runs, {"row": row, "col": first})
+    fig.update_xaxes(title="step", title_standoff=4, row=rows, col=first)
+    fig.update_layout(
         template="none",
         height=max(2, rows) * HEIGHT,
         font_color=COLOURS["muted"],
@@ -98,7 +98,7 @@ def figure(runs: Sequence[PlottedRun]) -> Any:
         legend={"orientation": "h", "y": -0.28 / rows},
         margin={"l": 60, "r": 20, "t": 50, "b": 40},
     )
-    return drawn
+    return fig
 
 
 def _check(runs: Sequence[PlottedRun]) -> None:
@@ -126,10 +126,10 @@ def _reference(config: RunConfig) -> str | None:
     return config.model if known or task is None else task.reference
 
 
-def _draw_trade(drawn: Any, trade: Trade, runs: Sequence[PlottedRun]) -> None:
-    place = {"row": 1, "col": 1}
+def _draw_trade(fig: Any, trade: Trade, runs: Sequence[PlottedRun]) -> None:
+    cell = {"row": 1, "col": 1}
     kls, gains = zip(*trade.curve, strict=True)
-    drawn.add_scatter(
+    fig.add_scatter(
         x=kls,
         y=gains,
         name="the limit: no policy gets more",
@@ -137,10 +137,10 @@ def _draw_trade(drawn: Any, trade: Trade, runs: Sequence[PlottedRun]) -> None:
         fill="tozeroy",
         fillcolor=COLOURS["reach"],
         line={"color": COLOURS["muted"], "width": 3},
-        **place,
+        **cell,
     )
     counts, kls, gains = zip(*trade.best_of, strict=True)
-    drawn.add_scatter(
+    fig.add_scatter(
         x=kls,
         y=gains,
         text=[f"best of {n} reference samples" for n in counts],
@@ -148,15 +148,15 @@ def _draw_trade(drawn: Any, trade: Trade, runs: Sequence[PlottedRun]) -> None:
         hovertemplate=f"%{{text}}<br>{_HOVER}<extra></extra>",
         mode="markers",
         marker={"size": 7, "symbol": "x-thin", "line_width": 2, "line_color": COLOURS["muted"]},
-        **place,
+        **cell,
     )
     reference = _reference(runs[0].config)
     trails = [_trail(run, trade, reference) for run in runs]
     for index, (run, trail) in enumerate(zip(runs, trails, strict=True)):
         if len(runs) == 1:
-            _draw_target(drawn, run, place)
+            _draw_target(fig, run, cell)
         colour, dash, symbol = RUNS[index] if len(runs) > 1 else (COLOURS["policy"], None, None)
-        drawn.add_scatter(
+        fig.add_scatter(
             x=trail["eval/kl"],
             y=trail["gain"],
             text=[f"step {step}" for step in trail.index],
@@ -167,24 +167,24 @@ def _draw_trade(drawn: Any, trade: Trade, runs: Sequence[PlottedRun]) -> None:
             line={"color": colour, "width": 3, "dash": dash},
             # The last point is the largest.
             marker={"size": [6] * (len(trail) - 1) + [14], "symbol": symbol, "opacity": 1},
-            **place,
+            **cell,
         )
     inside = [trail[trail["eval/kl"] <= WIDEST] for trail in trails]
     right = max(NARROWEST, *(1.1 * t["eval/kl"].max() for t in inside if len(t)), 0)
     top = max(gain for _, gain in trade.curve)
     bottom = min(-0.08 * top, *(t["gain"].min() - 0.3 for t in inside if len(t)), 0)
     axis = {"gridcolor": COLOURS["hairline"], "zerolinecolor": COLOURS["muted"]}
-    across = {
+    x_axis = {
         "range": [-0.02 * right, right],
         "title": "KL to the reference, nats",
         "title_standoff": 4,
     }
-    drawn.update_xaxes(**axis, **across, **place)
-    up = {"range": [bottom, 1.2 * top], "title": "gold reward above the reference, nats"}
-    drawn.update_yaxes(**axis, **up, **place)
+    fig.update_xaxes(**axis, **x_axis, **cell)
+    y_axis = {"range": [bottom, 1.2 * top], "title": "gold reward above the reference, nats"}
+    fig.update_yaxes(**axis, **y_axis, **cell)
 
 
-def _draw_target(drawn: Any, run: PlottedRun, place: dict[str, int]) -> None:
+def _draw_target(fig: Any, run: PlottedRun, cell: dict[str, int]) -> None:
     """A diamond at the optimum that the run seeks at its β, hollow where too few samples determine
     it; none where the samples do not give that optimum."""
     beta = run.config.beta
@@ -199,7 +199,7 @@ def _draw_target(drawn: Any, run: PlottedRun, place: dict[str, int]) -> None:
     assert samples is not None  # the frontier was drawn from them
     rewards = samples.rewards
     target = sought(rewards, beta)
-    drawn.add_scatter(
+    fig.add_scatter(
         x=[target.kl],
         y=[target.reward - rewards.mean()],
         name=f"the optimum at β = {beta:g}",
@@ -210,7 +210,7 @@ def _draw_target(drawn: Any, run: PlottedRun, place: dict[str, int]) -> None:
             "symbol": "diamond" if target.known else "diamond-open",
             "color": COLOURS["gold"],
         },
-        **place,
+        **cell,
     )
 
 
@@ -229,9 +229,7 @@ def _trail(run: PlottedRun, trade: Trade, reference: str | None) -> DataFrame:
     return trail.assign(gain=trail["eval/gain"] * trade.full_gain)
 
 
-def _draw_chart(
-    drawn: Any, chart: Chart, runs: Sequence[PlottedRun], place: dict[str, int]
-) -> None:
+def _draw_chart(fig: Any, chart: Chart, runs: Sequence[PlottedRun], cell: dict[str, int]) -> None:
     values = []
     for index, run in enumerate(runs):
         for curve in _curves(chart, run):
@@ -239,7 +237,7 @@ def _draw_chart(
             values.append(points)
             single = len(runs) == 1
             style = (COLOURS[curve.colour], curve.dash, "circle") if single else RUNS[index]
-            drawn.add_scatter(
+            fig.add_scatter(
                 x=points.index,
                 y=points,
                 name=curve.metric if single else run.name,
@@ -248,25 +246,25 @@ def _draw_chart(
                 mode="lines" if len(points) > MANY else "lines+markers",
                 line={"color": style[0], "width": 3, "dash": style[1]},
                 marker={"size": 6, "symbol": style[2]},
-                **place,
+                **cell,
             )
     steps = max(run.config.steps for run in runs)
     axis = {"gridcolor": COLOURS["hairline"], "zeroline": False}
-    drawn.update_xaxes(**axis, range=[-0.02 * steps, 1.02 * steps], nticks=5, **place)
+    fig.update_xaxes(**axis, range=[-0.02 * steps, 1.02 * steps], nticks=5, **cell)
     share = "~%" if chart.curves[0].metric.endswith("accuracy") else None
-    drawn.update_yaxes(
-        **axis, rangemode=chart.range, tickformat=share, range=_flat_range(chart, values), **place
+    fig.update_yaxes(
+        **axis, rangemode=chart.range, tickformat=share, range=_flat_range(chart, values), **cell
     )
     if len(runs) > 1:
         return
-    ink = {"line_color": COLOURS["muted"], "line_width": 1.5, **place}
+    ink = {"line_color": COLOURS["muted"], "line_width": 1.5, **cell}
     shows_gold = any(curve.metric == "eval/gold_reward" for curve in chart.curves)
     if shows_gold and "eval/gold_reward_reference" in runs[0].metrics:
         start = runs[0].metrics["eval/gold_reward_reference"].dropna().iloc[0]
-        drawn.add_hline(start, line_dash="dot", annotation_text="reference", **ink)
+        fig.add_hline(start, line_dash="dot", annotation_text="reference", **ink)
     for step, settings in runs[0].changes.items():
         text = " ".join(f"{name} {value:g}" for name, value in settings.items())
-        drawn.add_vline(step, line_dash="dash", annotation_text=text, **ink)
+        fig.add_vline(step, line_dash="dash", annotation_text=text, **ink)
 
 
 def _curves(chart: Chart, run: PlottedRun) -> list[Curve]:
@@ -280,9 +278,9 @@ def _flat_range(chart: Chart, values: Sequence[Series]) -> list[float] | None:
     low, high = min(points.min() for points in values), max(points.max() for points in values)
     if high - low >= SPAN:
         return None
-    least = (low + high) / 2 - SPAN
-    least = least if chart.range == "normal" else max(0.0, least)
-    return [least, least + 2 * SPAN]
+    bottom = (low + high) / 2 - SPAN
+    bottom = bottom if chart.range == "normal" else max(0.0, bottom)
+    return [bottom, bottom + 2 * SPAN]
 
 
 def _title(chart: Chart, runs: Sequence[PlottedRun]) -> str:

@@ -113,18 +113,18 @@ def measure(
     silence_libraries()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name() if device.type == "cuda" else "no GPU"
-    rate, of_all = matrix_rate(device), Sizes(**sizes)
+    rate, all_sizes = matrix_rate(device), Sizes(**sizes)
     results: dict[str, Any] = {
         "machine": f"{name}; {machine(torch.get_num_threads())}",
         "matrix_rate": rate,
-        "sizes": vars(of_all),
+        "sizes": vars(all_sizes),
         "rows": [],
     }
     for model, shape in shapes.items():
         for precision in PRECISIONS:
             for part in PARTS:
                 row = {"model": model, "precision": precision, "part": part}
-                row |= measured(part, Case(shape, precision, of_all, device), rate)
+                row |= measured(part, Case(shape, precision, all_sizes, device), rate)
                 results["rows"].append(row)
                 for file in files:
                     file.write_text(json.dumps(results, indent=1) + "\n")

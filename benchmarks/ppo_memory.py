@@ -148,10 +148,10 @@ def render(results: dict) -> str:
         f"{ALLOWED} times their sum.\nMachine: {results['machine']}.\n\n"
     )
     rows = []
-    for values, of in results["cases"].items():
-        ratio = of["step"] / (of["state"] + of["chunk"])
+    for values, peaks in results["cases"].items():
+        ratio = peaks["step"] / (peaks["state"] + peaks["chunk"])
         shown = f"{ratio:.2f}" if ratio <= ALLOWED else f"**{ratio:.2f} ✗**"
-        numbers = [f"{of[name]:.0f}" for name in ("state", "chunk", "step")]
+        numbers = [f"{peaks[name]:.0f}" for name in ("state", "chunk", "step")]
         rows.append([VALUES[values], *numbers, shown])
     return intro + table(["values by a", "state", "chunk", "peak", "peak / sum"], rows)
 

@@ -107,10 +107,8 @@ def _run_trl() -> dict[str, list[Any]]:
     torch.manual_seed(0)
     tokenizer = load_tokenizer("sft-reviews")
     prompts = sorted(tokenizer(load_task("reviews").prompts("train"))["input_ids"], key=len)
-    parts = {
-        **embedded(),
-        "ref_model": load_policy("pretrained"),
-    }  # so that the KL of the first rollout is not 0
+    # Another reference, so that the KL of the first rollout is not 0.
+    parts = {**embedded(), "ref_model": load_policy("pretrained")}
     recorded: dict[str, list[Any]] = defaultdict(list)
 
     def record(name: str, note: Any) -> None:

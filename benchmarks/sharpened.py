@@ -40,10 +40,14 @@ def render(results: dict[str, dict[str, Any]]) -> str:
     rows = []
     for task, effect in results.items():
         for name, kl in (("sft", "–"), ("reference", f"{effect['kl']:.2f}")):
-            of = effect[name]
-            cells = [f"{of['gold']:.2f}", f"{of['entropy']:.2f}", f"{of['whole']:.1%}"]
+            measured = effect[name]
+            cells = [
+                f"{measured['gold']:.2f}",
+                f"{measured['entropy']:.2f}",
+                f"{measured['whole']:.1%}",
+            ]
             label = {"sft": "SFT", "reference": "reference"}[name]
-            rows.append([task, label, *cells, f"{of['cost']:.2f}", kl])
+            rows.append([task, label, *cells, f"{measured['cost']:.2f}", kl])
         rows.append([task, "pretrained", "–", "–", "–", f"{effect['pretrained']['cost']:.2f}", "–"])
     head = ["", "model", "gold reward", "entropy of a text", "whole texts"]
     return (

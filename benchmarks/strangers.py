@@ -40,7 +40,7 @@ SHORT = {
     **{"preference_pairs": 32, "label_noise": 0},
 }
 PARTS = ("live", "visit", "try")
-MOST = {"age": 1000, "lost": 15, "cores": 0.3, "memory": 50, "start": 6, "poll": 1}
+MAX = {"age": 1000, "lost": 15, "cores": 0.3, "memory": 50, "start": 6, "poll": 1}
 WAIT = 600.0  # seconds, at most, for a run to begin or to end
 
 
@@ -255,18 +255,18 @@ def render(results: dict[str, Any]) -> str:
         ("of which lost", max(0, votes["answered"] - hall["kept"]), 0, ""),
         ("refused", sum(votes["refused"].values()), 0, ""),
         ("answer to a vote, 95th percentile", votes["cast"]["p95"], WITHIN, "ms"),
-        ("slowdown of the run, compared with the same clients on a stub", lost, MOST["lost"], "%"),
-        ("or cores used by the page's own process", hall["cores"], MOST["cores"], "cores"),
-        (f"memory gained in {hall['soak_minutes']:g} minutes", grown, MOST["memory"], "MB"),
+        ("slowdown of the run, compared with the same clients on a stub", lost, MAX["lost"], "%"),
+        ("or cores used by the page's own process", hall["cores"], MAX["cores"], "cores"),
+        (f"memory gained in {hall['soak_minutes']:g} minutes", grown, MAX["memory"], "MB"),
         (
             f"memory gained in {short['runs']} short runs",
-            *(short["memory"][1] - short["memory"][0], MOST["memory"], "MB"),
+            *(short["memory"][1] - short["memory"][0], MAX["memory"], "MB"),
         ),
         ("disk taken by the hall", hall["disk"], None, "MB"),
         (f"disk taken by {short['runs']} short runs", short["disk"], None, "MB"),
         ("of which the log", hall["log"], None, "MB"),
-        ("cold start to the first answer", cold["start"], MOST["start"], "s"),
-        ("longest answer to a poll while the first run starts", cold["poll"], MOST["poll"], "s"),
+        ("cold start to the first answer", cold["start"], MAX["start"], "s"),
+        ("longest answer to a poll while the first run starts", cold["poll"], MAX["poll"], "s"),
     ]
     ages = [_age_row(name, phases) for name in (*ATTACKS, "all")]
     intro = [
@@ -277,7 +277,7 @@ def render(results: dict[str, Any]) -> str:
         f"Machine: {results['machine']}.\n\n",
     ]
     after = (
-        f"\nAge of updates on the watchers' pages in ms, 95th percentile, at most {MOST['age']}; "
+        f"\nAge of updates on the watchers' pages in ms, 95th percentile, at most {MAX['age']}; "
         f"{hall['failed_polls']} polls failed. Each attack alone for {hall['quiet']:g} s.\n\n"
     )
     return (
@@ -307,7 +307,7 @@ def _age_row(name: str, phases: dict[str, Any]) -> list[str]:
             cells.append("–")
         else:
             shown = f"{age['p95']:.0f}"
-            cells.append(shown if age["p95"] <= MOST["age"] else f"**{shown} ✗**")
+            cells.append(shown if age["p95"] <= MAX["age"] else f"**{shown} ✗**")
     return [name, rate, *cells]
 
 

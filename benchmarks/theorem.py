@@ -115,9 +115,9 @@ def _against_reference(
     """Held-out prompts, their stored samples, and the evaluators of both sides, which sample the
     task's reference once for all runs with this noise."""
     from align_core.evaluation.evaluator import Evaluator
-    from align_core.evaluation.optimum_distance import OTHER_NOISE
+    from align_core.evaluation.optimum_distance import SECOND_SEED_OFFSET
     from align_core.models.loading import load_policy, load_tokenizer
-    from align_core.models.rewards import of_samples
+    from align_core.models.rewards import for_samples
     from align_core.models.sampling import end_ids
 
     the_task, reference = get_task(task), known_card(task).reference
@@ -125,13 +125,13 @@ def _against_reference(
     model, tokenizer = load_policy(reference), load_tokenizer(reference)
     prompts = the_task.prompts("heldout")[:PROMPTS]
     settings = {"stored": stored, "max_new_tokens": the_task.max_new_tokens, "samples": samples}
-    gold = of_samples(the_task.reward, end_ids(model, tokenizer))
+    gold = for_samples(the_task.reward, end_ids(model, tokenizer))
     return (
         prompts,
         stored,
         [
             Evaluator(prompts, tokenizer, model, gold=gold, proxy=None, seed=seed, **settings)
-            for seed in (noise, noise + OTHER_NOISE)
+            for seed in (noise, noise + SECOND_SEED_OFFSET)
         ],
     )
 

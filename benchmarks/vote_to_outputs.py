@@ -92,9 +92,8 @@ def one_session(address: str, runs: Path, task: str, method: str) -> dict[str, f
         page.click(f"#rate .ways label:has([value={method}])")
         _others_vote(page, runs.with_name("sessions"), task)
         page.wait_for_selector("#rate .pair:not([hidden])")
-        page.wait_for_selector(
-            "#rate .train button:not([disabled])"
-        )  # enabled when all votes are counted
+        # Enabled when all votes are counted.
+        page.wait_for_selector("#rate .train button:not([disabled])")
         time.sleep(SETTLED)
 
         began = time.monotonic()

@@ -67,10 +67,10 @@ _SETTINGS = """(...values) => ({
   settings: Object.fromEntries(%s.map((name, i) => [name, values[i]])),
   time: performance.now(),
 })"""
-# After which a thread that computes lets others run: the one that answers every visitor waits
-# behind each of those that save votes. With Python's own 5 ms a vote took twice as long.
+# The interpreter's switch interval. The thread that answers all visitors waits behind each thread
+# that saves votes; with Python's default, 5 ms, a vote took twice as long.
 SWITCH_SECONDS = 0.0005
-QUEUE_SECONDS = 0.25  # between two looks into Gradio's queue, for which its end may have to wait
+QUEUE_SECONDS = 0.25  # between two polls of Gradio's queue; a shutdown waits for the next one
 QUESTION_THREADS = 2 * MAX_PENDING  # half of them may wait for the answers to equal questions
 # Gradio's routes that write what a visitor sends to files, name files or other sites, never end an
 # answer, keep what is invented, or fail for unknown names. The page has no component that needs
@@ -93,7 +93,7 @@ class Page(CheckedCalls):
     voting: VotingService
     votes: VoteRoutes
     housekeeping: Housekeeping
-    beside: Sequence[BaseRoute] = ()  # the routes beside Gradio's own
+    extra_routes: Sequence[BaseRoute] = ()  # in addition to Gradio's own
     larger_bodies: Mapping[str, int] = MappingProxyType({})  # path -> bytes
     mcp_tools: Any = None  # an MCP server, whose lifespan the app has
     server: Settings
@@ -101,7 +101,7 @@ class Page(CheckedCalls):
     def launch(self, **options: Any) -> Any:
         """As `Blocks.launch`, without those of Gradio's own routes that are CLOSED."""
         closed = [Route(path, _closed, methods=["GET", "POST"]) for path in CLOSED]
-        routes = [*closed, *self.beside, *static_routes()]
+        routes = [*closed, *self.extra_routes, *static_routes()]
         sites = Middleware(
             OtherSites,
             hosts=self.server.hosts,
@@ -114,21 +114,21 @@ class Page(CheckedCalls):
         bodies = Middleware(
             Bodies,
             larger=self.larger_bodies,
-            most_bytes=limits.body_bytes,
+            max_bytes=limits.body_bytes,
             seconds=limits.body_seconds,
         )
         pages = [f"/{path}" for path in text.languages().values()]
         rendered = Middleware(
             Rendered, paths=[*pages, "/config", "/config/"], first=_read("core/frames.js")
         )
-        page_states.keep_small()
+        page_states.use_page_states()
         pass_on_refusals()
-        most_by_address = limits.connections  # a proxy's connections are those of many visitors
+        max_by_address = limits.connections  # a proxy's connections are those of many visitors
         if self.server.proxies == 0:
-            most_by_address = limits.connections_by_address
+            max_by_address = limits.connections_by_address
         guard(
             ConnectionLimits(
-                limits.connections, most_by_address, limits.head_seconds, limits.body_seconds
+                limits.connections, max_by_address, limits.head_seconds, limits.body_seconds
             )
         )
         app_kwargs: dict[str, Any] = {
@@ -141,7 +141,7 @@ class Page(CheckedCalls):
         if self.mcp_tools is not None:
             app_kwargs["lifespan"] = self.mcp_tools.lifespan
         launched = super().launch(app_kwargs=app_kwargs, **options)
-        # It would look for events a thousand times a second, and none waits in it.
+        # Gradio's queue, which is always empty, would be polled a thousand times a second.
         self._queue.sleep_when_free = QUEUE_SECONDS
         self._queue.progress_update_sleep_when_free = QUEUE_SECONDS
         return launched
@@ -178,10 +178,10 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
     offered = Models(models, any_hub_id=not settings.public)
     page.larger_bodies = {"/own/save": 2 * own.limits.bytes}
     questions = Threads("questions", QUESTION_THREADS)
-    programs = Questions(visitors, helper, recorded, catalogues[""], questions)
-    endpoints = EndpointRoutes(programs, mcp=settings.mcp)
+    endpoint_questions = Questions(visitors, helper, recorded, catalogues[""], questions)
+    endpoints = EndpointRoutes(endpoint_questions, mcp=settings.mcp)
     page.mcp_tools = endpoints.mcp_server
-    page.beside = [
+    page.extra_routes = [
         *page.votes.routes(),
         *OwnRoutes(visitors, offered, [*catalogues.values()]).routes(),
         health_route(client, queue),
@@ -215,12 +215,12 @@ def _lay_out(
         runs = VisibleRuns(client, queue.visitors, visitor)
         return runs, VisibleModels(helper, queue.visitors, visitor)
 
-    def of_visitor(handlers: type[AskingHandlers]) -> HandlersOf:
+    def handlers_of(handlers: type[AskingHandlers]) -> HandlersOf:
         return lambda request: handlers(*visible(request), words, recorded)
 
-    asked, compared = of_visitor(AskHandlers), of_visitor(CompareHandlers)
+    ask_handlers, compare_handlers = handlers_of(AskHandlers), handlers_of(CompareHandlers)
     (mixture,) = server_functions(
-        of_visitor(MixtureHandlers), MixtureHandlers.mixture, threads=questions
+        handlers_of(MixtureHandlers), MixtureHandlers.mixture, threads=questions
     )
 
     with gr.Tabs(elem_id="views") as views:
@@ -228,15 +228,15 @@ def _lay_out(
         with gr.Tab(words["views"]["train"], id="train", render_children=True):
             settings = train.build(page, client, words, queue, server, mixture)
         with gr.Tab(words["views"]["learn"], render_children=True):
-            learn.build(asked, words, questions)
+            learn.build(ask_handlers, words, questions)
         with gr.Tab(words["views"]["compare"], render_children=True):
-            compare.build(compared, words, queue.visitors, questions, mixture)
+            compare.build(compare_handlers, words, queue.visitors, questions, mixture)
         with gr.Tab(words["views"]["try"], render_children=True):
-            ask.build_try(asked, words, questions)
+            ask.build_try(ask_handlers, words, questions)
         with gr.Tab(words["views"]["score"], render_children=True):
-            ask.build_score(asked, words, questions)
+            ask.build_score(ask_handlers, words, questions)
         with gr.Tab(words["views"]["rate"], render_children=True):
-            ballots = rate.build(asked, words)
+            ballots = rate.build(ask_handlers, words)
         with gr.Tab(words["views"]["lab"], render_children=True):
             lab.build(words, queue)
     story_view.build(words)
@@ -330,7 +330,7 @@ def main(
         optimum.warm()
         story.scenes()  # so that the story opens at once
         gc.collect()
-        gc.freeze()  # what the page consists of stays: a full collection walked it for 0.1 s
+        gc.freeze()  # the page's objects are never freed, and a full collection took 0.1 s for them
         sys.setswitchinterval(SWITCH_SECONDS)
         page.block_thread()
     finally:

@@ -58,22 +58,23 @@ class Settings:
         errors: list[Message] = []
 
         def number(
-            name: str, default: float | None, takes: str, most: float, least: float = 1
+            name: str, default: float | None, expected: str, maximum: float, minimum: float = 1
         ) -> float | None:
             text = environment.get(name, "").strip()
             try:
                 value = float(text) if text else default
             except ValueError:
                 value = -1
-            if value is not None and not least <= value <= most:
-                errors.append(option_error(name, text, f"{takes} from {least:g} to {most:g}"))
+            if value is not None and not minimum <= value <= maximum:
+                accepted = f"{expected} from {minimum:g} to {maximum:g}"
+                errors.append(option_error(name, text, accepted))
             return value
 
-        def integer(name: str, default: int, most: int, least: int = 1) -> int:
-            value = number(name, default, "a whole number", most, least)
+        def integer(name: str, default: int, maximum: int, minimum: int = 1) -> int:
+            value = number(name, default, "a whole number", maximum, minimum)
             assert value is not None, "the default is a number"
             if value % 1:
-                accepted = f"a whole number from {least} to {most}"
+                accepted = f"a whole number from {minimum} to {maximum}"
                 errors.append(option_error(name, environment[name], accepted))
             return int(value)
 
@@ -86,10 +87,10 @@ class Settings:
         def folder(name: str) -> Path | None:
             return Path(text) if (text := environment.get(name)) else None
 
-        def words(name: str, pattern: re.Pattern[str], takes: str) -> list[str]:
+        def words(name: str, pattern: re.Pattern[str], expected: str) -> list[str]:
             words = environment.get(name, "").replace(",", " ").split()
             if not all(map(pattern.fullmatch, words)):
-                errors.append(option_error(name, environment[name], takes))
+                errors.append(option_error(name, environment[name], expected))
             return words
 
         on_space = "SPACE_ID" in environment
@@ -116,7 +117,7 @@ class Settings:
             address=address.rstrip("/") or None,
             hosts=frozenset(name.lower() for name in (*names, urlsplit(address).netloc) if name),
             frames=None if on_space or "*" in frames else " ".join(frames),
-            proxies=None if on_space else integer("PLAYGROUND_PROXIES", 0, 9, least=0),
+            proxies=None if on_space else integer("PLAYGROUND_PROXIES", 0, 9, minimum=0),
             runs_at_once=integer("PLAYGROUND_RUNS_AT_ONCE", 1, 64),
             time_limit=number("PLAYGROUND_TIME_LIMIT", default_limit, "seconds", 86_400),
             public=public,
@@ -138,9 +139,9 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[list[str], list[str],
     parser = argparse.ArgumentParser(
         prog="alignment-playground", description="Serve the page until Ctrl-C.", allow_abbrev=False
     )
-    help_text = f"a task of your own to offer beside the built-in ones: {EXPECTED}; may come again"
+    help_text = f"a task to offer in addition to the built-in ones: {EXPECTED}; repeatable"
     parser.add_argument("--task", action="append", default=[], help=help_text)
-    help_text = "a language model to offer for visitors' own tasks; may come again"
+    help_text = "a language model to offer for visitors' own tasks; repeatable"
     parser.add_argument("--model", action="append", default=[], help=help_text)
     help_text = "log in JSON, an object a line, as with PLAYGROUND_LOG_JSON=1"
     parser.add_argument("--log-json", action="store_true", help=help_text)

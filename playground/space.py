@@ -24,7 +24,7 @@ EXPORTED = (
     *("Dockerfile", ".dockerignore", "LICENSE", "NOTICE"),
 )
 BINARY = ("*.safetensors", "*.parquet", "*.npz", "*.png", "*.gif", "*.woff2")  # in git LFS
-_MOST_BYTES = 100_000_000
+_MAX_BYTES = 100_000_000
 _FRONT_MATTER = re.compile(r"---\n(.*?)---\n(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
@@ -58,7 +58,7 @@ def export(variant: str, out: Path) -> int:
             nothing is written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ExportError(f"OUT takes a new or an empty folder, got {out}")
+        raise ExportError(f"OUT: expected a new or empty folder, got {out}")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".space-") as staging:
         tree = Path(staging, "tree")
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.set_defaults(variant="zerogpu")
     options = parser.parse_args(arguments)
     if not _NAME.fullmatch(options.name):
-        print(f"--name takes ME/NAME, got {options.name!r}", file=sys.stderr)
+        print(f"--name: expected ME/NAME, got {options.name!r}", file=sys.stderr)
         return 2
     try:
         size = export(options.variant, options.out)
@@ -122,10 +122,10 @@ def _tracked() -> list[str]:
     """The tracked files that a Space needs, as paths relative to the checkout."""
     command = ["git", "ls-files", "-z", "--", *EXPORTED]
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     except FileNotFoundError:
         raise ExportError("expected git, for the list of tracked files; got none") from None
-    names = [name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
+    names = [name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()]
     if missing := [top for top in EXPORTED if not any(n.split("/")[0] == top for n in names)]:
         raise ExportError(f"expected a checkout of the project; {', '.join(missing)} not tracked")
     return names
@@ -159,8 +159,8 @@ def _checked_size(tree: Path) -> int:
             name = path.relative_to(tree)
             raise ExportError(f"expected text or one of {', '.join(BINARY)}; {name} is binary")
     size = sum(path.stat().st_size for path in paths)
-    if size > _MOST_BYTES:
-        raise ExportError(f"expected at most {_MOST_BYTES / 1e6:.0f} MB, got {size / 1e6:.1f} MB")
+    if size > _MAX_BYTES:
+        raise ExportError(f"expected at most {_MAX_BYTES / 1e6:.0f} MB, got {size / 1e6:.1f} MB")
     return size
 
 

@@ -74,7 +74,7 @@ ROOT = Path(__file__).parent.parent
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_section_equals_its_rendered_results(benchmark, name):
-    shown = ""  # if the benchmark was not run yet
+    shown = ""  # if the benchmark has not been run yet
     if benchmark.RESULTS.exists():
         shown = benchmark.render(json.loads(benchmark.RESULTS.read_text()))
     assert section(benchmark.PAGE, name) == shown

@@ -245,7 +245,7 @@ def test_the_page_holds_no_torch_and_gradio_writes_no_stubs():
 @pytest.mark.slow
 def test_preloaded_modules_can_be_imported_and_need_no_gradio():
     """The forkserver ignores a module that it cannot import; every run would then import it."""
-    counted = "assert loader._of_package.cache_info().currsize == 2"
+    counted = "assert loader._load_built_in.cache_info().currsize == 2"
     modules = loaded(f"import align_core.preload; from align_core.tasks import loader; {counted}")
     assert modules >= {"align_core.training.run", "align_core.inference.server"}
     assert "gradio" not in modules

@@ -28,15 +28,8 @@ RUNS = EXPECTED["runs"]
 WITH_A_MODEL = [name for name, expected in RUNS.items() if "score" in expected]
 WRITES = [name for name in WITH_A_MODEL if "-reward-" not in name]
 (CUT_OFF,) = RUNS.keys() - set(WITH_A_MODEL)
-LATER = {
-    "loss",
-    "scale_rewards",
-    "importance",
-    "group_size",
-    "scale",
-    "margin",
-    "odds_weight",
-}  # settings that version 0.1 did not have
+# Settings that version 0.1 did not have.
+LATER = {"loss", "scale_rewards", "importance", "group_size", "scale", "margin", "odds_weight"}
 NATS = 5e-4  # the largest difference between processors on one text
 
 

@@ -51,9 +51,8 @@ def config(**changes) -> LlamaConfig:
 def policy(seed: int = 0) -> LlamaForCausalLM:
     torch.manual_seed(seed)
     model = LlamaForCausalLM(config()).eval()
-    with (
-        torch.no_grad()
-    ):  # with random weights all models are nearly uniform; this makes them differ
+    # With random weights all models are nearly uniform; this makes them differ.
+    with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return model

@@ -3,8 +3,8 @@
     align-core prepare --task manners --prompts 12
     python -m align_core.build.manners_optimum
 
-The first takes ten minutes on two cores. With them a run's gain and efficiency are known on any
-machine, and recorded runs stand beside their optimum.
+The first command takes ten minutes on two cores. With the samples, a run's gain and efficiency are
+known on any machine, and recorded runs are drawn with their optimum.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from align_core.data.encoding import encode_all, encode_prompts
 from align_core.evaluation.evaluator import Evaluation, Evaluator
 from align_core.models.loading import load_policy
 from align_core.models.logprobs import logprobs
-from align_core.models.rewards import of_samples
+from align_core.models.rewards import for_samples
 from align_core.models.sampling import end_ids
 from align_core.tasks.grammar_task import GrammarTask
 
@@ -27,10 +27,10 @@ DEMONSTRATIONS = 512  # new ones, which no training has seen
 NEW = 1  # the seed that draws them; training's is 0
 
 
-def sharpen(model: PreTrainedModel, by: float = SHARPNESS) -> PreTrainedModel:
-    """Multiply the logits, by scaling the weight of the last norm; returns the model."""
+def sharpen(model: PreTrainedModel, factor: float = SHARPNESS) -> PreTrainedModel:
+    """Multiply the logits by scaling the weight of the last norm; returns the model."""
     with torch.no_grad():
-        model.base_model.norm.weight.mul_(by)
+        model.base_model.norm.weight.mul_(factor)
     return model
 
 
@@ -51,7 +51,7 @@ def effect(task: GrammarTask, tokenizer: PreTrainedTokenizerBase) -> dict[str, A
         task.prompts("heldout"),
         tokenizer,
         sft,
-        gold=of_samples(task.reward, end_ids(sft, tokenizer)),
+        gold=for_samples(task.reward, end_ids(sft, tokenizer)),
         proxy=None,
         stored=None,
         max_new_tokens=task.max_new_tokens,
@@ -95,8 +95,9 @@ def _whole(task: GrammarTask, evaluation: Evaluation, tokenizer: PreTrainedToken
 @torch.no_grad()
 def _cost(task: GrammarTask, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> float:
     """The mean of −log π of the completions of new demonstrations, in nats."""
-    shown = task.demonstrations(DEMONSTRATIONS, NEW)
-    prompts, completions = [row["prompt"] for row in shown], [row["completion"] for row in shown]
-    ids = encode_all(tokenizer, prompts, completions, [True] * len(shown))[1]
+    demonstrations = task.demonstrations(DEMONSTRATIONS, NEW)
+    prompts = [row["prompt"] for row in demonstrations]
+    completions = [row["completion"] for row in demonstrations]
+    ids = encode_all(tokenizer, prompts, completions, [True] * len(demonstrations))[1]
     logps = logprobs(model, encode_prompts(tokenizer, prompts), ids)
     return -float(np.mean([logp.sum().item() for logp in logps]))

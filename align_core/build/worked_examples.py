@@ -60,7 +60,7 @@ PAIRS = {
         " I once sent a postcard to Berlin by mistake, but the capital is Paris.",
     ),
 }
-# Prompts whose first stored samples differ much, "hard", and hardly, "easy".
+# Prompts whose first stored samples differ much ("hard") and little ("easy").
 GROUPS = {
     "reviews": {
         "hard": "This drama about a dragon with",
@@ -190,31 +190,34 @@ def _kl_of_other_prompts(
     tokenizer: PreTrainedTokenizerBase,
     pairs: list[dict[str, Any]],
 ) -> float:
-    """KTO's z_0: the mean log(π/π_ref) of chosen texts put to each other's prompts, not below 0."""
+    """KTO's z_0: the mean log(π/π_ref) of chosen texts after one another's prompts, at least 0."""
     texts = [pair["chosen"] for pair in pairs]
     prompts = encode_prompts(tokenizer, [pair["prompt"] for pair in pairs])
     ids = [
         encode(tokenizer, pair["prompt"], text)[1]
         for pair, text in zip(pairs, texts[1:] + texts[:1], strict=True)
     ]
-    own, other = (torch.cat(logprobs(model, prompts, ids)) for model in (policy, reference))
-    return max(0.0, (own - other).sum().item() / len(pairs))
+    logps, ref_logps = (torch.cat(logprobs(model, prompts, ids)) for model in (policy, reference))
+    return max(0.0, (logps - ref_logps).sum().item() / len(pairs))
 
 
 def groups(task: GrammarTask, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """The first GROUP stored samples of the reference for each of GROUPS, with their gold rewards
     to the digits that are shown."""
     stored = ReferenceSamples.load(model_index.reference_samples(task.name, "probe"))
-    shown = {}
+    entries = {}
     for name, prompt in GROUPS[task.name].items():
-        own = stored.select([prompt])
-        ids = [own.tokens[0, sample][: own.lengths[0, sample]] for sample in range(GROUP)]
+        prompt_samples = stored.select([prompt])
+        ids = [
+            prompt_samples.tokens[0, sample][: prompt_samples.lengths[0, sample]]
+            for sample in range(GROUP)
+        ]
         texts = [tokenizer.decode(row, skip_special_tokens=True) for row in ids]
-        rewards = own.rewards[0, :GROUP].round(2).tolist()
+        rewards = prompt_samples.rewards[0, :GROUP].round(2).tolist()
         columns = zip(texts, rewards, strict=True)
         rows = [{"text": text, "gold_reward": reward} for text, reward in columns]
-        shown[name] = {"prompt": prompt, "texts": rows}
-    return shown
+        entries[name] = {"prompt": prompt, "texts": rows}
+    return entries
 
 
 def _token(

@@ -42,5 +42,5 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
         page = embedded_run(RunDirectory.open(run, option="RUN"), args.lang)
     raise_collected(lines)
     write_atomically(out, page)
-    print(f"{out} has the run {args.run}; it needs no network")
+    print(f"wrote the run {args.run} to {out}; the page needs no network")
     return 0

@@ -106,7 +106,7 @@ def _tasks(args: argparse.Namespace, lines: list[Message]) -> int:
 
 
 def _train(args: argparse.Namespace, lines: list[Message]) -> int:
-    vars(args).update(resolve_task(options.named(args, "task", "coverage"), lines))
+    vars(args).update(resolve_task(options.option_values(args, "task", "coverage"), lines))
     if distributed.launched_alone():
         distributed.relaunch_with_torchrun()
     if distributed.RANK > 0:
@@ -148,7 +148,7 @@ def _new_run(args: argparse.Namespace, lines: list[Message]) -> RunDirectory:
     if args.config is not None:
         with collect_errors(lines):
             config |= read_options(args.config, "--config")
-    overrides = options.named(args, "method", *options.RUN_OPTIONS)
+    overrides = options.option_values(args, "method", *options.RUN_OPTIONS)
     config |= {name: value for name, value in overrides.items() if value is not None}
     return foreground.new_run(config, args.run_dir, lines)
 
@@ -179,7 +179,7 @@ def _resumable(args: argparse.Namespace, lines: list[Message]) -> RunDirectory:
 
 def _evaluate(args: argparse.Namespace, lines: list[Message]) -> int:
     names = ("task", "reference", "prompts", "samples", "coverage", "seed", "realign", "best_of")
-    arguments = options.named(args, *names, "reward_model", "beta")
+    arguments = options.option_values(args, *names, "reward_model", "beta")
     result = in_process.evaluate(args.model, lines, **resolve_task(arguments, lines))
     terminal.print_measurements(result, args.json)
     return 0
@@ -187,14 +187,14 @@ def _evaluate(args: argparse.Namespace, lines: list[Message]) -> int:
 
 def _generate(args: argparse.Namespace, lines: list[Message]) -> int:
     names = ("task", "n", "temperature", "seed", "realign", "best_of", "reward_model")
-    arguments = resolve_task(options.named(args, *names), lines)
+    arguments = resolve_task(options.option_values(args, *names), lines)
     rows = in_process.generate(args.model, args.prompt, lines, **arguments)
     terminal.print_rows(rows, args.json)
     return 0
 
 
 def _score(args: argparse.Namespace, lines: list[Message]) -> int:
-    arguments = resolve_task(options.named(args, "task"), lines)
+    arguments = resolve_task(options.option_values(args, "task"), lines)
     rows = in_process.score(args.model, args.prompt, args.completion, lines, **arguments)
     terminal.print_rows(rows, args.json)
     return 0
@@ -319,7 +319,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--best-of",
             metavar="N",
-            help=f"of N texts that of the highest reward: {in_process.EXPECTED_COUNT}",
+            help=f"the one of N texts with the highest reward: {in_process.EXPECTED_COUNT}",
         )
         sub.add_argument(
             "--reward-model",

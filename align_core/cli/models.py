@@ -75,5 +75,5 @@ def export(args: argparse.Namespace, lines: list[Message]) -> int:
     except OSError as error:
         print(describe_error(error, args.out), file=sys.stderr)
         return 1
-    print(f"{args.out} has the model of {args.run}, and its card in README.md")
+    print(f"wrote the model of {args.run} to {args.out}, with its card in README.md")
     return 0

@@ -100,7 +100,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag(name), help=about, **action)
 
 
-def named(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+def option_values(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     """Option -> its value, None if it was not given."""
     return {name: getattr(args, name) for name in names}
 
@@ -108,7 +108,7 @@ def named(args: argparse.Namespace, *names: str) -> dict[str, Any]:
 def checked(kind: type[BaseModel], args: argparse.Namespace, lines: list[Message]) -> Any:
     """The given options, validated as `kind`; None if invalid, with the errors appended to
     `lines`."""
-    fields = named(args, *kind.model_fields)
+    fields = option_values(args, *kind.model_fields)
     options, errors = validated(kind, {k: v for k, v in fields.items() if v is not None})
     lines += errors
     return options

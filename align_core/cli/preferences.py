@@ -32,13 +32,13 @@ from align_core.votes.session import Session
 from align_core.votes.sessions import Sessions, check_name, folder
 from align_core.votes.simulated_raters import CROWDS, RATERS, fill, simulate
 
-MOST_PAIRS = 16_000  # the size of the pool of each task
+MAX_PAIRS = 16_000  # the size of the pool of each task
 _Crowd: Any = Annotated[Literal[tuple(CROWDS)], Field(description="one of " + ", ".join(CROWDS))]
 _Share = Annotated[Float, Field(ge=0, le=1, description="a share from 0 to 1")]
 _HeldOut = Annotated[Float, Field(ge=0, lt=1, description="a share from 0 to below 1")]
 _Pairs = Annotated[
     Int | None,
-    Field(ge=1, le=MOST_PAIRS, description=f"a whole number of pairs from 1 to {MOST_PAIRS}"),
+    Field(ge=1, le=MAX_PAIRS, description=f"a whole number of pairs from 1 to {MAX_PAIRS}"),
 ]
 
 
@@ -176,7 +176,7 @@ def _simulate(args: argparse.Namespace, lines: list[Message], sessions: Sessions
 
 
 def _new_pairs(options: _Simulate, model: str | None) -> list[dict[str, Any]]:
-    count = options.pairs or min(options.votes, MOST_PAIRS)
+    count = options.pairs or min(options.votes, MAX_PAIRS)
     reference = known_card(options.task).reference
     if options.task in BUILT_IN and model in (None, reference):
         return preference_files.pool_pairs(options.task, count, options.seed)

@@ -65,7 +65,7 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     Raises:
         ConfigError: one message for every error.
     """
-    arguments = resolve_task(options.named(args, *_Options.model_fields), lines)
+    arguments = resolve_task(options.option_values(args, *_Options.model_fields), lines)
     if arguments["model"] is None and (known := card(arguments["task"])):
         arguments["model"] = known.reference
     chosen, errors = validated(_Options, {k: v for k, v in arguments.items() if v is not None})
@@ -81,7 +81,7 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     try:
         facts = _prepared(chosen)
     except KeyboardInterrupt:
-        print("stopped by Ctrl-C; the same command goes on from here", file=sys.stderr)
+        print("stopped by Ctrl-C; the same command continues from here", file=sys.stderr)
         return 1
     _print_facts(facts, args.json)
     return 0
@@ -156,7 +156,7 @@ def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
     sizes = facts["effective_samples"].items()
     numbers |= {f"effective samples at a KL of {kl}": round(size) for kl, size in sizes}
     terminal.print_measurements(numbers, as_json=False)
-    print("\nwhat it says today:")
+    print("\ntexts of the model:")
     for text in facts["texts"]:
         line = " ".join(f"{text['prompt']} → {text['completion']}".split())
         print(f"{text['gold_reward']:+7.2f}  {line}")
@@ -173,7 +173,7 @@ def execute_cache(args: argparse.Namespace, lines: list[Message]) -> int:
             print(f"{prepared.clear() / 1e6:.1f} MB deleted in {prepared.folder()}")
             return 0
         for entry in prepared.entries():
-            state = "" if entry.complete else "  not complete: the same command goes on with it"
+            state = "" if entry.complete else "  not complete: the same command continues it"
             print(f"{entry.size / 1e6:8.1f} MB  {entry.path.name}{state}")
     except ValueError as error:
         raise ConfigError(option_error("ALIGN_CACHE", None, str(error))) from None

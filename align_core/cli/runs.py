@@ -52,11 +52,11 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     days = _number("--days", args.days, lines)
     megabytes = _number("--megabytes", args.megabytes, lines)
     if args.days is args.megabytes is None:
-        lines.append(plain("runs prune takes --days, --megabytes or both; got none"))
+        lines.append(plain("expected --days, --megabytes or both, got neither"))
     if lines:
         raise ConfigError(*lines)
-    most_bytes = None if megabytes is None else megabytes * 1e6
-    return _prune(to_prune(stored_runs(root), days, most_bytes), args.yes)
+    max_bytes = None if megabytes is None else megabytes * 1e6
+    return _prune(to_prune(stored_runs(root), days, max_bytes), args.yes)
 
 
 def _number(option: str, text: str | None, lines: list[Message]) -> float | None:

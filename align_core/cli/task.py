@@ -53,5 +53,5 @@ def _summary(folder: Path) -> str:
     for name, rows in (("pairs", task.preferences), ("demonstrations", task.demonstrations)):
         if rows is not None:
             parts.append(f"{len(rows)} {name}")
-    rewards = ", ".join(part.called for part in task.file.reward)
+    rewards = ", ".join(part.label for part in task.file.reward)
     return "; ".join([*parts, f"reward: {rewards or 'not known'}"])

@@ -101,9 +101,9 @@ class EventLines:
 
 def defaults_table() -> str:
     """The defaults of `train` as a table with a column for each method; "a / b" if tasks differ."""
-    of_all = {name: RunConfig.model_fields[name].default for name in ("seed", "lora_r")}
+    common = {name: RunConfig.model_fields[name].default for name in ("seed", "lora_r")}
     values = {
-        (method, task): defaults(method, task) | of_all for method in methods() for task in BUILT_IN
+        (method, task): defaults(method, task) | common for method in methods() for task in BUILT_IN
     }
 
     def cell(option: str, method: str) -> str:

@@ -40,8 +40,8 @@ class Tracker:
             self._library.add_text("config", _markdown([("option", "value"), *config.items()]), 0)
             return
         self._library = importlib.import_module(name)
-        called = "experiment_name" if name == "swanlab" else "name"
-        self._library.init(project=PROJECT, config=config, **{called: run})
+        name_argument = "experiment_name" if name == "swanlab" else "name"
+        self._library.init(project=PROJECT, config=config, **{name_argument: run})
 
     def event(self, event: dict[str, Any]) -> None:
         """Send an event of metrics or samples."""
@@ -103,7 +103,7 @@ class Reporting:
         except Exception as error:  # no error of the library or the network may end the run
             self._tracker = None
             line = describe_error(error, Path.cwd())
-            print(f"--report-to {self._name} ended, the run goes on: {line}", file=sys.stderr)
+            print(f"--report-to {self._name} ended, the run continues: {line}", file=sys.stderr)
 
 
 def check(option: str, name: str | None, lines: list[Message]) -> None:

@@ -1,11 +1,12 @@
-"""What the project's processes share: environment variables, threads, and who yields to whom."""
+"""What the project's processes share: environment variables, threads and nice values."""
 
 from __future__ import annotations
 
 import os
 
 THREADS = min(2, os.cpu_count() or 1)  # the embedded models are too small to use more
-# The page answers first, also while all cores train; its live runs come before visitors' questions.
+# Nice values: the page (0) answers first even while all cores train, then come its runs, and then
+# visitors' questions.
 RUN_NICE, QUESTION_NICE = 3, 8
 
 

@@ -87,10 +87,10 @@ def one_line(error: BaseException) -> str:
     """
     frames = traceback.extract_tb(error.__traceback__)
     places = [(f.filename, f.lineno) for f in frames if "importlib" not in f.filename]
-    what: object = error
+    description: object = error
     if isinstance(error, SyntaxError) and error.filename:
-        places, what = [(error.filename, error.lineno)], error.msg
-    line = " ".join(f"{type(error).__name__}: {what}".split())
+        places, description = [(error.filename, error.lineno)], error.msg
+    line = " ".join(f"{type(error).__name__}: {description}".split())
     if places:
         file, number = places[-1]
         line += f" ({Path(file).name}, line {number})"

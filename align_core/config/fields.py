@@ -36,8 +36,8 @@ class Setting:
     live: bool = False
 
 
-MOST_STEPS = 2000  # half an hour of PPO on two cores; a link should start nothing longer
-MOST_PAIRS = 16_000  # the size of the stored pool
+MAX_STEPS = 2000  # half an hour of PPO on two cores; a link should start nothing longer
+MAX_PAIRS = 16_000  # the size of the stored pool
 
 _DECLARED = (
     Setting(
@@ -51,7 +51,7 @@ _DECLARED = (
         *("steps", "integer", "a whole number from 1 to 1000000"),
         least=1,
         most=1_000_000,
-        link_range=(1, MOST_STEPS),
+        link_range=(1, MAX_STEPS),
     ),
     Setting(
         *("learning_rate", "number", "a number above 0, at most 1"),
@@ -77,7 +77,7 @@ _DECLARED = (
         *("preference_pairs", "integer", "a whole number of pairs from 1 to 1000000"),
         least=1,
         most=1_000_000,
-        link_range=(1, MOST_PAIRS),
+        link_range=(1, MAX_PAIRS),
     ),
     Setting(
         *("label_noise", "number", "a share of labels from 0 to 0.5"),
@@ -89,7 +89,7 @@ _DECLARED = (
     Setting(
         *("eval_every", "integer", "a whole number of steps, 1 or more"),
         least=1,
-        link_range=(1, MOST_STEPS),
+        link_range=(1, MAX_STEPS),
     ),
     Setting(*("eval_prompts", "integer", "a whole number of probe prompts, 1 or more"), least=1),
     Setting(
@@ -176,7 +176,7 @@ def declared(name: str, default: Any = ...) -> Any:
 
 def _refuse_boolean(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError("a boolean is not a number")
+        raise ValueError("expected a number, got a boolean")
     return value
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 def single_line(text: str) -> str:
     """The text with a space for each line break, control character and half of a surrogate pair."""
     breaks = ("Cc", "Cs", "Zl", "Zp")
-    return "".join(" " if unicodedata.category(one) in breaks else one for one in text)
+    return "".join(" " if unicodedata.category(char) in breaks else char for char in text)
 
 
 def is_text(value: Any) -> TypeGuard[str]:
@@ -21,9 +21,9 @@ def is_text(value: Any) -> TypeGuard[str]:
     )
 
 
-def is_line(value: Any, most: int) -> bool:
-    """Whether it is a text of one line, not blank, of at most `most` characters."""
-    return is_text(value) and bool(value.strip()) and value == single_line(value[:most])
+def is_line(value: Any, max_length: int) -> bool:
+    """Whether it is a text of one line, not blank, of at most `max_length` characters."""
+    return is_text(value) and bool(value.strip()) and value == single_line(value[:max_length])
 
 
 @dataclass(frozen=True)

@@ -26,22 +26,22 @@ from align_core.config.messages import plain
 _CHECKED = ConfigDict(strict=True, revalidate_instances="always")
 _REQUIRED = {"model", "steps", "learning_rate", "batch_size", "eval_every"}
 # Options that every run has, so that no record lists them.
-_OF_EVERY_RUN = {"seed", "lora_r", "lora_layers", "precision", "device", "time_limit", "delay"}
+_COMMON_OPTIONS = {"seed", "lora_r", "lora_layers", "precision", "device", "time_limit", "delay"}
 PAIRS = {
     "preferences": None,
     "label_noise": 0.0,
     "coverage": "all",
     "pair_source": None,
 }
-Name = Annotated[
-    str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")
-]  # in names of runs and in links
+# Names of runs and links contain it.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
-# What a policy becomes with enough data and steps. Samples of the reference give two of them
-# (`align_core.optimum`): "kl", π_ref·exp(r/β), which maximises reward − β·KL, and "chi2", which has
-# the χ² divergence beside the KL. The others have a sentence each, `frontier.sought` in the page's
-# words: those of GRPO ("grouped"), of a bounded loss, of a margin for each pair, of how often a
-# text is preferred, of means over tokens, of labels supposed to be flipped, and "another" one.
+# The optimum of a method's objective: the policy that it approaches with enough data and steps. Two
+# of these are computed from samples of the reference (`align_core.optimum`): "kl", π_ref·exp(r/β),
+# which maximises reward − β·KL, and "chi2", whose penalty adds the χ² divergence to the KL. Each of
+# the others has a sentence on the page, `frontier.sought` in its words: the optimum of GRPO
+# ("grouped"), of a bounded loss, of a margin for each pair, of how often a text is preferred, of
+# means over tokens, of labels assumed to be flipped, and "another" one.
 Optimum = Literal[
     "kl", "chi2", "grouped", "bounded", "margin", "preference", "per_token", "flipped", "another"
 ]
@@ -202,9 +202,9 @@ def checked(record: Any, taken: Container[str]) -> Method:
     if len(ids) > len({*ids}):
         lines.append(plain(f"charts got {ids}, expected an id for each"))
     for chart in method.charts:
-        for one in ("colour", "dash"):
-            if len({getattr(curve, one) for curve in chart.curves}) < len(chart.curves):
-                lines.append(plain(f"chart {chart.id} has two curves with the same {one}"))
+        for attribute in ("colour", "dash"):
+            if len({getattr(curve, attribute) for curve in chart.curves}) < len(chart.curves):
+                lines.append(plain(f"chart {chart.id} has two curves with the same {attribute}"))
     if lines:
         raise ConfigError(*lines)
     return method
@@ -214,7 +214,7 @@ def _options(pairs: bool, free_beta: bool) -> type[BaseModel]:
     """A pydantic model of a record's options, with the types and ranges of their defaults."""
     required = _REQUIRED | ({*PAIRS, "preference_pairs"} if pairs else set())
     fields: dict[str, Any] = {}  # name -> (type, default), as create_model takes them
-    for name in SETTINGS.keys() - _OF_EVERY_RUN:
+    for name in SETTINGS.keys() - _COMMON_OPTIONS:
         kind: Any = _TYPES[SETTINGS[name].kind]
         default = ... if name in required else None
         fields[name] = (
@@ -232,7 +232,7 @@ def _validated(kind: TypeAdapter, value: Any, name: str) -> Any:
     except ValidationError as error:
         raise ConfigError(
             *(
-                plain(f"{'.'.join(map(str, (name, *one['loc'])))}: {one['msg']}")
-                for one in error.errors(include_url=False)
+                plain(f"{'.'.join(map(str, (name, *detail['loc'])))}: {detail['msg']}")
+                for detail in error.errors(include_url=False)
             )
         ) from None

@@ -257,7 +257,7 @@ _BUILT_IN = (
         "online-dpo",
         learns_from="rollouts",
         makes="policy",
-        # A batch of 64 pairs has as many texts as those of the others on rollouts.
+        # A batch of 64 pairs has as many texts as the batches of the other methods on rollouts.
         options={**ON_ROLLOUTS, "beta": 0.5, "batch_size": 64},
         charts=(REWARD, KL, COVERED, IMPLICIT, CORRECT, ENTROPY, LOSS),
         build="align_core.trainers.online_dpo:build",

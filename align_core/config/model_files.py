@@ -9,7 +9,7 @@ from typing import Any
 
 from align_core.config.safe_files import object_in, open_file, read_object, readable_size
 
-_MOST_HEADER = 100 * 2**20  # bytes, the limit of the safetensors format
+_MAX_HEADER = 100 * 2**20  # bytes, the limit of the safetensors format
 _CONFIGS = ("config.json", "adapter_config.json", "generation_config.json")
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "adapter_model.bin", "*.gguf")
 _INDEX = ".index.json"  # names the file of each weight: model.safetensors.index.json
@@ -28,7 +28,7 @@ def safetensors_header(path: Path) -> dict[str, Any]:
         if len(start) < 8:
             raise ValueError(f"{path.name} has {size} bytes, expected weights in safetensors")
         (length,) = struct.unpack("<Q", start)
-        if length > _MOST_HEADER or 8 + length > size:
+        if length > _MAX_HEADER or 8 + length > size:
             line = "expected weights in safetensors, got another format or a file that is cut off"
             raise ValueError(f"{path.name}: {line}")
         try:
@@ -83,5 +83,5 @@ def read_named(path: Path) -> dict[str, Any]:
         return read_object(path)
     except ValueError as error:
         is_syntax = isinstance(error, json.JSONDecodeError)
-        why = f"expected JSON, got this: {error}" if is_syntax else str(error)
+        why = f"expected JSON: {error}" if is_syntax else str(error)
         raise ValueError(f"{path.name}: {why}") from None

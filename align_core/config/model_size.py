@@ -34,20 +34,20 @@ class EvaluationSize:
 # tokens from a model of 140 M parameters: then the evaluations take less than a quarter of the time
 # of a run of 40 DPO steps of 8 pairs.
 WORK = 24 * 40 * 140e6
-MOST = EvaluationSize(64, 4, 1024)
+FULL_SIZE = EvaluationSize(64, 4, 1024)
 _SMALLER = (
     EvaluationSize(32, 2, 512),
     EvaluationSize(12, 2, 512),
     EvaluationSize(8, 2, 512),
 )
-MOST_DISTANCE_TEXTS, FEWEST_DISTANCE_TEXTS = 8, 2
+MAX_DISTANCE_TEXTS, MIN_DISTANCE_TEXTS = 8, 2
 
 
 def evaluation_size(model: Any, max_new_tokens: int) -> EvaluationSize:
     """The largest evaluation of MODEL that WORK allows; the smallest if its size is unknown."""
     count = parameters(model)
     text_work = math.inf if count is None else count * max_new_tokens
-    fitting = (size for size in (MOST, *_SMALLER) if size.texts * text_work <= WORK)
+    fitting = (size for size in (FULL_SIZE, *_SMALLER) if size.texts * text_work <= WORK)
     return next(fitting, _SMALLER[-1])
 
 
@@ -60,8 +60,8 @@ def distance_texts(config: Mapping[str, Any]) -> int:
     if not config.get("beta"):
         return 0
     evaluations = 1 + math.ceil(config["steps"] / config["eval_every"])
-    texts = min(MOST_DISTANCE_TEXTS, evaluations * config["eval_samples"] // 6)
-    return texts if texts >= FEWEST_DISTANCE_TEXTS else 0
+    texts = min(MAX_DISTANCE_TEXTS, evaluations * config["eval_samples"] // 6)
+    return texts if texts >= MIN_DISTANCE_TEXTS else 0
 
 
 def parameters(model: Any) -> int | None:
@@ -72,18 +72,18 @@ def parameters(model: Any) -> int | None:
     try:
         location = model_index.files_of(model)
         files = [location] if location.is_file() else sorted(location.iterdir())
-        count = sum(_in_file(file) for file in files if file.suffix in _WEIGHTS)
+        count = sum(_parameters_in(file) for file in files if file.suffix in _WEIGHTS)
         adapter = location / "adapter_config.json"
         if adapter.is_file():
             base = read_object(adapter)["base_model_name_or_path"]
-            of_base = model_index.files_of(base) != location and parameters(base)
-            return count + of_base if of_base else None
+            base_parameters = model_index.files_of(base) != location and parameters(base)
+            return count + base_parameters if base_parameters else None
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return count
 
 
-def _in_file(path: Path) -> int:
+def _parameters_in(path: Path) -> int:
     if path.suffix != ".safetensors":
         return path.stat().st_size // 2
     return sum(math.prod(tensor["shape"]) for tensor in safetensors_header(path).values())

@@ -69,7 +69,8 @@ def without_gold(fields: dict[str, Any], task: TaskCard | None) -> list[Message]
 
 
 def names_reward(option: str, name: Any, task: TaskCard | None) -> bool:
-    """Whether an option names the task's own reward, or a misspecified one of it, and no model."""
+    """Whether an option names the task's own reward, or a misspecified one of it, rather than
+    a model."""
     return option == "reward_model" and name in ("gold", *(task.proxies if task else ()))
 
 

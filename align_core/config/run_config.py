@@ -29,7 +29,7 @@ from align_core.config.fields import (
 )
 from align_core.config.messages import Message
 from align_core.config.methods import FromTask, Method, method_named, methods
-from align_core.config.model_size import MOST, evaluation_size
+from align_core.config.model_size import FULL_SIZE, evaluation_size
 from align_core.config.option_checks import (
     MODEL_OPTIONS,
     foreign,
@@ -57,26 +57,26 @@ from align_core.config.task_card import (
 )
 
 
-def _known(task: str) -> str:
+def _check_task(task: str) -> str:
     if card(task) is None:
         raise ValueError("unknown task")
     return task
 
 
-def _is_method(method: str) -> str:
+def _check_method(method: str) -> str:
     if method_named(method) is None:
         raise ValueError("unknown method")
     return method
 
 
-TaskName = Annotated[str, AfterValidator(_known), Field(description=EXPECTED)]
+TaskName = Annotated[str, AfterValidator(_check_task), Field(description=EXPECTED)]
 
 
-def _known_or_code(task: str) -> str:
-    return task if is_external(task) else _known(task)
+def _check_task_or_code(task: str) -> str:
+    return task if is_external(task) else _check_task(task)
 
 
-def _in_order(coverage: str, info: ValidationInfo) -> str:
+def _ordered_groups(coverage: str, info: ValidationInfo) -> str:
     """The groups, each once and in the order of the task's card; "all" if none is missing."""
     task = card(info.data.get("task"))
     if task is None or coverage == "all":
@@ -89,7 +89,7 @@ def _in_order(coverage: str, info: ValidationInfo) -> str:
     return ",".join(name for name in task.groups if name in groups)
 
 
-Coverage = Annotated[str, AfterValidator(_in_order)]
+Coverage = Annotated[str, AfterValidator(_ordered_groups)]
 EXPECTED_COVERAGE = f"{SETTINGS['coverage'].expected}: " + "; ".join(
     f"{', '.join(known_card(task).groups)} ({task})" for task in NAMES
 )
@@ -103,9 +103,9 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    method: Annotated[str, AfterValidator(_is_method)] = Field(description="one of {methods}")
+    method: Annotated[str, AfterValidator(_check_method)] = Field(description="one of {methods}")
     # A run on disk may be of a task whose code is not loaded in this process.
-    task: Annotated[str, AfterValidator(_known_or_code), Field(description=EXPECTED)]
+    task: Annotated[str, AfterValidator(_check_task_or_code), Field(description=EXPECTED)]
     model: str = declared("model")
     reward_model: str | None = declared("reward_model", None)
     freeze_trunk: bool = declared("freeze_trunk", False)
@@ -121,8 +121,8 @@ class RunConfig(BaseModel):
     seed: Seed = 0
     eval_every: Int = declared("eval_every")
     # The defaults hold for runs of older versions; `resolve` decides by the model's size.
-    eval_prompts: Int = declared("eval_prompts", MOST.prompts)
-    eval_samples: Int = declared("eval_samples", MOST.samples)
+    eval_prompts: Int = declared("eval_prompts", FULL_SIZE.prompts)
+    eval_samples: Int = declared("eval_samples", FULL_SIZE.samples)
     lora_r: Int = declared("lora_r", 0)
     lora_layers: LoraLayers = declared("lora_layers", None)
     whiten_advantages: bool | None = declared("whiten_advantages", None)
@@ -146,7 +146,7 @@ class RunConfig(BaseModel):
 
     @field_validator("loss", "scale_rewards", "importance")
     @classmethod
-    def _is_a_choice(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _check_choice(cls, value: str | None, info: ValidationInfo) -> str | None:
         known = method_named(info.data.get("method"))
         if value is not None and known and value not in known.choices.get(str(info.field_name), ()):
             raise ValueError("unknown choice")
@@ -154,7 +154,7 @@ class RunConfig(BaseModel):
 
     @field_validator("beta")
     @classmethod
-    def _zero_beta_is_allowed(cls, beta: float | None, info: ValidationInfo) -> float | None:
+    def _check_zero_beta(cls, beta: float | None, info: ValidationInfo) -> float | None:
         known = method_named(info.data.get("method"))
         if beta == 0 and not (known and known.free_beta):
             raise ValueError("zero")
@@ -174,8 +174,10 @@ def expected(name: str, field: FieldInfo, method: Method | None = None) -> str:
 def _choices(name: str, method: Method | None) -> str:
     if method is not None:
         return ", ".join(method.choices.get(name, ()))
-    known = [(one, one.choices[name]) for one in methods().values() if name in one.choices]
-    return "; ".join(f"{', '.join(choices)} ({one.name})" for one, choices in known)
+    known = [
+        (record, record.choices[name]) for record in methods().values() if name in record.choices
+    ]
+    return "; ".join(f"{', '.join(choices)} ({record.name})" for record, choices in known)
 
 
 Options = TypeVar("Options", bound=BaseModel)
@@ -201,12 +203,12 @@ def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | No
                 lines.append(Message("no_such_option", values, line))
             else:
                 value = None if details["type"] == "missing" else value
-                described = kind.model_fields[field]
+                field_info = kind.model_fields[field]
                 method = method_named(fields.get("method"))
-                has_choices = "{choices}" in (described.description or "")
+                has_choices = "{choices}" in (field_info.description or "")
                 values = {"choices": _choices(field, method)} if has_choices else {}
-                takes = expected(field, described, method)
-                lines.append(option_error(flag(field), value, takes, field, **values))
+                expected_values = expected(field, field_info, method)
+                lines.append(option_error(flag(field), value, expected_values, field, **values))
         return None, lines
 
 
@@ -224,13 +226,13 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
     }
     known_method, known_task = method_named(method), card(task)
     lines = foreign(known_method, explicit)
-    own = {
+    method_options = {
         name: value
         for name, value in explicit.items()
         if known_method is None or has(known_method.name, name)
     }
     fallback = _defaults_for_checks(method, task, explicit)
-    fields = {"method": method, "task": task, **fallback, **own}
+    fields = {"method": method, "task": task, **fallback, **method_options}
     fields = _evaluation_options(fields, known_task) | fields
     config, errors = validated(RunConfig, fields)
     if fields["model"] is None and known_task:
@@ -249,10 +251,10 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
     lines += wrong_preferences(explicit)
     if config is None or lines:
         raise ConfigError(*lines)
-    named = {name: getattr(config, name) for name in (*MODEL_OPTIONS, "preferences")}
+    model_options = {name: getattr(config, name) for name in (*MODEL_OPTIONS, "preferences")}
     paths = {
         name: model_index.absolute(value)
-        for name, value in named.items()
+        for name, value in model_options.items()
         if value and not names_reward(name, value, known_task)
     }
     return config.model_copy(update=paths)
@@ -271,8 +273,8 @@ def defaults(method: str, task: str) -> dict[str, Any]:
     task_card, record = card(task), methods()[method]
     tuned = task_card.options if task_card else {}
     overrides = tuned.get(method) or tuned.get(record.tuned_as or "", {})
-    own = {name: value for name, value in overrides.items() if has(method, name)}
-    options = {**record.options, **own}
+    applicable = {name: value for name, value in overrides.items() if has(method, name)}
+    options = {**record.options, **applicable}
     return {
         option: (getattr(task_card, value.attribute, None) or value.otherwise)
         if isinstance(value, FromTask)

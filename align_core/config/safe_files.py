@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
-MOST_BYTES = 4_000_000  # the largest JSON file that is read
+MAX_BYTES = 4_000_000  # the largest JSON file that is read
 _FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # of POSIX, of Windows
 
 
@@ -22,14 +22,14 @@ def open_file(path: str | Path) -> BinaryIO:
     return os.fdopen(_opened(path), "rb")
 
 
-def read_bytes(path: str | Path, most_bytes: int) -> bytes:
-    """The content of a regular file. Raises OSError if it is larger than `most_bytes`, or not a
+def read_bytes(path: str | Path, max_bytes: int) -> bytes:
+    """The content of a regular file. Raises OSError if it is larger than `max_bytes`, or not a
     regular file."""
     descriptor = _opened(path)
     try:
-        if os.fstat(descriptor).st_size > most_bytes:
-            raise OSError(errno.EFBIG, f"expected at most {most_bytes} bytes", str(path))
-        return os.read(descriptor, most_bytes)
+        if os.fstat(descriptor).st_size > max_bytes:
+            raise OSError(errno.EFBIG, f"expected at most {max_bytes} bytes", str(path))
+        return os.read(descriptor, max_bytes)
     finally:
         os.close(descriptor)
 
@@ -60,8 +60,8 @@ def object_in(content: bytes) -> dict[str, Any]:
 
 
 def read_object(path: str | Path) -> dict[str, Any]:
-    """The object in a JSON file of at most MOST_BYTES. Raises OSError and ValueError."""
-    return object_in(read_bytes(path, MOST_BYTES))
+    """The object in a JSON file of at most MAX_BYTES. Raises OSError and ValueError."""
+    return object_in(read_bytes(path, MAX_BYTES))
 
 
 def _opened(path: str | Path) -> int:

@@ -12,7 +12,7 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 from align_core.data.formats import Messages
 
-_ASKED, _ANSWERED = "first-question", "first-answer"
+_QUESTION, _ANSWER = "first-question", "first-answer"
 
 
 def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, **arguments: Any) -> str:
@@ -26,8 +26,8 @@ def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, **argument
     """
     if _begins_answer(prompt):
         arguments["continue_final_message"] = True
-        return _written(tokenizer, prompt, add_generation_prompt=False, **arguments)
-    return _written(tokenizer, prompt, add_generation_prompt=True, **arguments)
+        return _render(tokenizer, prompt, add_generation_prompt=False, **arguments)
+    return _render(tokenizer, prompt, add_generation_prompt=True, **arguments)
 
 
 def _begins_answer(prompt: Messages) -> bool:
@@ -49,11 +49,11 @@ def answer_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, answer: Me
     if _begins_answer(prompt):
         content = prompt[-1]["content"] + answer[0]["content"]
         prompt, answer = prompt[:-1], [{**answer[0], "content": content}, *answer[1:]]
-    conversation = _written(tokenizer, prompt + answer, add_generation_prompt=False)
+    conversation = _render(tokenizer, prompt + answer, add_generation_prompt=False)
     if conversation.startswith(opening):
         text = conversation[len(opening) :]
     else:
-        before = _written(tokenizer, prompt, add_generation_prompt=False)
+        before = _render(tokenizer, prompt, add_generation_prompt=False)
         after = conversation[len(before) :]
         header, content, rest = after.partition(answer[0]["content"].strip())
         begins = conversation.startswith(before) and opening.startswith(before + header)
@@ -77,16 +77,16 @@ def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
 
 @lru_cache(maxsize=8)
 def _turn_end(tokenizer: PreTrainedTokenizerBase, template: str) -> int | None:
-    messages = [{"role": "user", "content": _ASKED}, {"role": "assistant", "content": _ANSWERED}]
+    messages = [{"role": "user", "content": _QUESTION}, {"role": "assistant", "content": _ANSWER}]
     try:
-        conversation = _written(tokenizer, messages, add_generation_prompt=False)
+        conversation = _render(tokenizer, messages, add_generation_prompt=False)
     except ConfigError:  # a template for conversations of another kind
         return None
-    tail = tokenizer(conversation.rpartition(_ANSWERED)[2], add_special_tokens=False)["input_ids"]
+    tail = tokenizer(conversation.rpartition(_ANSWER)[2], add_special_tokens=False)["input_ids"]
     return next((token for token in tail if token in tokenizer.added_tokens_decoder), None)
 
 
-def _written(
+def _render(
     tokenizer: PreTrainedTokenizerBase,
     messages: Messages,
     *,

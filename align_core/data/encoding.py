@@ -207,8 +207,8 @@ def _columns(
 
 def _end(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> int | None:
     """Id of the token that ends a completion of this prompt; None if there is none."""
-    of_turn = None if isinstance(prompt, str) else turn_end(tokenizer)
-    ends = of_turn, tokenizer.eos_token_id, tokenizer.sep_token_id  # BERT has only the last
+    turn = None if isinstance(prompt, str) else turn_end(tokenizer)
+    ends = turn, tokenizer.eos_token_id, tokenizer.sep_token_id  # BERT has only the last
     return next((end for end in ends if end is not None), None)
 
 

@@ -127,21 +127,21 @@ def _got(row: Any) -> str:
 def _text(name: str, value: Any, standard: bool = True, conversation: bool = True) -> Text:
     fits = (standard and isinstance(value, str)) or (conversation and is_conversation(value))
     if not fits:
-        got = {"column": name, "got": _short(value)}
+        values = {"column": name, "got": _short(value)}
         if not conversation:
-            raise Invalid(problem("text", "{column}: expected a text, got {got}", **got))
+            raise Invalid(problem("text", "{column}: expected a text, got {got}", **values))
         messages = "a list of messages with role and content, got {got}"
         if not standard:
-            raise Invalid(problem("messages", f"{{column}}: expected {messages}", **got))
+            raise Invalid(problem("messages", f"{{column}}: expected {messages}", **values))
         text = f"{{column}}: expected a text or {messages}"
-        raise Invalid(problem("text_or_messages", text, **got))
+        raise Invalid(problem("text_or_messages", text, **values))
     if not value or (isinstance(value, str) and not value.strip()):
         raise Invalid(_empty(name))
     return value
 
 
 def _empty(column: str) -> Message:
-    return problem("empty", "{column}: expected text, got an empty one", column=column)
+    return problem("empty", "{column}: expected a text, got an empty one", column=column)
 
 
 def _of_one_kind(columns: dict[str, Any]) -> dict[str, Text]:
@@ -167,7 +167,7 @@ def _with_prompt(pair: dict[str, Text]) -> dict[str, Text]:
     chosen, rejected = pair["chosen"], pair["rejected"]
     items = enumerate(zip(chosen, rejected, strict=False))
     shorter = min(len(chosen), len(rejected))
-    cut = next((index for index, (ours, theirs) in items if ours != theirs), shorter)
+    cut = next((index for index, (first, second) in items if first != second), shorter)
     if isinstance(chosen, str):
         while cut > 0 and not chosen[cut - 1 : cut].isspace():
             cut -= 1

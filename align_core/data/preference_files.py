@@ -16,32 +16,34 @@ from align_core.data.rows import Unreadable, rows, unit
 COLUMNS = formats.PAIR
 ENDED = ("chosen_ended", "rejected_ended")  # optional columns; true by default
 _EXPECTED = "a JSONL or Parquet file with prompt, chosen and rejected"
-_MOST_LINES = 20
+_MAX_LINES = 20
 
 Covers = Callable[[str], bool]  # prompt -> whether its pairs are wanted
 
 
 def read_preferences(
-    path: str | Path, option: str = "--preferences", most: int | None = None
+    path: str | Path, option: str = "--preferences", max_rows: int | None = None
 ) -> list[dict[str, Any]]:
     """The pairs of a JSONL or Parquet file, with COLUMNS, and with ENDED if the file has them.
 
     The three values of a pair are texts, or lists of {"role", "content"} messages. A missing prompt
-    is the common beginning of chosen and rejected. Other columns are dropped.
+    is the common beginning of chosen and rejected. Other columns are dropped, and so are pairs
+    beyond the first `max_rows`.
 
     Raises:
         ConfigError: one message for each error, naming `option` and the line (JSONL) or row
             (Parquet).
     """
-    return _read(Path(path), option, _EXPECTED, formats.pair)[:most]
+    return _read(Path(path), option, _EXPECTED, formats.pair)[:max_rows]
 
 
 def read_ratings(
-    path: str | Path, option: str = "--preferences", most: int | None = None
+    path: str | Path, option: str = "--preferences", max_rows: int | None = None
 ) -> list[dict[str, Any]]:
     """The ratings of a JSONL or Parquet file: prompt, completion, label, perhaps completion_ended.
 
-    A row is a rating or a pair; a pair gives two ratings (`ratings_of`). `most` limits the rows.
+    A row is a rating or a pair; a pair gives two ratings (`ratings_of`). Rows
+    beyond the first `max_rows` are dropped.
 
     Raises:
         ConfigError: as `read_preferences`, or all labels are the same.
@@ -51,7 +53,7 @@ def read_ratings(
     def parse(row: Any) -> dict[str, Any]:
         return formats.unpaired(row) or formats.pair(row)
 
-    rows = _read(Path(path), option, expected, parse)[:most]
+    rows = _read(Path(path), option, expected, parse)[:max_rows]
     ratings = [rating for row in rows for rating in ([row] if "label" in row else ratings_of(row))]
     if len(labels := {rating["label"] for rating in ratings}) == 1:
         only = f"texts of both labels, true and false; all {len(ratings)} are {labels.pop()}"
@@ -93,8 +95,8 @@ def _read(
     if not parsed and not lines:
         lines = [option_error(option, str(path), f"{expected}; this one is empty")]
     if lines:
-        more = [plain(f"{option}: {len(lines) - _MOST_LINES} more errors in {path}")]
-        raise ConfigError(*lines[:_MOST_LINES], *(more if len(lines) > _MOST_LINES else []))
+        more = [plain(f"{option}: {len(lines) - _MAX_LINES} more errors in {path}")]
+        raise ConfigError(*lines[:_MAX_LINES], *(more if len(lines) > _MAX_LINES else []))
     return parsed
 
 

@@ -77,7 +77,7 @@ def _json(line: bytes) -> Any:
         text = "expected a JSON object, got brackets nested too deeply"
         return Unreadable(problem("deep_json", text))
     except ValueError:
-        return Unreadable(problem("no_json", "this is not a complete JSON object"))
+        return Unreadable(problem("no_json", "expected a complete JSON object"))
     return value
 
 
@@ -95,7 +95,8 @@ def _parquet(path: Path) -> Iterator[Row]:
     except FileNotFoundError:
         raise
     except (pyarrow.ArrowException, OSError, ValueError):
-        yield number + 1, Unreadable(problem("parquet", "this Parquet file is damaged"))
+        line = "expected a Parquet file, got a damaged one"
+        yield number + 1, Unreadable(problem("parquet", line))
 
 
 def _csv(path: Path) -> Iterator[Row]:
@@ -107,21 +108,20 @@ def _csv(path: Path) -> Iterator[Row]:
         for cells in reader:
             if cells and not columns:
                 columns = [cell.strip() for cell in cells]
-                if twice := [name for name in columns if columns.count(name) > 1 and name]:
-                    text = "expected columns of different names, got {column} twice"
-                    yield number, Unreadable(problem("second_column", text, column=twice[0][:60]))
+                if repeated := [name for name in columns if columns.count(name) > 1 and name]:
+                    line = "expected columns of different names, got {column} twice"
+                    message = problem("second_column", line, column=repeated[0][:60])
+                    yield number, Unreadable(message)
             elif len(cells) > len(columns):
-                wrong = "expected {columns} cells, as in line 1, got {got}"
+                line = "expected {columns} cells, as in line 1, got {got}"
                 counts = {"columns": len(columns), "got": len(cells)}
-                yield number, Unreadable(problem("cells", wrong, **counts))
+                yield number, Unreadable(problem("cells", line, **counts))
             elif cells:
-                yield (
-                    number,
-                    {name: cell for name, cell in zip(columns, cells, strict=False) if cell},
-                )
+                filled = {name: cell for name, cell in zip(columns, cells, strict=False) if cell}
+                yield number, filled
             number = reader.line_num + 1
     except csv.Error as error:
-        yield number, Unreadable(problem("csv", "expected CSV, got {why}", why=str(error)))
+        yield number, Unreadable(problem("csv", "expected CSV: {why}", why=str(error)))
     if unreadable:
         yield unreadable
 

@@ -19,7 +19,7 @@ from align_core.runs import events as log
 from align_core.runs.commands import last_part
 
 STOPS = 61  # of the slider of β
-MOST_PROMPTS = 64  # whose texts are shown
+MAX_PROMPTS = 64  # whose texts are shown
 _GAIN = "eval/gain"
 _REFERENCE = "eval/gold_reward_reference"
 _PART = "reward/"  # the terms of a gold reward that is a sum, by name
@@ -50,7 +50,7 @@ def page_data(name: str, config: Mapping[str, Any], events: list[log.Event]) -> 
             if metric in series
         },
         "samples": [
-            {"step": event["step"], "rows": [_row(row) for row in event["samples"][:MOST_PROMPTS]]}
+            {"step": event["step"], "rows": [_row(row) for row in event["samples"][:MAX_PROMPTS]]}
             for event in log.of_kind(events, "samples")
         ],
         "changes": [
@@ -93,8 +93,8 @@ def _optimum(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     known = card(config["task"])
     models = [config["model"], *([known.reference] if known and known.reference else [])]
-    found = ((model, prepared.stored(config["task"], model, "probe")) for model in models)
-    model, stored = next((pair for pair in found if pair[1] is not None), (None, None))
+    candidates = ((model, prepared.stored(config["task"], model, "probe")) for model in models)
+    model, stored = next((pair for pair in candidates if pair[1] is not None), (None, None))
     if stored is None:
         return None
     rewards = stored.samples.rewards.round(3)

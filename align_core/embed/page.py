@@ -52,7 +52,7 @@ def page_parts(
         "DATA": in_script(page_data(name, config, events)).encode(),
         "SCRIPT": _read("page.js"),
     }
-    # Split only once, so that no part is taken for a placeholder of another.
+    # The template is split once, so that placeholders within the parts are not replaced.
     first, *rest = _read("page.html").split(b"{{")
     pieces = [piece.partition(b"}}") for piece in rest]
     return [first, *(part for key, _, after in pieces for part in (parts[key.decode()], after))]

@@ -1,13 +1,13 @@
-"""How far a policy is from the optimum at β: the objective that it lacks, and its KL to it.
+"""How far a policy is from the optimum at β: the gap in the objective, and the KL to the optimum.
 
 J(π) = E_π[r] − β KL(π ‖ π_ref) is largest at π* = π_ref·exp(r/β)/Z (arXiv 2305.18290, Eq. 4), where
 it is β log Z. As log(π/π*) = log(π/π_ref) − r/β + log Z for each text, every policy π has
 
     J(π*) − J(π) = β KL(π ‖ π*).
 
-The two sides are measured by different numbers of a text: the left one by the exact KL at each of
-its tokens, the right one by the log-ratio of the text that was drawn. From different texts and
-different samples of the reference they are independent, and their difference tests the equation.
+The two sides are measured by different quantities: the left one by the exact KL at each token of a
+text, the right one by the log-ratio of the whole text. From different texts and different samples
+of the reference they are independent, and their difference tests the equation.
 
 Arrays are [P, n]: P prompts, n texts each, in nats; means are over prompts. Samples of the
 reference [P, N] give log Z. Its estimate is low by (1/n_eff − 1/N)/2 on average, which is below
@@ -39,15 +39,16 @@ class Texts:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The mean of `of_prompts` [P] with its standard error over texts, for these prompts."""
+    """An estimate for each prompt, `by_prompt` [P], and the standard error of their mean over
+    texts, for these prompts."""
 
-    of_prompts: FloatArray
+    by_prompt: FloatArray
     standard_error: float
 
     @property
     def value(self) -> float:
         """The mean."""
-        return float(self.of_prompts.mean())
+        return float(self.by_prompt.mean())
 
     @property
     def ci95(self) -> float:
@@ -57,16 +58,18 @@ class Estimate:
 
 def optimum_gap(texts: Texts, stored: FloatArray, beta: float) -> Estimate:
     """J(π*) − J(π), in nats of reward, by the exact KL at each token."""
-    lacking = _lacking(texts, texts.kls, stored, beta)
-    return Estimate(beta * lacking.of_prompts, beta * lacking.standard_error)
+    gap = _gap_over_beta(texts, texts.kls, stored, beta)
+    return Estimate(beta * gap.by_prompt, beta * gap.standard_error)
 
 
 def optimum_kl(texts: Texts, stored: FloatArray, beta: float) -> Estimate:
     """KL(π ‖ π*), in nats, by the log-ratios of whole texts."""
-    return _lacking(texts, texts.log_ratios, stored, beta)
+    return _gap_over_beta(texts, texts.log_ratios, stored, beta)
 
 
-def _lacking(texts: Texts, divergences: FloatArray, stored: FloatArray, beta: float) -> Estimate:
+def _gap_over_beta(
+    texts: Texts, divergences: FloatArray, stored: FloatArray, beta: float
+) -> Estimate:
     """log Z − E_π[r/β − d], with d one of the two divergences.
 
     The rewards of the reference's texts are a control variate: their mean is known from the stored
@@ -87,12 +90,12 @@ def _lacking(texts: Texts, divergences: FloatArray, stored: FloatArray, beta: fl
     means = (texts.rewards / beta - divergences).mean(-1)
     means -= slope * (texts.reference_rewards.mean(-1) - known)
     residuals = objective - slope * control
-    of_texts = (residuals**2).sum() / (prompts * (count - 1) - 1) / (prompts * count)
+    text_variance = (residuals**2).sum() / (prompts * (count - 1) - 1) / (prompts * count)
     # The influence of each stored sample on log Z and on the control's known mean.
     samples = stored.shape[1]
     influence = samples * weights(stored, beta) - 1 - slope * (stored - known[:, None])
-    of_stored = (influence**2).sum() / (samples * (samples - 1)) / prompts**2
-    return Estimate(log_z - means, float(np.sqrt(of_texts + of_stored)))
+    sample_variance = (influence**2).sum() / (samples * (samples - 1)) / prompts**2
+    return Estimate(log_z - means, float(np.sqrt(text_variance + sample_variance)))
 
 
 def _centred(values: FloatArray) -> FloatArray:

@@ -42,13 +42,13 @@ def sequence_divergence(
         batch = prompts[rows.cpu()], part.tokens, part.mask
         length = part.tokens.shape[1]
         if frozen is not None and part.trunk_states is not None:
-            own, _ = trunk_divergence(policy, frozen, part.trunk_states, batch)
+            columns, _ = trunk_divergence(policy, frozen, part.trunk_states, batch)
         else:
-            own = _whole_divergence(policy, reference, batch)
-        kl[rows] = (own.kl * part.mask).sum(1)
-        entropies[rows] = (own.entropy * part.mask).sum(1)
-        logp[rows, :length] = own.logp
-        ref_logp[rows, :length] = own.ref_logp
+            columns = _whole_divergence(policy, reference, batch)
+        kl[rows] = (columns.kl * part.mask).sum(1)
+        entropies[rows] = (columns.entropy * part.mask).sum(1)
+        logp[rows, :length] = columns.logp
+        ref_logp[rows, :length] = columns.ref_logp
     return kl, entropies, logp, ref_logp
 
 
@@ -79,4 +79,6 @@ def same_weights(policy: PreTrainedModel, reference: PreTrainedModel | None) -> 
         factors = [p for name, p in policy.named_parameters() if "lora_B" in name]
         return bool(factors) and not any(p.any() for p in factors)
     pairs = zip(policy.parameters(), reference.parameters(), strict=True)
-    return all(ours.dtype == theirs.dtype and torch.equal(ours, theirs) for ours, theirs in pairs)
+    return all(
+        first.dtype == second.dtype and torch.equal(first, second) for first, second in pairs
+    )

@@ -102,28 +102,29 @@ class Evaluator:
         whole. An interruption of one interrupts all.
         """
 
-        def own(share: range) -> Evaluation | None:
+        def evaluate_share(share: range) -> Evaluation | None:
             if share != self._share:
-                self._take(share)
+                self._set_share(share)
             try:
-                return self._of_share(policy)
+                return self._evaluate_share(policy)
             except Interrupted:
                 return None  # the other processes wait for this one
 
-        parts = distributed.in_shares(len(self._prompts), own)
+        parts = distributed.in_shares(len(self._prompts), evaluate_share)
         if any(part is None for part in parts):
             raise Interrupted
-        whole = joined(parts)
-        if whole.reference.proxy is None:
-            return whole
-        offset = whole.reference.proxy.mean()
-        reference = policy_texts = replace(whole.reference, proxy=whole.reference.proxy - offset)
-        if whole.policy is not whole.reference:
-            policy_texts = replace(whole.policy, proxy=whole.policy.proxy - offset)
-        return replace(whole, policy=policy_texts, reference=reference)
+        evaluation = joined(parts)
+        if evaluation.reference.proxy is None:
+            return evaluation
+        proxy = evaluation.reference.proxy
+        offset = proxy.mean()
+        reference = policy_texts = replace(evaluation.reference, proxy=proxy - offset)
+        if evaluation.policy is not evaluation.reference:
+            policy_texts = replace(evaluation.policy, proxy=evaluation.policy.proxy - offset)
+        return replace(evaluation, policy=policy_texts, reference=reference)
 
-    def _take(self, share: range) -> None:
-        """Let these prompts be those of this process."""
+    def _set_share(self, share: range) -> None:
+        """Let this process evaluate the prompts of `share`."""
         self._share, self._draw, self._reference = share, None, None
         places = [place for place in share for _ in range(self._samples)]
         self._rows = [self._prompts[place] for place in places]
@@ -131,7 +132,7 @@ class Evaluator:
         rows = slice(share.start * self._samples, share.stop * self._samples)
         self._row_ids = Prompts(self._encoded.ids[rows], self._encoded.mask[rows])
 
-    def _of_share(self, policy: PreTrainedModel | Realigned) -> Evaluation:
+    def _evaluate_share(self, policy: PreTrainedModel | Realigned) -> Evaluation:
         """The evaluation on this process's prompts; proxy rewards are not shifted yet."""
         assert self._share is not None  # by `__call__`
         if self._draw is None:
@@ -148,7 +149,7 @@ class Evaluator:
             texts = reference
             # Equal weights, as at step 0, give the same texts from the same noise.
             if self._best_of or not same_weights(policy, reference_model):
-                responses = self._written(policy, frozen)
+                responses = self._policy_responses(policy, frozen)
                 texts = self._texts(responses)
             kl, entropies, logp, ref_logp = sequence_divergence(
                 policy,
@@ -290,7 +291,7 @@ class Evaluator:
             self._reference = sampled, self._texts(sampled)
         return self._reference
 
-    def _written(self, policy: PreTrainedModel, frozen: FrozenTrunk | None) -> Responses:
+    def _policy_responses(self, policy: PreTrainedModel, frozen: FrozenTrunk | None) -> Responses:
         """The policy's texts, or the best of several."""
         if (best_of := self._best_of) is None:
             return self._sample(policy, frozen)

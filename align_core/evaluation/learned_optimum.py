@@ -37,7 +37,7 @@ from align_core.tasks import Task
 
 # Samples of each prompt that a reward model scores at the end of a run: with fewer effective ones,
 # `gap` would be too low. WORK is parameters × texts, two seconds of a processor.
-SCORED, FEWEST_SCORED, FEWEST_EFFECTIVE = 32, 16, 8.0
+SCORED, MIN_SCORED, MIN_EFFECTIVE = 32, 16, 8.0
 WORK = 64 * SCORED * 1e6
 
 # Samples -> the learned rewards of the first ones of each prompt, [P, n].
@@ -62,14 +62,14 @@ def learned_optimum(rewards: FloatArray, learned: FloatArray, beta: float) -> Le
     rewards changes nothing. The standard error is over samples, for these prompts."""
     best, best_kl, _ = by_prompt(rewards, beta)
     _, kl, effective = by_prompt(learned, beta)
-    of_gold, of_learned = weights(rewards, beta), weights(learned, beta)
-    reward = (of_learned * rewards).sum(-1)
+    gold_weights, learned_weights = weights(rewards, beta), weights(learned, beta)
+    reward = (learned_weights * rewards).sum(-1)
     gaps = (best - beta * best_kl) - (reward - beta * kl)
     # J(π*) = β log Z and J(π*_r̂) = E_π*_r̂[r − r̂] + β log Z_r̂: the influence of each sample.
     error = rewards - learned
-    error = error - (of_learned * error).sum(-1, keepdims=True)
+    error = error - (learned_weights * error).sum(-1, keepdims=True)
     prompts, samples = rewards.shape
-    influence = samples * (beta * (of_gold - of_learned) - of_learned * error)
+    influence = samples * (beta * (gold_weights - learned_weights) - learned_weights * error)
     variance = (influence**2).sum() / (samples * (samples - 1)) / prompts**2
     return LearnedOptimum(
         float((reward - best).mean()),
@@ -104,14 +104,14 @@ def shortfall(
     gap = optimum_gap(texts, rewards, beta)
     metrics = {"optimum_gap": gap.value, "optimum_gap_ci95": gap.ci95}
     if score is not None:
-        learned = score(stored)
-        own = learned_optimum(rewards[:, : learned.shape[1]], learned, beta)
-        if own.effective_samples >= FEWEST_EFFECTIVE:
+        scores = score(stored)
+        learned = learned_optimum(rewards[:, : scores.shape[1]], scores, beta)
+        if learned.effective_samples >= MIN_EFFECTIVE:
             metrics |= {
-                "learned_optimum_above_reference": best.reward + own.reward - rewards.mean(),
-                "learned_optimum_kl": best.kl + own.kl,
-                "learned_optimum_gap": own.gap.value,
-                "learned_optimum_gap_ci95": own.gap.ci95,
+                "learned_optimum_above_reference": best.reward + learned.reward - rewards.mean(),
+                "learned_optimum_kl": best.kl + learned.kl,
+                "learned_optimum_gap": learned.gap.value,
+                "learned_optimum_gap_ci95": learned.gap.ci95,
             }
     return {f"eval/{name}": float(value) for name, value in metrics.items()}
 
@@ -121,12 +121,12 @@ def score_of(
 ) -> Score | None:
     """The scores by a reward model of the first SCORED samples of each of `prompts` prompts, or of
     as many as WORK allows; None if these are too few. `writer` is the tokenizer of the samples."""
-    most = min(SCORED, int(WORK / (proxy.model.num_parameters() * prompts)))
-    if most < FEWEST_SCORED:
+    count = min(SCORED, int(WORK / (proxy.model.num_parameters() * prompts)))
+    if count < MIN_SCORED:
         return None
 
     def score(stored: ReferenceSamples) -> FloatArray:
-        samples = min(most, stored.rewards.shape[1])
+        samples = min(count, stored.rewards.shape[1])
         rows = [(row, sample) for row in range(len(stored.prompts)) for sample in range(samples)]
         inputs = model_inputs(writer, task, stored.prompts)
         return stored_scores(proxy, writer, stored, rows, inputs).view(-1, samples).numpy()

@@ -12,7 +12,7 @@ from align_core.evaluation.distance import Estimate, Texts, optimum_gap, optimum
 from align_core.evaluation.evaluator import Evaluation
 from align_core.optimum import FloatArray, ReferenceSamples, optimum
 
-OTHER_NOISE = 2**40  # added to the seed of the second evaluation, so that its texts are other ones
+SECOND_SEED_OFFSET = 2**40  # added to the seed of the second evaluation: its texts differ
 UNKNOWN: dict[str, float | None] = dict.fromkeys(
     ("optimum_gap", "optimum_gap_ci95", "optimum_kl", "optimum_kl_ci95")
 )
@@ -31,11 +31,11 @@ class Sides:
 
         Chosen by chance, they would have too large a share of `kl`, but `gap` is independent of it.
         """
-        order = np.argsort(-self.kl.of_prompts)
-        most = self.kl.of_prompts[order].cumsum()
-        chosen = order[: int(np.searchsorted(most, share * most[-1])) + 1]
-        of_gap = self.gap.of_prompts[chosen].sum() / self.gap.of_prompts.sum()
-        return [self.rows[place] for place in chosen], float(of_gap)
+        order = np.argsort(-self.kl.by_prompt)
+        cumulative = self.kl.by_prompt[order].cumsum()
+        chosen = order[: int(np.searchsorted(cumulative, share * cumulative[-1])) + 1]
+        gap_share = self.gap.by_prompt[chosen].sum() / self.gap.by_prompt.sum()
+        return [self.rows[place] for place in chosen], float(gap_share)
 
 
 def is_known(prompts: Sequence[str], stored: ReferenceSamples, beta: float) -> bool:
@@ -107,14 +107,14 @@ def _halves(stored: ReferenceSamples, prompts: Sequence[str]) -> tuple[FloatArra
 def texts_of(evaluation: Evaluation, prompts: int, rows: list[int]) -> Texts:
     """The texts of those `rows` of the evaluation's prompts, of which it has `prompts`."""
     pairs = zip(evaluation.logp, evaluation.ref_logp, strict=True)
-    log_ratios = np.array([math.fsum(own) - math.fsum(reference) for own, reference in pairs])
+    log_ratios = np.array([math.fsum(logp) - math.fsum(ref_logp) for logp, ref_logp in pairs])
 
-    def of_prompts(values: FloatArray) -> FloatArray:
+    def by_prompt(values: FloatArray) -> FloatArray:
         return values.reshape(prompts, -1)[rows]
 
     return Texts(
-        rewards=of_prompts(evaluation.policy.gold.double().cpu().numpy()),
-        kls=of_prompts(evaluation.kl.double().cpu().numpy()),
-        log_ratios=of_prompts(log_ratios),
-        reference_rewards=of_prompts(evaluation.reference.gold.double().cpu().numpy()),
+        rewards=by_prompt(evaluation.policy.gold.double().cpu().numpy()),
+        kls=by_prompt(evaluation.kl.double().cpu().numpy()),
+        log_ratios=by_prompt(log_ratios),
+        reference_rewards=by_prompt(evaluation.reference.gold.double().cpu().numpy()),
     )

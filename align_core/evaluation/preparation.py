@@ -70,7 +70,7 @@ class Preparation:
         return self._samples * sum(map(len, self._prompts.values()))
 
     @property
-    def most_bytes(self) -> int:
+    def max_bytes(self) -> int:
         """The bytes of all texts before they are compressed."""
         return self.texts * (self._task.max_new_tokens * 4 + 16)
 
@@ -84,14 +84,14 @@ class Preparation:
         stored: dict[str, ReferenceSamples] = {}
         means: list[dict[str, float]] = []
         for split, prompts in self._prompts.items():
-            done = []
+            finished = []
             for row, prompt in enumerate(prompts):
-                samples, parts = self._of_prompt(task, split, row, prompt, progress)
-                done.append(samples)
+                samples, parts = self._sample_prompt(task, split, row, prompt, progress)
+                finished.append(samples)
                 means.append(parts)
-            stored[split] = ReferenceSamples.joined(done)
+            stored[split] = ReferenceSamples.joined(finished)
             self._save(self._entry.path / f"{split}.npz", stored[split])
-        with self._written(self._entry.path / TOKENIZER) as file:
+        with self._new_file(self._entry.path / TOKENIZER) as file:
             self._tokenizer.backend_tokenizer.save(str(file))
         facts = self._facts(task, scale, stored, means)
         self._save_json(self._entry.path / FACTS, facts)
@@ -113,7 +113,7 @@ class Preparation:
             self._save_json(file, scale)
         return self._task.scaled(scale), scale  # type: ignore[attr-defined]  # of a folder
 
-    def _of_prompt(
+    def _sample_prompt(
         self,
         task: Task,
         split: str,
@@ -152,8 +152,8 @@ class Preparation:
         stored: dict[str, ReferenceSamples],
         means: list[dict[str, float]],
     ) -> dict[str, Any]:
-        probe, every = stored["probe"], [*stored.values()]
-        rewards = np.concatenate([samples.rewards for samples in every])
+        probe, splits = stored["probe"], [*stored.values()]
+        rewards = np.concatenate([samples.rewards for samples in splits])
         frontier, shape = Frontier.of(probe.rewards), probe.rewards.T.shape
         return {
             "task": task.full_name,
@@ -162,8 +162,8 @@ class Preparation:
             "prompts": {split: len(prompts) for split, prompts in self._prompts.items()},
             "seed": self._seed,
             **({} if scale is None else {"reward_scale": scale}),
-            "ended": float(np.concatenate([samples.ended for samples in every]).mean()),
-            "length": float(np.concatenate([samples.lengths for samples in every]).mean()),
+            "ended": float(np.concatenate([samples.ended for samples in splits]).mean()),
+            "length": float(np.concatenate([samples.lengths for samples in splits]).mean()),
             "gold_reward": float(rewards.mean()),
             "gold_reward_std": float(rewards.std()),
             **{
@@ -196,23 +196,23 @@ class Preparation:
         """Raise ConfigError if the texts may not fit on the disk of the cache."""
         existing = next(path for path in self._entry.path.parents if path.exists())
         free = shutil.disk_usage(existing).free
-        if free < self.most_bytes:
+        if free < self.max_bytes:
             line = (
-                f"{self._entry.path}: expected {self.most_bytes / 1e6:.0f} MB of free space for "
+                f"{self._entry.path}: expected {self.max_bytes / 1e6:.0f} MB of free space for "
                 f"{self.texts} texts, got {free / 1e6:.0f} MB; ALIGN_CACHE may name another folder"
             )
             raise ConfigError(plain(line))
 
     def _save(self, path: Path, samples: ReferenceSamples) -> None:
-        with self._written(path) as file:
+        with self._new_file(path) as file:
             samples.save(file)
 
     def _save_json(self, path: Path, content: Any) -> None:
-        with self._written(path) as file:
+        with self._new_file(path) as file:
             file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     @contextmanager
-    def _written(self, path: Path) -> Iterator[Path]:
+    def _new_file(self, path: Path) -> Iterator[Path]:
         """A new file that becomes `path` when it is complete.
 
         Raises:

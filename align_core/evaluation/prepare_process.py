@@ -18,7 +18,7 @@ from align_core.config.model_size import evaluation_size
 from align_core.runs.files import write_atomically
 from align_core.runs.progress import exit_with_stdin, print_line, report_progress
 
-MOST_SAMPLES = 512  # for each prompt, because a person waits for them
+MAX_SAMPLES = 512  # for each prompt, because a person waits for them
 
 
 def main(task: str, model: str, folder: Path) -> int:
@@ -41,7 +41,7 @@ def _prepare(task: str, model: str) -> None:
     from align_core.tasks import get_task
 
     size = evaluation_size(model, get_task(task).max_new_tokens)
-    samples = min(size.reference_samples, MOST_SAMPLES)
+    samples = min(size.reference_samples, MAX_SAMPLES)
     settings = {"samples": samples, "prompts": size.prompts, "seed": 0}
     entry = prepared.entry(task, model, **settings)
     if entry.complete:

@@ -48,7 +48,7 @@ class Entry:
 
     @property
     def samples(self) -> tuple[int, int, int]:
-        """Samples per prompt, prompts per split, and the seed; zeros if the folder is no entry."""
+        """Samples per prompt, prompts per split, and the seed; zeros for any other folder."""
         numbers = self.path.name.split("-")[-3:]
         if len(numbers) < 3 or not all(number.isdecimal() for number in numbers):
             return 0, 0, 0
@@ -117,7 +117,7 @@ def stored(task: str, model: str, split: str) -> Stored | None:
     Prepared samples come first, the entry with most samples before all others; then those in
     `assets`. Unreadable files are skipped with a warning in the log.
     """
-    for candidate in _of_pair(task, model):
+    for candidate in _entries_of(task, model):
         try:
             before = candidate.facts().get("last_tokens")
             return Stored(candidate.load(split), candidate.path / TOKENIZER, before)
@@ -141,7 +141,7 @@ def named(task: str, model: str) -> Iterator[Entry]:
             with suppress(OSError, ValueError):
                 facts = candidate.facts()
                 pairs.append((facts.get("task"), facts.get("model")))
-    yield from _of_pair(task, model) if (task, model) in pairs else _shipped(task, model)
+    yield from _entries_of(task, model) if (task, model) in pairs else _shipped(task, model)
 
 
 def stored_samples(task: str, model: str | None, split: str) -> ReferenceSamples | None:
@@ -153,7 +153,7 @@ def stored_samples(task: str, model: str | None, split: str) -> ReferenceSamples
 def stored_scale(task: str, model: str) -> float | None:
     """The nats of one point of the task's reward for MODEL; None for a task in nats, or if the
     pair was not prepared."""
-    for candidate in _of_pair(task, model):
+    for candidate in _entries_of(task, model):
         try:
             scale = candidate.facts().get("reward_scale")
         except (OSError, ValueError) as error:
@@ -169,7 +169,7 @@ def shipped_folder(task: str) -> Path:
     return model_index.ASSETS / "optimum" / task
 
 
-def _of_pair(task: str, model: str) -> Iterator[Entry]:
+def _entries_of(task: str, model: str) -> Iterator[Entry]:
     """The complete entries of a task and a model, those with most samples first, then the shipped
     one."""
     try:
@@ -185,8 +185,8 @@ def _of_pair(task: str, model: str) -> Iterator[Entry]:
 def _shipped(task: str, model: str) -> Iterator[Entry]:
     """The shipped entry of a task for its fetched reference.
 
-    There is none for other weights than those that wrote the samples. Without any it counts, since
-    a recorded run is shown without its model.
+    Yields nothing if the local weights of the reference are not those that wrote the samples.
+    Without local weights the entry is used, since recorded runs are shown without their model.
     """
     if task not in NAMES or model != known_card(task).reference:
         return

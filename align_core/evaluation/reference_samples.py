@@ -83,8 +83,8 @@ def sample_prompt(
             else task.reward(*scored, ended=batch.ended.tolist())
         )
         progress(len(texts))
-    drawn = ReferenceSamples([prompt], tokens[None], lengths[None], ended[None], rewards[None])
-    return drawn, {name: total / samples for name, total in sums.items()}
+    stored = ReferenceSamples([prompt], tokens[None], lengths[None], ended[None], rewards[None])
+    return stored, {name: total / samples for name, total in sums.items()}
 
 
 def _batches(

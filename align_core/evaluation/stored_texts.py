@@ -34,6 +34,6 @@ def stored_texts(
     if last_tokens is None:
         return tokenizer.decode_batch(ids)
     before = [[token] for token in last_tokens]
-    whole = [first + after for first, after in zip(before, ids, strict=True)]
-    contexts, texts = tokenizer.decode_batch(before), tokenizer.decode_batch(whole)
+    sequences = [first + after for first, after in zip(before, ids, strict=True)]
+    contexts, texts = tokenizer.decode_batch(before), tokenizer.decode_batch(sequences)
     return [text[len(context) :] for text, context in zip(texts, contexts, strict=True)]

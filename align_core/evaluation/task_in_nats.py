@@ -29,11 +29,15 @@ def task_in_nats(name: str, model: str, reference: str | None = None) -> tuple[T
     if task.reward_std is None:
         return task, None
     reference = reference or reference_of(model, name) or model
-    scale = _stored(name, model) or stored_scale(name, reference) or _measured(name, reference)
+    scale = (
+        _scale_of_run(name, model)
+        or stored_scale(name, reference)
+        or _measured_scale(name, reference)
+    )
     return task.scaled(scale), scale  # type: ignore[attr-defined]  # a task in a folder has it
 
 
-def _stored(name: str, model: str) -> float | None:
+def _scale_of_run(name: str, model: str) -> float | None:
     if (path := run_of(model)) is None:
         return None
     run = RunDirectory.open(path)
@@ -41,7 +45,7 @@ def _stored(name: str, model: str) -> float | None:
 
 
 @lru_cache(maxsize=4)
-def _measured(name: str, reference: str) -> float:
+def _measured_scale(name: str, reference: str) -> float:
     task, policy, tokenizer = get_task(name), load_policy(reference), load_tokenizer(reference)
     check_policy(policy, tokenizer)
     check_prompts(task, policy, tokenizer)

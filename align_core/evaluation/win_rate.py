@@ -10,12 +10,12 @@ from torch import Tensor
 from align_core.evaluation.intervals import bootstrap_rows
 
 
-def wins(ours: Tensor, theirs: Tensor) -> Tensor:
-    """1 where `ours` is above `theirs`, ½ where they are equal, else 0; NaN where either is NaN.
+def wins(first: Tensor, second: Tensor) -> Tensor:
+    """1 where `first` is above `second`, ½ where they are equal, else 0; NaN where either is NaN.
 
     Shapes broadcast.
     """
-    margin = ours - theirs
+    margin = first - second
     return ((margin.sign() + 1) / 2).masked_fill(margin.isnan(), math.nan)
 
 

@@ -32,14 +32,8 @@ from align_core.config import model_index
 
 TASK = "reviews"  # of the experiments on language models
 EXACT = ("coverage", "collapse", "kl_in_loss")  # computed with numpy, in seconds
-TRAINED = (
-    "frontier",
-    "overoptimisation",
-    "shift",
-    "direct",
-    "displacement",
-    "pairs",
-)  # they train language models
+# These train language models.
+TRAINED = ("frontier", "overoptimisation", "shift", "direct", "displacement", "pairs")
 NAMES = EXACT + TRAINED
 
 

@@ -1,9 +1,9 @@
 """Verdicts on the parts of a paper's claim, by rules on the result of an experiment.
 
 A rule combines the signs of cases (`statistics.sign`): 1 where a claim clearly holds, −1 where its
-opposite does, 0 otherwise. The sign of a claim about every case is the min() of
-these signs, that of a claim that something is possible is their max(), and that of a claim about
-most cases is their majority().
+opposite does, 0 otherwise. The sign of a claim about every case is the min() of these signs, that
+of a claim that something is possible is their max(), and that of a claim about most cases is their
+majority().
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from align_core.experiments.sentences import render_findings
 
 WORDS = {"holds": "Holds here:", "fails": "Does not hold here:", "unclear": "Not clear here:"}
-LEVEL = 0.05  # of a comparison that is clear: it lies outside of a 95% interval
+LEVEL = 0.05  # significance level of a clear comparison, by its 95% interval
 TESTED = (
     "“Clearly” is the result of {tests} comparisons, each at the 5% level, without a correction "
     "for their number. {clear} of them are clear; if nothing differed, about {chance} would be by "
@@ -52,7 +52,7 @@ def majority(signs: Sequence[int]) -> int:
 def comparison_counts(experiment: ModuleType, result: dict[str, Any]) -> dict[str, str]:
     """The values of TESTED: the comparisons behind an experiment's verdicts, how many are clear,
     and how many would be if nothing differed."""
-    signs = [sign for of_part in experiment.comparisons(result).values() for sign in of_part]
+    signs = [sign for part_signs in experiment.comparisons(result).values() for sign in part_signs]
     clear = len(signs) - signs.count(0)
     return {
         "tests": str(len(signs)),

@@ -29,9 +29,9 @@ PAPER = "2510.20817, and 2407.14503"
 CLAIM = (
     "With a small β, the objective itself asks for little diversity: its optimum collapses by "
     "construction, with the KL either way round, so that no optimiser is to blame. And where the "
-    "error of a reward has a heavy tail, a KL penalty does not protect: some policies have any "
-    "proxy reward at a small KL and no more gold reward than the reference. With a light-tailed "
-    "error the optimum's gold reward rises as β falls."
+    "error of a reward has a heavy tail, a KL penalty does not protect: some policies have an "
+    "arbitrarily high proxy reward at a small KL and no more gold reward than the reference. With "
+    "a light-tailed error the optimum's gold reward rises as β falls."
 )
 SETUP = (
     Row("policies", "trained language models and chemistry models", "the optimum, computed"),
@@ -52,7 +52,7 @@ SENTENCES = {
     "normal": "a normal error",
     "laplace": "a Laplace error",
     "student": "a Student's t₂ error",
-    "narrows": "The optimum itself has the fewer texts, the smaller β is.",
+    "narrows": "The smaller β is, the fewer texts the optimum itself has.",
     "narrows_why": (
         "On capitals, the number of texts in effect falls from {reference} under the reference to "
         "{one} at β = 1 and {small} at β = 0.1 (± over prompts)."
@@ -84,7 +84,7 @@ SENTENCES = {
     ),
     "covered": (
         "The stored samples have all texts of the reference on capitals but {missing} of their "
-        "probability, by Good and Turing's estimate; on reviews they miss {missing_reviews}, so "
+        "probability, by the Good–Turing estimate; on reviews they miss {missing_reviews}, so "
         "texts are counted on capitals alone."
     ),
     "row": (
@@ -120,21 +120,21 @@ def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
     """Whether the optimum narrows, down to one text, and what errors do to its gold reward."""
-    signs = {part: min(of_part) for part, of_part in comparisons(result).items()}
+    signs = {part: min(part_signs) for part, part_signs in comparisons(result).items()}
     reference = format_mean(result["reference"]["texts"], 1)
-    one, small = (result["reverse"][BETAS.index(beta)] for beta in (1.0, SMALL))
+    at_one, at_small = (result["reverse"][BETAS.index(beta)] for beta in (1.0, SMALL))
     return [
         verdict(
             signs["narrows"],
             "narrows",
             reference=reference,
-            one=format_mean(one["texts"], 1),
-            small=format_mean(small["texts"], 1),
+            one=format_mean(at_one["texts"], 1),
+            small=format_mean(at_small["texts"], 1),
         ),
         verdict(
             signs["single"],
             "single",
-            small=format_mean(small["top"]),
+            small=format_mean(at_small["top"]),
             least=format_mean(result["limit"]["top"]),
             best=format_mean(result["limit"]["best"], 1),
         ),
@@ -142,7 +142,7 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
             signs["forward"],
             "forward",
             forward=format_mean(result["forward"]["texts"], 1),
-            reverse=format_mean(small["texts"], 1),
+            reverse=format_mean(at_small["texts"], 1),
             reference=reference,
         ),
         verdict(signs["heavy"], "heavy", listed=_listed_falls(result, "student")),
@@ -170,7 +170,7 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
 def _listed_falls(result: dict[str, Any], error: str) -> list[Finding]:
     """The peak and the end of gold on each task."""
     rows = [row(result, task, error) for task in TASKS]
-    whole = {task: format_mean(row(result, task, "none")["gold"][-1]) for task in TASKS}
+    without_error = {task: format_mean(row(result, task, "none")["gold"][-1]) for task in TASKS}
     return [
         (
             "fell",
@@ -178,7 +178,7 @@ def _listed_falls(result: dict[str, Any], error: str) -> list[Finding]:
                 "task": [(r["task"], {})],
                 "end": format_mean(r["gold"][-1]),
                 "peak": format_mean(r["peak"]),
-                "whole": whole[r["task"]],
+                "whole": without_error[r["task"]],
                 "samples": format_mean(r["samples"][-1], 0),
             },
         )
@@ -195,22 +195,22 @@ def findings(result: dict[str, Any]) -> list[Finding]:
     for r in result["rows"]:
         numbers = {name: format_mean(r[name][-1]) for name in ("gold", "proxy", "kl")}
         numbers["samples"] = format_mean(r["samples"][-1], 0)
-        named: dict[str, Any] = {
+        condition: dict[str, Any] = {
             "task": [(r["task"], {})],
             "error": [(r["error"], {})],
             "beta": f"{LOWEST:g}",
         }
-        rows.append(("row", {**named, **numbers}))
+        rows.append(("row", {**condition, **numbers}))
     return [*rows, ("few", {})]
 
 
 def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
     """Texts in effect over β; gold reward over β for each error, on each task, and over KL."""
-    own, betas = words["collapse"], list(result["betas"])
+    labels, betas = words["collapse"], list(result["betas"])
     directions = (("reverse", "ink"), ("forward_by_beta", "preferred-ft"))
     texts = [
         {
-            "name": own[name],
+            "name": labels[name],
             "colour": colour,
             "mode": "lines",
             "x": betas,
@@ -224,7 +224,7 @@ def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
         rows = [row(result, task, error) for error in ERRORS]
         return [
             {
-                "name": own[r["error"]],
+                "name": labels[r["error"]],
                 "colour": colours[r["error"]],
                 "mode": "lines",
                 "x": betas if over == "beta" else [number["mean"] for number in r["kl"]],
@@ -236,17 +236,17 @@ def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
     falling = {"x": "β", "ticks": [10, 3, 1, 0.3, 0.1], "falling": True}
     above = {"y": words["above"]}
     by_beta = [
-        {"title": own["gold_over_beta"].format(task=own[task]), **above, **falling}
+        {"title": labels["gold_over_beta"].format(task=labels[task]), **above, **falling}
         | {"curves": curves(task, "beta")}
         for task in TASKS
     ]
     by_kl = {
-        "title": own["gold_over_kl"].format(task=own["reviews"]),
+        "title": labels["gold_over_kl"].format(task=labels["reviews"]),
         "x": words["kl"],
         **above,
         "curves": curves("reviews", "kl"),
     }
-    counted = {"title": own["texts"], "y": own["count"], **falling, "curves": texts}
+    counted = {"title": labels["texts"], "y": labels["count"], **falling, "curves": texts}
     return [labelled(panel) for panel in (counted, *by_beta, by_kl)]
 
 

@@ -45,7 +45,7 @@ def texts_in_effect() -> dict[str, Any]:
     texts = exact.texts_of(NARROW)
     share, gold = texts.share, texts.gold
 
-    def of(policy: FloatArray) -> dict[str, Mean | None]:
+    def means(policy: FloatArray) -> dict[str, Mean | None]:
         numbers = texts.numbers(policy)
         return {name: mean(numbers[name].tolist()) for name in ("texts", "top", "gold")}
 
@@ -54,11 +54,11 @@ def texts_in_effect() -> dict[str, Any]:
     forward = exact.forward_at(texts, float((reverse * gold).sum(1).mean()))
     before = texts.numbers(share)["texts"]
     return {
-        "reference": of(share),
-        "limit": of(limit) | {"best": mean((limit > 0).sum(1).tolist())},
-        "forward": of(forward),
-        "reverse": [of(exact.reverse_optimum(share, gold, beta)) for beta in BETAS],
-        "forward_by_beta": [of(exact.forward_optimum(share, gold, beta)) for beta in BETAS],
+        "reference": means(share),
+        "limit": means(limit) | {"best": mean((limit > 0).sum(1).tolist())},
+        "forward": means(forward),
+        "reverse": [means(exact.reverse_optimum(share, gold, beta)) for beta in BETAS],
+        "forward_by_beta": [means(exact.forward_optimum(share, gold, beta)) for beta in BETAS],
         "lost": {
             name: mean((texts.numbers(policy)["texts"] - before).tolist())
             for name, policy in (("reverse", reverse), ("forward", forward))
@@ -71,11 +71,11 @@ def texts_in_effect() -> dict[str, Any]:
 def with_errors(seed: int) -> dict[str, dict[str, list[dict[str, float]]]]:
     """{task: {error: [numbers at each β]}}: gold and optimised reward above the reference's, KL,
     and the effective number of samples, averaged over the prompts."""
-    found: dict[str, dict[str, list[dict[str, float]]]] = {}
+    curves: dict[str, dict[str, list[dict[str, float]]]] = {}
     for task in TASKS:
         texts, rng = exact.texts_of(task), np.random.default_rng(seed)
         start = float((texts.share * texts.gold).sum(1).mean())
-        found[task] = {}
+        curves[task] = {}
         for error in ERRORS:
             proxy = texts.gold + draw(error, texts.gold.shape, rng)
             proxy_start = float((texts.share * proxy).sum(1).mean())
@@ -84,10 +84,10 @@ def with_errors(seed: int) -> dict[str, dict[str, list[dict[str, float]]]]:
                 policy = exact.reverse_optimum(texts.share, proxy, beta)
                 numbers = {name: float(n.mean()) for name, n in texts.numbers(policy).items()}
                 optimised = float((policy * proxy).sum(1).mean()) - proxy_start
-                kept = {name: numbers[name] for name in ("kl", "samples")}
-                rows.append({"gold": numbers["gold"] - start, "proxy": optimised, **kept})
-            found[task][error] = rows
-    return found
+                others = {name: numbers[name] for name in ("kl", "samples")}
+                rows.append({"gold": numbers["gold"] - start, "proxy": optimised, **others})
+            curves[task][error] = rows
+    return curves
 
 
 def draw(error: str, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
@@ -113,9 +113,9 @@ def example() -> dict[str, Any]:
     samples = ReferenceSamples.load(reference_samples(NARROW, "probe"))
     texts, prompt = exact.texts_of(NARROW), EXAMPLE["prompt"]
     known = np.flatnonzero(texts.share[prompt])
-    one = samples.select([samples.prompts[prompt]] * len(known))
+    repeated = samples.select([samples.prompts[prompt]] * len(known))
     tokenizer = Tokenizer.from_file(str(files_of(known_reference(NARROW)) / "tokenizer.json"))
-    shown = stored_texts(one, tokenizer, None, texts.first[prompt, known])
+    shown = stored_texts(repeated, tokenizer, None, texts.first[prompt, known])
     rng = np.random.default_rng(EXAMPLE["seed"])
     errors = {error: draw(error, (len(known),), rng).tolist() for error in ("normal", "student")}
     return {
@@ -129,15 +129,20 @@ def example() -> dict[str, Any]:
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """The optimum without an error, and the means over the draws of the errors."""
-    texts, *draws = (run["found"] for run in runs)
+    texts, *draws = (run["measured"] for run in runs)
     rows = []
     for task in TASKS:
         for error in ERRORS:
-            curves = [found[task][error] for found in draws]
+            curves = [draw[task][error] for draw in draws]
             whole = draws[0][task]["none"][-1]["gold"]
             rows.append({"task": task, "error": error, **_row(curves, whole)})
     equal = {
-        task: mean([_at(found[task]["student"]) - _at(found[task]["normal"]) for found in draws])
+        task: mean(
+            [
+                _gold_at_budget(draw[task]["student"]) - _gold_at_budget(draw[task]["normal"])
+                for draw in draws
+            ]
+        )
         for task in TASKS
     }
     return {"seeds": len(draws), "betas": BETAS, **texts, "rows": rows, "equal": equal}
@@ -145,7 +150,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _row(curves: list[list[dict[str, float]]], whole: float) -> dict[str, Any]:
     """The means of the curves of the draws. `peak` is the highest mean gold reward; `fallen` is the
-    gold reward at the end less HALF of `whole`, that without an error."""
+    gold reward at the end minus HALF of `whole`, that without an error."""
     columns: dict[str, list[Any]] = {
         name: [mean([point[name] for point in at_beta]) for at_beta in zip(*curves, strict=True)]
         for name in curves[0][0]
@@ -154,11 +159,11 @@ def _row(curves: list[list[dict[str, float]]], whole: float) -> dict[str, Any]:
         **columns,
         "peak": max(columns["gold"], key=lambda point: point["mean"]),
         "fallen": mean([curve[-1]["gold"] - HALF * whole for curve in curves]),
-        "at_kl": mean([_at(curve) for curve in curves]),
+        "at_kl": mean([_gold_at_budget(curve) for curve in curves]),
     }
 
 
-def _at(curve: list[dict[str, float]]) -> float:
+def _gold_at_budget(curve: list[dict[str, float]]) -> float:
     """The gold reward above the reference's at a KL of BUDGET, on the line between two points."""
     kls, gold = ([0.0, *(point[name] for point in curve)] for name in ("kl", "gold"))
     return float(np.interp(BUDGET, kls, gold))

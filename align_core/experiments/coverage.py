@@ -141,15 +141,15 @@ def numbers(outcome: tabular.Outcome, policy: tabular.FloatArray) -> dict[str, f
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """The means over seeds for each setting; one example in full; Table 1."""
     settings = []
-    for seeds in zip(*(run["found"] for run in runs), strict=True):
+    for seeds in zip(*(run["measured"] for run in runs), strict=True):
         means = {
             method: {name: mean([row[method][name] for row in seeds]) for name in seeds[0][method]}
             for method in METHODS
         }
         # Differences within a seed, so that the random coverage adds no variance.
         more = {name: mean([_difference(row, name) for row in seeds]) for name in ("gold", "rise")}
-        named = {name: seeds[0][name] for name in ("responses", "beta", "raters", "best_covered")}
-        settings.append({**named, **means, "dpo_over_ppo": more})
+        setting = {name: seeds[0][name] for name in ("responses", "beta", "raters", "best_covered")}
+        settings.append({**setting, **means, "dpo_over_ppo": more})
     covered = tabular.random_coverage(EXAMPLE.responses, EXAMPLE.seed)
     outcome = tabular.train(covered, EXAMPLE.beta, EXAMPLE.seed)
     arrays = {name: np.array(value).tolist() for name, value in vars(outcome).items()}
@@ -179,11 +179,11 @@ def table_1(beta: float = 0.1) -> list[dict[str, Any]]:
     return rows
 
 
-def setting(result: dict[str, Any], **wanted: Any) -> dict[str, Any]:
-    """The means of the first setting with the `wanted` values of responses, β or raters. By default
+def setting(result: dict[str, Any], **conditions: Any) -> dict[str, Any]:
+    """The means of the first setting with these values of responses, β or raters. By default
     it is one in which the best response may be uncovered."""
-    wanted = {"best_covered": False} | wanted
-    return next(row for row in result["settings"] if wanted.items() <= row.items())
+    conditions = {"best_covered": False} | conditions
+    return next(row for row in result["settings"] if conditions.items() <= row.items())
 
 
 def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
@@ -208,14 +208,14 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
     ]
 
 
-def _partial(result: dict[str, Any], **wanted: Any) -> list[dict[str, Any]]:
+def _partial(result: dict[str, Any], **conditions: Any) -> list[dict[str, Any]]:
     """The settings with uncovered responses."""
     return [
         row
         for row in result["settings"]
         if row["responses"] < tabular.SIZE
         and not row["best_covered"]
-        and wanted.items() <= row.items()
+        and conditions.items() <= row.items()
     ]
 
 
@@ -306,7 +306,7 @@ def report(result: dict[str, Any]) -> list[Block]:
         columns += [(method, "gold") for method in ("ppo", "dpo", "optimum")]
         cells = [format_mean(row[method][number]) for method, number in columns]
         rows.append([row["raters"], f"{row['beta']:g}", str(row["responses"]), *cells])
-    first = Table(head, rows)
+    settings_table = Table(head, rows)
     rows = [
         [
             row["name"].upper() if row["name"] != "reference" else "reference",
@@ -323,7 +323,7 @@ def report(result: dict[str, Any]) -> list[Block]:
         "is always preferred to y2, and y3 is in no pair. DPO's loss is as small for a policy that "
         "nearly leaves the preferred y1 for y3, and has an infinite KL, as for PPO's policy."
     )
-    return [first, intro, Table(["", "y1, y2, y3", "DPO's loss", "KL"], rows)]
+    return [settings_table, intro, Table(["", "y1, y2, y3", "DPO's loss", "KL"], rows)]
 
 
 def _difference(row: dict[str, Any], name: str) -> float | None:

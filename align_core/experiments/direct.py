@@ -102,7 +102,7 @@ def measure(
     )
     with trained_models.trained(config) as run:
         curve = trained_models.curve(run.events()[0])
-    return {"points": [[one["kl"], one["gold"], one["step"] / per_epoch] for one in curve]}
+    return {"points": [[point["kl"], point["gold"], point["step"] / per_epoch] for point in curve]}
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
     rows = []
     for (loss, beta), members in groupby(sorted(runs, key=key), key):
-        curves = [_curve(run["found"]["points"]) for run in members]
+        curves = [_curve(run["measured"]["points"]) for run in members]
         peaks = [max(points, key=_gold) for points in curves]
         shares = [frontier.efficiency(start + gold, start, d**2) for d, gold, _ in peaks]
         rows.append(
@@ -227,7 +227,7 @@ def findings(result: dict[str, Any]) -> list[Finding]:
 
 def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
     """A panel for each loss: gold over √KL with a line per seed, and the optimum."""
-    own, drawn = words["direct"], []
+    labels, figure = words["direct"], []
     for loss, name in LOSSES.items():
         rows = [row for row in result["rows"] if row["loss"] == loss]
         line = {"name": words["optimum"], "colour": "ink", "mode": "lines", "dash": "dot"}
@@ -235,11 +235,11 @@ def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
         for shade, row in enumerate(rows):
             for seed, curve in enumerate(row["curves"]):
                 style = {"colour": f"shade-{shade % SHADES}", "mode": "lines", "quiet": seed > 0}
-                label = own["beta"].format(beta=f"{row['beta']:g}")
+                label = labels["beta"].format(beta=f"{row['beta']:g}")
                 curves.append({"name": label, **style, **points([[*p[:2]] for p in curve])})
-        title = own["title"].format(loss=name)
-        drawn.append({"title": title, "x": "√KL", "y": words["above"], "curves": curves})
-    return drawn
+        title = labels["title"].format(loss=name)
+        figure.append({"title": title, "x": "√KL", "y": words["above"], "curves": curves})
+    return figure
 
 
 def report(result: dict[str, Any]) -> list[Block]:
@@ -260,7 +260,7 @@ def report(result: dict[str, Any]) -> list[Block]:
         "Gold is in nats above the reference's, measured on 4 texts for each of 64 prompts every "
         f"{FULL['every']} steps. Its peak is the highest of these, so by chance it is above that "
         f"of the true curve, and a run falls only if it loses clearly more than {FALL:.0%} of it. "
-        "β means another thing in each loss (docs/methods.md): IPO's and SLiC's set a margin, and "
-        "IPO's is one per token."
+        "β has a different meaning in each loss (docs/methods.md): IPO's and SLiC's set a margin, "
+        "and IPO's is one per token."
     )
     return [Table(head, rows), note]

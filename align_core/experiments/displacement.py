@@ -100,21 +100,21 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Means over seeds for each kind of pairs; the first seed's examples by name."""
     kinds, falls = {}, {}
     for kind in KINDS:
-        found = [run["found"] for run in runs if run["settings"]["kind"] == kind]
-        falls[kind] = [one["curve"][-1][1] for one in found]
+        measured = [run["measured"] for run in runs if run["settings"]["kind"] == kind]
+        falls[kind] = [run["curve"][-1][1] for run in measured]
         kinds[kind] = {
-            "steps": [point[0] for point in found[0]["curve"]],
-            "chosen": _over_seeds(found, lambda point: point[1]),
-            "rejected": _over_seeds(found, lambda point: point[2]),
-            "margin": mean([one["curve"][-1][1] - one["curve"][-1][2] for one in found]),
-            "fell": mean([one["fell"] for one in found]),
-            "third": mean([_third(one["prompts"]) for one in found]),
-            "opposite": mean([_opposite(one["prompts"]) for one in found]),
+            "steps": [point[0] for point in measured[0]["curve"]],
+            "chosen": _over_seeds(measured, lambda point: point[1]),
+            "rejected": _over_seeds(measured, lambda point: point[2]),
+            "margin": mean([run["curve"][-1][1] - run["curve"][-1][2] for run in measured]),
+            "fell": mean([run["fell"] for run in measured]),
+            "third": mean([_third(run["prompts"]) for run in measured]),
+            "opposite": mean([_opposite(run["prompts"]) for run in measured]),
             "mass": {
-                name: [mean([one["mass"][name][place] for one in found]) for place in (0, 1)]
-                for name in found[0]["mass"]
+                name: [mean([run["mass"][name][place] for run in measured]) for place in (0, 1)]
+                for name in measured[0]["mass"]
             },
-            "examples": _examples(found[0]["prompts"]),
+            "examples": _examples(measured[0]["prompts"]),
         }
     more = [a - b for a, b in zip(*(falls[kind] for kind in KINDS), strict=True)]
     seeds = len({run["settings"]["seed"] for run in runs})
@@ -122,9 +122,9 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _over_seeds(
-    found: list[dict[str, Any]], number: Callable[[list[float]], float]
+    measured: list[dict[str, Any]], number: Callable[[list[float]], float]
 ) -> list[Mean | None]:
-    curves = ([number(point) for point in one["curve"]] for one in found)
+    curves = ([number(point) for point in run["curve"]] for run in measured)
     return [mean(at_step) for at_step in zip(*curves, strict=True)]
 
 
@@ -181,7 +181,7 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
     return [
         verdict(majority(signs["often"]), "often", listed=listed("fell", "fell")),
         verdict(majority(signs["falls"]), "falls", listed=changes),
-        verdict(signs["further"][0], "further", more=format_mean(_positive(result["further"]))),
+        verdict(signs["further"][0], "further", more=format_mean(_negated(result["further"]))),
         verdict(majority(signs["third"]), "third", listed=listed("third")),
         verdict(
             possible,
@@ -198,7 +198,7 @@ def _harm(example: dict[str, Any]) -> float:
     return example["gained"]["gold"] - example["chosen"]["gold"]
 
 
-def _positive(value: Mean) -> Mean:
+def _negated(value: Mean) -> Mean:
     return {**value, "mean": -value["mean"]}
 
 
@@ -209,8 +209,8 @@ def findings(result: dict[str, Any]) -> list[Finding]:
         ends = {side: format_mean(kind[side][-1]) for side in ("chosen", "rejected")}
         margin = {"margin": format_mean(kind["margin"])}
         rows.append(("sides", {"kind": [(name, {})], **ends, **margin}))
-        before = {f"{of}_before": format_mean(both[0]) for of, both in kind["mass"].items()}
-        after = {of: format_mean(both[1]) for of, both in kind["mass"].items()}
+        before = {f"{group}_before": format_mean(both[0]) for group, both in kind["mass"].items()}
+        after = {group: format_mean(both[1]) for group, both in kind["mass"].items()}
         rows.append(("mass", {"kind": [(name, {})], **before, **after}))
     for kind in result["kinds"].values():
         rows += [("named", _named(example)) for example in kind["examples"]]
@@ -229,12 +229,12 @@ def _named(example: dict[str, Any]) -> dict[str, str]:
 
 def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
     """The change of both log-probabilities along training; the probability of each class."""
-    own, kinds = words["displacement"], result["kinds"]
+    labels, kinds = words["displacement"], result["kinds"]
     colours = {"chosen": "ppo", "rejected": "dpo"}
     dashes = {"similar": "", "different": "dash"}
     lines = [
         {
-            "name": own[side].format(kind=own[name]),
+            "name": labels[side].format(kind=labels[name]),
             "colour": colour,
             "mode": "lines",
             "dash": dashes[name],
@@ -244,27 +244,32 @@ def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
         for name, kind in kinds.items()
         for side, colour in colours.items()
     ]
-    classes = {name: own["classes"][name] for name in next(iter(kinds.values()))["mass"]}
+    classes = {name: labels["classes"][name] for name in next(iter(kinds.values()))["mass"]}
     first = next(iter(kinds.values()))["mass"]
     bars = [
         {
-            "name": own["before"],
+            "name": labels["before"],
             "colour": "reference",
             "mode": "bars",
             "x": list(classes.values()),
             **means([both[0] for both in first.values()]),
         }
     ]
-    changed = {"title": own["changed"], "x": own["step"], "y": own["nats"], "curves": lines}
+    changed = {
+        "title": labels["changed"],
+        "x": labels["step"],
+        "y": labels["nats"],
+        "curves": lines,
+    }
     shades = {"similar": "ppo", "different": "best-of-n"}
-    drawn = [labelled(changed)]
+    figure = [labelled(changed)]
     for name, kind in kinds.items():
-        after = {"name": own["after"], "colour": shades[name], "mode": "bars"}
+        after = {"name": labels["after"], "colour": shades[name], "mode": "bars"}
         after |= {"x": [*classes.values()], **means([both[1] for both in kind["mass"].values()])}
         before = {**bars[0], **means([both[0] for both in kind["mass"].values()])}
-        title = own["mass"].format(kind=own[name])
-        drawn.append({"title": title, "x": "", "y": own["share"], "curves": [before, after]})
-    return drawn
+        title = labels["mass"].format(kind=labels[name])
+        figure.append({"title": title, "x": "", "y": labels["share"], "curves": [before, after]})
+    return figure
 
 
 def report(result: dict[str, Any]) -> list[Block]:
@@ -279,7 +284,7 @@ def report(result: dict[str, Any]) -> list[Block]:
         [
             name,
             example["prompt"],
-            *(cell(example[one]) for one in ("chosen", "rejected", "gained")),
+            *(cell(example[part]) for part in ("chosen", "rejected", "gained")),
             f"{example['gained']['gold']:.1f}, {example['chosen']['gold']:.1f}".replace("-", "−"),
         ]
         for name, kind in result["kinds"].items()

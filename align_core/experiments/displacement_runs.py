@@ -26,7 +26,9 @@ from align_core.trainers import dpo
 from align_core.trainers.common import WARMUP
 
 SIDES = ("chosen", "rejected")
-POOL = 16_000  # stored pairs, from which one for each prompt is taken
+POOL = 16_000  # stored pairs, from which one for each prompt is selected
+CLASSES = (*SIDES, "right", "wrong")  # the texts of the pair, and others by their gold reward
+_COLUMNS = ("text", "before", "after", "gold")  # a text, its probabilities, and its gold reward
 
 
 def measure(
@@ -55,15 +57,15 @@ def measure(
         load(reference) for load in (load_tokenizer, load_policy, load_trainable)
     )
     torch.manual_seed(seed)
-    chosen = chosen_pairs(before, tokenizer, task, kind, pairs, seed)
+    chosen = selected_pairs(before, tokenizer, task, kind, pairs, seed)
     encoded = encode_pairs(tokenizer, chosen)
-    start = _of_sides(before, tokenizer, encoded)
+    start = _pair_logps(before, tokenizer, encoded)
     curve = [[0, 0.0, 0.0]]
 
-    class Follow(TrainerCallback):
+    class CurveCallback(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.global_step % every == 0 or state.global_step == state.max_steps:
-                change = (_of_sides(policy, tokenizer, encoded) - start).mean(1)
+                change = (_pair_logps(policy, tokenizer, encoded) - start).mean(1)
                 curve.append([state.global_step, *change.tolist()])
 
     config = resolve("dpo", task)
@@ -82,14 +84,14 @@ def measure(
             warmup_steps=steps // WARMUP,
             seed=seed,
         )
-        trainer.add_callback(Follow())
+        trainer.add_callback(CurveCallback())
         trainer.train()
-    change = _of_sides(policy.eval(), tokenizer, encoded) - start
+    change = _pair_logps(policy.eval(), tokenizer, encoded) - start
     gained = texts_that_gain(task, before, policy, tokenizer, chosen[:prompts], samples, seed)
     return {"curve": curve, "fell": (change[0] < 0).double().mean().item(), **gained}
 
 
-def chosen_pairs(
+def selected_pairs(
     reference: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     task: str,
@@ -105,9 +107,9 @@ def chosen_pairs(
     states = [_mean_states(reference, tokenizer, encoded, side) for side in SIDES]
     scores = ches(*states).tolist()
     order = sorted(range(len(pairs)), key=lambda place: scores[place])
-    taken = order[-count:] if kind == "similar" else order[:count]
-    random.Random(seed).shuffle(taken)
-    return [pairs[place] for place in taken]
+    selected = order[-count:] if kind == "similar" else order[:count]
+    random.Random(seed).shuffle(selected)
+    return [pairs[place] for place in selected]
 
 
 def ches(chosen: Tensor, rejected: Tensor) -> Tensor:
@@ -123,18 +125,18 @@ def _mean_states(
     """The mean [B, H] of the last hidden states that predict the tokens of these texts."""
     prompts = encode_prompts(tokenizer, encoded["prompt_ids"])
     tokens, mask = pad_responses(encoded[f"{side}_ids"], pad=0)
-    found = torch.zeros(len(tokens), model.config.hidden_size)
+    means = torch.zeros(len(tokens), model.config.hidden_size)
     for rows in length_batches(prompts, mask):
         width = int(mask[rows].sum(1).max())
         real = mask[rows, :width]
         _, states = response_outputs(model, prompts[rows], tokens[rows, :width], real, hidden=True)
         assert states is not None
-        found[rows] = (states * real[..., None]).sum(1) / real.sum(1, keepdim=True)
-    return found
+        means[rows] = (states * real[..., None]).sum(1) / real.sum(1, keepdim=True)
+    return means
 
 
 @torch.no_grad()
-def _of_sides(
+def _pair_logps(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, encoded: Dataset
 ) -> Tensor:
     """Log-probabilities [2, B] of the chosen and of the rejected texts, in nats."""
@@ -170,8 +172,8 @@ def texts_that_gain(
             rows, before_ids, ids, strict=True
         )
     }
-    texts |= _written(task, policy, tokenizer, prompts, samples, seed)
-    inputs = encode_prompts(tokenizer, [of_prompt for of_prompt, _, _ in texts.values()])
+    texts |= _sampled_texts(task, policy, tokenizer, prompts, samples, seed)
+    inputs = encode_prompts(tokenizer, [prompt_ids for prompt_ids, _, _ in texts.values()])
     tokens = [list(ids) for _, ids in texts]
     old, new = (
         [row.sum().exp().item() for row in logprobs(model, inputs, tokens)]
@@ -186,36 +188,32 @@ def texts_that_gain(
     for (prompt, _), (_, text, _), *numbers in zip(
         texts, texts.values(), old, new, gold, strict=True
     ):
-        by_prompt[prompt].append(dict(zip(NUMBERS, (text, *numbers), strict=True)))
+        by_prompt[prompt].append(dict(zip(_COLUMNS, (text, *numbers), strict=True)))
     mass: dict[str, list[float]] = {name: [0.0, 0.0] for name in CLASSES}
-    found = []
+    examples = []
     for pair in pairs:
         candidates = by_prompt[pair["prompt"]]
-        for one in candidates:
-            for place, probability in enumerate((one["before"], one["after"])):
-                mass[_class(one, pair)][place] += probability / len(pairs)
-        most = max(candidates, key=lambda one: one["after"] - one["before"])
+        for candidate in candidates:
+            for place, probability in enumerate((candidate["before"], candidate["after"])):
+                mass[_class(candidate, pair)][place] += probability / len(pairs)
+        gained = max(candidates, key=lambda text: text["after"] - text["before"])
         sides = {side: _find(candidates, pair[side]) for side in SIDES}
-        found.append({"prompt": pair["prompt"], **sides, "gained": most})
-    return {"prompts": found, "mass": mass}
-
-
-NUMBERS = ("text", "before", "after", "gold")  # of a text: its probabilities and gold reward
-CLASSES = (*SIDES, "right", "wrong")  # the texts of the pair, and others by their gold reward
+        examples.append({"prompt": pair["prompt"], **sides, "gained": gained})
+    return {"prompts": examples, "mass": mass}
 
 
 def _find(candidates: list[dict[str, Any]], text: str) -> dict[str, Any]:
-    return next(one for one in candidates if one["text"] == text)
+    return next(candidate for candidate in candidates if candidate["text"] == text)
 
 
-def _class(one: dict[str, Any], pair: dict[str, Any]) -> str:
+def _class(text: dict[str, Any], pair: dict[str, Any]) -> str:
     for side in SIDES:
-        if one["text"] == pair[side]:
+        if text["text"] == pair[side]:
             return side
-    return "right" if one["gold"] > 0 else "wrong"
+    return "right" if text["gold"] > 0 else "wrong"
 
 
-def _written(
+def _sampled_texts(
     task: Any,
     policy: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -238,8 +236,8 @@ def _written(
     rows = [prompt for prompt in prompts for _ in range(samples)]
     texts = responses.texts(tokenizer, encoded)
     return {
-        (prompt, tuple(tokens)): (of_prompt, text, ended)
-        for prompt, tokens, of_prompt, text, ended in zip(
+        (prompt, tuple(tokens)): (prompt_ids, text, ended)
+        for prompt, tokens, prompt_ids, text, ended in zip(
             rows, responses.ids(), encoded.real(), texts, responses.ended.tolist(), strict=True
         )
     }

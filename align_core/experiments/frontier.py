@@ -50,7 +50,7 @@ NAMES = {
     "reference": "the reference itself",
 }
 FROM_REWARD = tuple(name for name in NAMES if name not in (*FROM_PAIRS, "reference"))
-LISTED = ("0.5", "2")  # nats of KL whose shares are said in a sentence; the table has all
+LISTED = ("0.5", "2")  # nats of KL at which a sentence gives the shares; the table has all
 SENTENCES = {
     **NAMES,
     "join": ", ",
@@ -80,11 +80,11 @@ SENTENCES = {
     "nats": "{budgets} nats",
     "none": "none of these",
     "dpo_over_ppo": (
-        "DPO's share less PPO's on the reward model, seed by seed: {listed} nats; DPO is clearly "
+        "DPO's share minus PPO's on the reward model, seed by seed: {listed} nats; DPO is clearly "
         "ahead within {dpo}, PPO within {ppo}."
     ),
     "from": (
-        "From {pairs} pairs of {raters}, DPO's gold reward less PPO's on the reward model, in "
+        "From {pairs} pairs of {raters}, DPO's gold reward minus PPO's on the reward model, in "
         "nats: {listed} nats of KL."
     ),
     "wins": (
@@ -103,7 +103,7 @@ SETUP = (
     Row(
         "labels",
         "certain: the higher gold reward",
-        "by σ(Δr): 18% go against the gold reward; certain ones beside them",
+        "by σ(Δr): 18% go against the gold reward; also certain ones",
     ),
     Row("pairs", "150,000", f"{PAIRS:,}; {joined(WIDE_PAIRS)} with certain raters"),
     Row(

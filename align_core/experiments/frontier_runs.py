@@ -26,7 +26,7 @@ REWARD_STEPS = 60  # of REWARD_BATCH pairs, or one epoch if that is longer
 REWARD_BATCH = 64
 
 # As the paper did it: PPO on a reward model and DPO, from pairs of raters who always prefer the
-# higher gold reward ("certain"), beside those who prefer it with probability σ(Δr) ("graded").
+# higher gold reward ("certain"), and from those who prefer it with probability σ(Δr) ("graded").
 RATERS = ("certain", "graded")
 WIDE_PAIRS = (1000, 4000, 16_000)
 WIDE_BETA = 0.05
@@ -76,7 +76,9 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
     """
     seeds = range(1 if quick else SEEDS)
     pairs = 64 if quick else PAIRS
-    wide = [("certain", 64)] if quick else [(who, size) for who in RATERS for size in WIDE_PAIRS]
+    wide = (
+        [("certain", 64)] if quick else [(raters, size) for raters in RATERS for size in WIDE_PAIRS]
+    )
     reward_models = {
         f"reward-{raters}-{size}-{seed}": {
             "method": "best-of-n",
@@ -221,7 +223,7 @@ def _file(folder: Path, raters: str, pairs: int, seed: int) -> Path:
 
 
 def rated_pairs(raters: str, count: int, seed: int) -> list[dict[str, Any]]:
-    """`count` of the stored pairs, drawn with `seed`, as these RATERS prefer them."""
+    """`count` of the stored pairs, drawn with `seed`, with the labels of one of RATERS."""
     pairs = preference_files.stored_pairs(TASK, count, seed)
     if raters == "graded":
         return pairs

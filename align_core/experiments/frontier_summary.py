@@ -18,7 +18,7 @@ from align_core.optimum import MIN_EFFECTIVE_SAMPLES, Frontier, ReferenceSamples
 BUDGETS = (0.25, 0.5, 1.0, 2.0)  # nats of KL at which the methods are compared
 WIDE_BUDGETS = (1.0, 4.0, 15.0)
 
-Run = dict[str, Any]  # {"settings", "found", "seconds"}
+Run = dict[str, Any]  # {"settings", "measured", "seconds"}
 Points = list[tuple[float, float]]  # (KL, gold reward) from the reference on
 
 
@@ -27,10 +27,12 @@ def summary(runs: list[Run]) -> dict[str, Any]:
     them; and win rates over temperature."""
     rewards = ReferenceSamples.load(reference_samples(TASK, "probe")).rewards
     frontier = Frontier.of(rewards)
-    curves = {method: _by_seed(_of(runs, method)) for method in SWEEPS}
-    few = {run["settings"]["pairs"] for run in _of(runs, "dpo")}
-    same = [run for run in _of(runs, "best-of-n") if _data(run) == ("graded", *few)]
-    curves["best-of-n"] = _by_seed(same)
+    curves = {method: _by_seed(_runs_of(runs, method)) for method in SWEEPS}
+    pair_counts = {run["settings"]["pairs"] for run in _runs_of(runs, "dpo")}
+    same_pairs = [
+        run for run in _runs_of(runs, "best-of-n") if _data(run) == ("graded", *pair_counts)
+    ]
+    curves["best-of-n"] = _by_seed(same_pairs)
     powers = range(BEST_OF.bit_length())
     curves["best-of-n-gold"] = {0: [best_of_n(rewards, 2**power)[::-1] for power in powers]}
     reward, kl, samples = frontier.curve
@@ -43,9 +45,9 @@ def summary(runs: list[Run]) -> dict[str, Any]:
         "seeds": len({run["settings"]["seed"] for run in runs}),
         "reference": float(rewards.mean()),
         "optimum": [[float(k), float(r)] for k, r in zip(kl[known], reward[known], strict=True)],
-        "accuracy": mean([run["found"]["accuracy"] for run in same]),
+        "accuracy": mean([run["measured"]["accuracy"] for run in same_pairs]),
         "shares": {
-            method: {kl: mean(of_seeds) for kl, of_seeds in by_budget.items()}
+            method: {kl: mean(by_seed) for kl, by_seed in by_budget.items()}
             for method, by_budget in shares.items()
         },
         "dpo_over_ppo": {
@@ -53,11 +55,13 @@ def summary(runs: list[Run]) -> dict[str, Any]:
             for kl in shares["dpo"]
         },
         "wide": _wide(runs),
-        "win_rates": {method: _win_rates(_of(runs, method)) for method in (*TEMPERED, "reference")},
+        "win_rates": {
+            method: _win_rates(_runs_of(runs, method)) for method in (*TEMPERED, "reference")
+        },
     }
 
 
-def _of(runs: Iterable[Run], method: str, wide: bool = False) -> list[Run]:
+def _runs_of(runs: Iterable[Run], method: str, wide: bool = False) -> list[Run]:
     """The runs of a method: those of the sweep, or those that are `wide`, as the paper had them."""
     return [
         run
@@ -79,7 +83,7 @@ def _by_data(runs: Iterable[Run]) -> dict[tuple[str, int], list[Run]]:
 
 
 def _points(run: Run) -> Points:
-    return [(point["kl"], point["gold"]) for point in run["found"]["curve"]]
+    return [(point["kl"], point["gold"]) for point in run["measured"]["curve"]]
 
 
 def _by_seed(runs: Iterable[Run]) -> dict[int, Points]:
@@ -108,8 +112,8 @@ def _wide(runs: list[Run]) -> list[dict[str, Any]]:
     over seeds of KL and gold reward along training.
     """
     methods = ("dpo", "ppo")
-    trained = {method: _by_data(_of(runs, method, wide=True)) for method in methods}
-    models = _by_data(_of(runs, "best-of-n"))
+    trained = {method: _by_data(_runs_of(runs, method, wide=True)) for method in methods}
+    models = _by_data(_runs_of(runs, "best-of-n"))
     rows = []
     for data in sorted(trained["dpo"], key=lambda data: (RATERS.index(data[0]), data[1])):
         group = {method: trained[method][data] for method in methods}
@@ -118,10 +122,10 @@ def _wide(runs: list[Run]) -> list[dict[str, Any]]:
             {
                 "raters": data[0],
                 "pairs": data[1],
-                "accuracy": mean([run["found"]["accuracy"] for run in models[data]]),
+                "accuracy": mean([run["measured"]["accuracy"] for run in models[data]]),
                 **{
                     method: {
-                        "reached": {kl: mean(of_seeds) for kl, of_seeds in reached.items()},
+                        "reached": {kl: mean(by_seed) for kl, by_seed in reached.items()},
                         "path": _path(group[method]),
                     }
                     for method, reached in within.items()
@@ -154,7 +158,7 @@ def _win_rates(runs: Sequence[Run]) -> dict[str, Any]:
     # The reference has no β.
     betas = sorted({run["settings"].get("beta") for run in runs}, key=lambda beta: beta or 0.0)
     rates = {
-        beta: [run["found"]["win_rates"] for run in runs if run["settings"].get("beta") == beta]
+        beta: [run["measured"]["win_rates"] for run in runs if run["settings"].get("beta") == beta]
         for beta in betas
     }
     best = max(betas, key=lambda beta: fmean(row[-1] for row in rates[beta]))

@@ -99,16 +99,16 @@ def measure(folder: Path, seed: int) -> dict[str, Any]:
     best, limit = token_tree.optimum(reference, rewards, betas)
     ends = {"optimum": _numbers(best, reference, rewards, limit)}
     gradients = {}
-    true = _kl_gradient(best, reference, VARIANTS["reward_k1"])
+    kl_gradient = _kl_gradient(best, reference, VARIANTS["reward_k1"])
     for variant, charges in VARIANTS.items():
         policy = token_tree.trained(reference, rewards, betas, *charges)
         ends[variant] = _numbers(policy, reference, rewards, limit)
-        found = _kl_gradient(best, reference, charges)
-        length = np.linalg.norm(true, axis=1)
-        scale = np.maximum(np.linalg.norm(found, axis=1) * length, 1e-300)
+        gradient = _kl_gradient(best, reference, charges)
+        length = np.linalg.norm(kl_gradient, axis=1)
+        scale = np.maximum(np.linalg.norm(gradient, axis=1) * length, 1e-300)
         gradients[variant] = {
-            "error": (np.linalg.norm(found - true, axis=1) / length).tolist(),
-            "cosine": ((found * true).sum(1) / scale).tolist(),
+            "error": (np.linalg.norm(gradient - kl_gradient, axis=1) / length).tolist(),
+            "cosine": ((gradient * kl_gradient).sum(1) / scale).tolist(),
         }
     return {"ends": ends, "gradients": gradients}
 
@@ -120,7 +120,7 @@ def _numbers(
     limit: token_tree.FloatArray,
 ) -> dict[str, list[float]]:
     """Gold reward, KL, and what J = gold − β·KL lacks of its `limit`, at each β, in nats."""
-    logp, ref_logp = token_tree.of_texts(policy), token_tree.of_texts(reference)
+    logp, ref_logp = token_tree.text_logprobs(policy), token_tree.text_logprobs(reference)
     p = np.exp(logp)
     gold, kl = (p * rewards).sum(1), (p * (logp - ref_logp)).sum(1)
     gap = limit - gold + np.array(BETAS) * kl
@@ -130,31 +130,31 @@ def _numbers(
 def _kl_gradient(
     policy: token_tree.Policy, reference: token_tree.Policy, charges: tuple[Charge, Charge]
 ) -> token_tree.FloatArray:
-    """What these charges take for the gradient of the KL, by the logits."""
-    none, one = np.zeros_like(token_tree.of_texts(policy)), np.ones(len(policy[0]))
-    ascent = token_tree.directions(policy, reference, none, one, *charges)
+    """The gradient by the logits that these charges give in place of that of the KL."""
+    zeros, ones = np.zeros_like(token_tree.text_logprobs(policy)), np.ones(len(policy[0]))
+    ascent = token_tree.directions(policy, reference, zeros, ones, *charges)
     return -token_tree.gradients(policy, ascent)
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Means over the problems, a list over β for each number."""
-    found = [run["found"] for run in runs]
+    measured = [run["measured"] for run in runs]
 
     def means_of(kind: str) -> dict[str, dict[str, list[Any]]]:
         return {
             name: {
                 number: [mean(at_beta) for at_beta in zip(*columns, strict=True)]
                 for number in numbers
-                if (columns := [one[kind][name][number] for one in found])
+                if (columns := [run[kind][name][number] for run in measured])
             }
-            for name, numbers in found[0][kind].items()
+            for name, numbers in measured[0][kind].items()
         }
 
     return {"seeds": len(runs), "ends": means_of("ends"), "gradients": means_of("gradients")}
 
 
 def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
-    """For each part the signs, over β, of what is lacking at the end less TOLERANCE."""
+    """For each part the signs, over β, of the gap at the end minus TOLERANCE."""
     return {
         part: [sign(gap, TOLERANCE) for gap in result["ends"][variant]["gap"]]
         for part, variant in _PARTS.items()
@@ -204,14 +204,14 @@ def findings(result: dict[str, Any]) -> list[Finding]:
 
 def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
     """The KL at which each variant ends, and what it lacks there, over β."""
-    own = words["kl_in_loss"]
+    labels = words["kl_in_loss"]
     colours = {"optimum": "ink", "reward_k1": "ppo", "loss_tokens": "preferred-ft"}
     colours |= {"loss_k3": "dpo", "loss_k1": "unlikelihood", "reward_k3": "best-of-n"}
 
     def curves(number: str, names: list[str]) -> list[dict[str, Any]]:
         return [
             {
-                "name": own[name],
+                "name": labels[name],
                 "colour": colours[name],
                 "mode": "lines+markers",
                 "x": list(BETAS[::-1]),
@@ -222,11 +222,11 @@ def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
 
     axis = {"x": "β", "ticks": list(BETAS), "falling": True}
     nearer = ["reward_k1", "loss_tokens", "loss_k3"]  # the others lack up to 17 nats
-    drawn = (
-        {"title": own["kl"], "y": words["kl"], **axis, "curves": curves("kl", list(colours))},
-        {"title": own["gap"], "y": own["lacking"], **axis, "curves": curves("gap", nearer)},
+    figure = (
+        {"title": labels["kl"], "y": words["kl"], **axis, "curves": curves("kl", list(colours))},
+        {"title": labels["gap"], "y": labels["lacking"], **axis, "curves": curves("gap", nearer)},
     )
-    return [labelled(panel) for panel in drawn]
+    return [labelled(panel) for panel in figure]
 
 
 def report(result: dict[str, Any]) -> list[Block]:

@@ -40,7 +40,7 @@ CLAIM = (
 # Thresholds of the verdicts.
 FALL = 0.25  # a falling run loses more than this share of its peak
 LITTLE = 0.6  # a reward model up to this accuracy is little better than chance
-FEW = 2000  # which, according to the paper, holds below this number of pairs
+FEW = 2000  # pairs; according to the paper, with fewer a reward model is that inaccurate
 TOLERANCE = 0.1  # a penalty without effect changes the reward by at most this share of the peak
 METHODS = {"ppo": "ppo", "best-of-n": "best_of_n"}  # and their names in sentences
 SENTENCES = {
@@ -142,8 +142,11 @@ def _same_pairs(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _falls(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
-    """The claim holds for cases of which more than half of the runs fall. It fails for cases of
-    which no run falls, although each reaches the √KL at which other runs have fallen on average."""
+    """The verdicts on the claim that gold falls, each with its cases.
+
+    It holds for cases of which more than half of the runs fall. It fails for cases of which no run
+    falls, although each reaches the √KL at which other runs have fallen on average.
+    """
     groups: dict[tuple[int, str], dict[str, list[Finding]]] = {}
     cases = _cases(rows)
     fallen = [curve for _, curves in cases for curve in curves if _falls_off(curve)]
@@ -185,7 +188,7 @@ def _falls_off(points: Curve) -> bool:
     return peak - end > FALL * peak and end_proxy > proxy
 
 
-def _ends(rows: Sequence[dict[str, Any]], by: str) -> tuple[int, int]:
+def _extremes(rows: Sequence[dict[str, Any]], by: str) -> tuple[int, int]:
     """The smallest and the largest `by`; two zeros without rows."""
     sizes = [row[by] for row in rows] or [0]
     return min(sizes), max(sizes)
@@ -194,7 +197,7 @@ def _ends(rows: Sequence[dict[str, Any]], by: str) -> tuple[int, int]:
 def _rises(rows: Sequence[dict[str, Any]], by: str) -> dict[str, Mean]:
     """By how much the peak is higher for the largest than for the smallest `by`, paired by seed;
     empty for one size."""
-    least, most = _ends(rows, by)
+    least, most = _extremes(rows, by)
     if least == most:
         return {}
     rises = {}
@@ -213,7 +216,7 @@ def _peaks(rows: Sequence[dict[str, Any]], by: str, part: str) -> list[Verdict]:
     rises = _rises(rows, by)
     if not rises:
         return []
-    least, most = _ends(rows, by)
+    least, most = _extremes(rows, by)
     texts = {METHODS[method]: format_mean(rise) for method, rise in rises.items()}
     higher = majority(list(map(sign, rises.values())))
     return [verdict(higher, part, least=f"{least:,}", most=f"{most:,}", **texts)]
@@ -223,16 +226,14 @@ def _at_equal_distance(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, An
     """For each method the largest √KL, `d`, that its runs on all numbers of pairs reach; gold there
     `by_pairs`; and how much `more` it is for the most pairs than for the fewest, paired by seed.
     Empty for one number of pairs."""
-    least, most = _ends(rows, "pairs")
+    least, most = _extremes(rows, "pairs")
     if least == most:
         return {}
     compared = {}
     for method in METHODS:
         curves = {row["pairs"]: row["curves"] for row in rows if row["method"] == method}
-        d = min(furthest(points) for of_pairs in curves.values() for points in of_pairs)
-        gold = {
-            pairs: [gold_at(points, d) for points in of_pairs] for pairs, of_pairs in curves.items()
-        }
+        d = min(furthest(points) for group in curves.values() for points in group)
+        gold = {pairs: [gold_at(points, d) for points in group] for pairs, group in curves.items()}
         more = mean(np.subtract(gold[most], gold[least]).tolist())
         by_pairs = {pairs: mean(values) for pairs, values in sorted(gold.items())}
         compared[method] = {"d": d, "by_pairs": by_pairs, "more": more}
@@ -244,7 +245,7 @@ def _further(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
     compared = _at_equal_distance(rows)
     if not compared:
         return []
-    least, most = _ends(rows, "pairs")
+    least, most = _extremes(rows, "pairs")
     texts = {"least": f"{least:,}", "most": f"{most:,}"}
     for method, name in METHODS.items():
         texts |= {name: format_mean(compared[method]["more"])}

@@ -24,7 +24,7 @@ def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
     by_beta = penalised + [row for row in by_pairs if row["pairs"] in penalised_pairs]
 
     def panel(method: str, varied: str, candidates: list[dict[str, Any]]) -> dict[str, Any]:
-        of_method = sorted(
+        rows = sorted(
             (row for row in candidates if row["method"] == method), key=lambda row: row[varied]
         )
         name = words["names"][method if varied != "beta" else "ppo"]
@@ -34,19 +34,19 @@ def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
             "y": words["above"],
             "curves": [
                 curve
-                for shade, row in enumerate(of_method)
+                for shade, row in enumerate(rows)
                 for curve in _seeds(row, f"{row[varied]:,g}", f"shade-{shade % SHADES}", words)
             ],
         }
 
-    drawn = [
+    figure = [
         panel("best-of-n", "pairs", by_pairs),
         panel("ppo", "pairs", by_pairs),
         panel("best-of-n", "layers", by_layers),
         panel("ppo", "layers", by_layers),
         panel("ppo", "beta", by_beta),
     ]
-    return [panel for panel in drawn if panel["curves"]]
+    return [panel for panel in figure if panel["curves"]]
 
 
 def _seeds(row: dict[str, Any], label: str, colour: str, words: dict[str, Any]) -> list[Panel]:

@@ -114,7 +114,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     groups = {group: list(members) for group, members in groupby(sorted(runs, key=key), key)}
     rows = []
     for (method, pairs, layers, beta), members in groups.items():
-        curves = [_curve(run["found"]["curve"]) for run in members]
+        curves = [_curve(run["measured"]["curve"]) for run in members]
         peaks = [max(points, key=lambda point: point[1]) for points in curves]
         rows.append(
             {
@@ -122,8 +122,8 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
                 "pairs": pairs,
                 "layers": layers,
                 "beta": beta,
-                "parameters": members[0]["found"].get("parameters"),
-                "accuracy": mean([run["found"].get("accuracy") for run in members]),
+                "parameters": members[0]["measured"].get("parameters"),
+                "accuracy": mean([run["measured"].get("accuracy") for run in members]),
                 "curves": curves,
                 "fit": mean_fit(curves, np.log if method == "ppo" else identity),
                 "peak": mean([gold for _, gold, _ in peaks]),
@@ -163,24 +163,24 @@ def _penalty(groups: dict[tuple, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     for (method, pairs, layers, beta), runs in groups.items():
         if (method, pairs, layers) != ("ppo", PENALTY_PAIRS, LAYERS) or beta == 0:
             continue
-        reached = [max(point["kl"] for point in run["found"]["curve"]) for run in runs]
+        largest_kls = [max(point["kl"] for point in run["measured"]["curve"]) for run in runs]
         more = {}
         for budget in BUDGETS:
             known = [
                 _reached(run, budget) - _reached(without, budget)
-                for run, without, far in zip(runs, unpenalised, reached, strict=True)
-                if far >= budget
+                for run, without, furthest_kl in zip(runs, unpenalised, largest_kls, strict=True)
+                if furthest_kl >= budget
             ]
             more[f"{budget:g}"] = mean(known)
-        rows.append({"beta": beta, "kl": mean(reached), "more": more})
+        rows.append({"beta": beta, "kl": mean(largest_kls), "more": more})
     return rows
 
 
 def _reached(run: dict[str, Any], budget: float) -> float:
-    curve = run["found"]["curve"]
+    curve = run["measured"]["curve"]
     return reward_within([(0.0, curve[0]["gold"]), *((p["kl"], p["gold"]) for p in curve)], budget)
 
 
-def row(result: dict[str, Any], **wanted: Any) -> dict[str, Any]:
+def row(result: dict[str, Any], **conditions: Any) -> dict[str, Any]:
     """The row with this method, pairs, layers and β."""
-    return next(row for row in result["rows"] if wanted.items() <= row.items())
+    return next(row for row in result["rows"] if conditions.items() <= row.items())

@@ -27,7 +27,7 @@ SEEDS = 3
 
 BETA = 0.5
 SIZES = (250, 1000, 4000)
-SEEN = 1000  # pairs that a training sees at least, repeated if it has fewer
+SEEN = 1000  # the least number of pairs that DPO sees, some of them repeatedly if it has fewer
 STORED = 128  # stored texts of a prompt whose weights the reward model decides
 TOLERANCE = 0.1  # of the shares, within which the two have met
 METHODS = ("reward", "dpo")
@@ -135,30 +135,31 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     limit = best.reward - float(gold.mean()) - BETA * best.kl
     rows = []
     for pairs in sorted({run["settings"]["pairs"] for run in runs}):
-        found = {
+        measured = {
             method: [
-                run["found"]
+                run["measured"]
                 for run in runs
                 if (run["settings"]["pairs"], run["settings"]["method"]) == (pairs, method)
             ]
             for method in METHODS
         }
         shares = {
-            method: [(one["gain"] - BETA * one["kl"]) / limit for one in by_seed]
-            for method, by_seed in found.items()
+            method: [(run["gain"] - BETA * run["kl"]) / limit for run in by_seed]
+            for method, by_seed in measured.items()
         }
         rows.append(
             {
                 "pairs": pairs,
                 **{method: mean(by_seed) for method, by_seed in shares.items()},
                 **{
-                    f"{method}_kl": mean([one["kl"] for one in found[method]]) for method in METHODS
-                },
-                **{
-                    f"{method}_gain": mean([one["gain"] for one in found[method]])
+                    f"{method}_kl": mean([run["kl"] for run in measured[method]])
                     for method in METHODS
                 },
-                "accuracy": mean([one["accuracy"] for one in found["reward"]]),
+                **{
+                    f"{method}_gain": mean([run["gain"] for run in measured[method]])
+                    for method in METHODS
+                },
+                "accuracy": mean([run["accuracy"] for run in measured["reward"]]),
                 "more": mean([a - b for a, b in zip(*shares.values(), strict=True)]),
             }
         )
@@ -167,8 +168,9 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
-    """The signs of all comparisons behind the verdicts: those of the reward model's share less
-    DPO's, and with the most pairs those of what it is above TOLERANCE, and below −TOLERANCE."""
+    """The signs of all comparisons behind the verdicts: of the reward model's share minus DPO's for
+    each number of pairs; and whether, with the most pairs, this is above TOLERANCE or below
+    −TOLERANCE."""
     rows, last = result["rows"], result["rows"][-1]["more"]
     apart = [sign(last, TOLERANCE), -sign(last, -TOLERANCE)]
     return {"fewer": [sign(row["more"]) for row in rows], "apart": apart}
@@ -204,13 +206,13 @@ def findings(result: dict[str, Any]) -> list[Finding]:
 
 def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
     """The share of what the optimum gains, and the KL, over the number of pairs."""
-    own, rows = words["pairs"], result["rows"]
+    labels, rows = words["pairs"], result["rows"]
     sizes = [row["pairs"] for row in rows]
 
     def curves(number: str) -> list[dict[str, Any]]:
         return [
             {
-                "name": own[method],
+                "name": labels[method],
                 "colour": colour,
                 "mode": "lines+markers",
                 "x": sizes,
@@ -220,14 +222,14 @@ def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
         ]
 
     limit = {"name": words["optimum"], "colour": "ink", "mode": "lines", "dash": "dot", "x": sizes}
-    axis = {"x": own["count"], "ticks": sizes}
-    drawn = (
-        {"title": own["shares"], "y": own["share"], **axis}
+    axis = {"x": labels["count"], "ticks": sizes}
+    figure = (
+        {"title": labels["shares"], "y": labels["share"], **axis}
         | {"curves": [{**limit, "y": [1.0] * len(sizes)}, *curves("")]},
-        {"title": own["kls"], "y": words["kl"], **axis}
+        {"title": labels["kls"], "y": words["kl"], **axis}
         | {"curves": [{**limit, "y": [result["limit_kl"]] * len(sizes)}, *curves("_kl")]},
     )
-    return [labelled(panel) for panel in drawn]
+    return [labelled(panel) for panel in figure]
 
 
 def report(result: dict[str, Any]) -> list[Block]:

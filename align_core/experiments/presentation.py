@@ -1,4 +1,4 @@
-"""How a result is shown: the set-up beside the paper's, the panels of the figure, and tables.
+"""How a result is shown: the set-up compared with the paper's, the figure's panels, and tables.
 
 A panel is {"title", "x", "y", "curves"}, where "x" and "y" are the titles of the axes. A curve is
 {"name", "colour", "mode", "x", "y"}: "colour" names a variable of lab.css, and "mode" is Plotly's

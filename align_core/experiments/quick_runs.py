@@ -68,8 +68,8 @@ class QuickRuns:
         _LOG.info("start", extra={"fields": {"trial": _public(name)}})
         threading.Thread(target=self._follow, args=(name, process), daemon=True).start()
         if time_limit is not None:
-            reached = Message("time_limit", {}, "The time limit was reached.")
-            timer = threading.Timer(time_limit, process.kill, [reached])
+            reason = Message("time_limit", {}, "The time limit was reached.")
+            timer = threading.Timer(time_limit, process.kill, [reason])
             timer.daemon = True
             timer.start()
 
@@ -79,12 +79,13 @@ class QuickRuns:
             if process := self._processes.get(name):
                 process.kill(plain(""))
 
-    def prune(self, prefix: str, most: int) -> None:
-        """Delete the oldest ended runs with this `prefix` until at most `most` of them are left."""
+    def prune(self, prefix: str, max_count: int) -> None:
+        """Delete the oldest ended runs with this `prefix` until at most `max_count` of them are
+        left."""
         with self._lock:
             ended = [path for path in self._root.glob(f"{prefix}*") if path.name not in self.live()]
             oldest_first = sorted(ended, key=lambda path: path.stat().st_mtime)
-            for folder in oldest_first[: max(0, len(ended) - most)]:
+            for folder in oldest_first[: max(0, len(ended) - max_count)]:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def live(self) -> list[str]:

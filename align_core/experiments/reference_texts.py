@@ -29,8 +29,8 @@ class ReferenceTexts:
     def of(cls, samples: ReferenceSamples) -> ReferenceTexts:
         """The distinct texts among these samples, the most frequent ones first."""
         prompts = [_distinct(tokens) for tokens in samples.tokens]
-        most = max(len(first) for first, _ in prompts)
-        shape = len(prompts), most
+        max_texts = max(len(first) for first, _ in prompts)
+        shape = len(prompts), max_texts
         share, gold, places = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=int)
         for row, (first, counts) in enumerate(prompts):
             share[row, : len(first)] = counts / counts.sum()
@@ -40,7 +40,7 @@ class ReferenceTexts:
 
     @property
     def missing(self) -> float:
-        """Good and Turing's estimate of the probability of the texts that are not among the
+        """The Good–Turing estimate of the probability of the texts that are not among the
         samples: the share of texts that occur once."""
         return float((np.rint(self.share * self.samples) == 1).sum(1).mean() / self.samples)
 

@@ -63,19 +63,20 @@ def run(
 
 
 class RunStore:
-    """The finished runs: a file for each, with settings, measurements ("found") and seconds."""
+    """The finished runs: a file for each, with what it "measured", its "settings" and "seconds"."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
     def find(self, name: str, settings: Settings) -> dict[str, Any] | None:
-        """The run of this name; None if it does not exist or has other settings."""
+        """The run of this name; None if it does not exist, has other settings, or was stored by an
+        earlier version."""
         try:
             run = json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        return run if run["settings"] == settings else None
+        return run if run["settings"] == settings and "measured" in run else None
 
     def save(self, name: str, run: dict[str, Any]) -> None:
         """Store a run atomically."""
@@ -85,11 +86,11 @@ class RunStore:
 def _measure(
     experiment: str, folder: str, part: str, settings: Settings
 ) -> tuple[str, dict[str, Any]]:
-    """Execute a run, in a process of the pool."""
+    """Execute a run, in a process of the pool. Returns its name and what `RunStore` keeps of it."""
     began = time.process_time()  # not wall-clock time, which other processes lengthen
     measurements = experiments.load(experiment).measure(Path(folder), **settings)
     seconds = time.process_time() - began
-    return part, {"settings": settings, "found": measurements, "seconds": round(seconds, 2)}
+    return part, {"settings": settings, "measured": measurements, "seconds": round(seconds, 2)}
 
 
 class _Processes(ProcessPoolExecutor):
@@ -109,6 +110,7 @@ class _Processes(ProcessPoolExecutor):
 
 
 def _begin() -> None:
+    """Set up a new process of the pool, before its first run."""
     # The process that owns the pool handles Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

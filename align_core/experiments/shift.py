@@ -11,7 +11,7 @@ from align_core.experiments.presentation import Block, Panel, Row, Table, means
 from align_core.experiments.sentences import Finding
 from align_core.experiments.statistics import Mean, difference, format_mean, mean, sign
 
-TITLE = "Preferences about other texts than one's own"
+TITLE = "Preferences about texts other than one's own"
 PAPER = "2404.10719, Table 2"
 CLAIM = (
     "DPO suffers where the preference data is not from the reference's distribution, PPO much "
@@ -48,7 +48,7 @@ SENTENCES = {
     **NAMES,
     **METHODS,
     "join": ", ",
-    "lose": "DPO loses by pairs of other texts than the reference's, and PPO loses less.",
+    "lose": "DPO loses with pairs of texts other than the reference's, and PPO loses less.",
     "lose_why": (
         "DPO clearly loses in {dpo} of {shifts} shifts, PPO in {ppo}; PPO clearly loses less than "
         "DPO in {less}."
@@ -61,7 +61,7 @@ SENTENCES = {
     "risen": "{method} {more} nats{cost}",
     "cost": " ({lost} less than with its own)",
     "source": "On {source}, the gold reward rises by {listed}.",
-    "suffers": "There DPO {dpo} by the shift, PPO {ppo}.",
+    "suffers": "With this shift, DPO {dpo}, PPO {ppo}.",
     "loses": "clearly loses",
     "gains": "clearly gains",
     "neither": "neither clearly loses nor gains",
@@ -112,19 +112,21 @@ def summary(all_runs: list[dict[str, Any]]) -> dict[str, Any]:
     def key(run: dict[str, Any]) -> tuple[str, str]:
         return run["settings"]["source"], run["settings"]["method"]
 
-    groups = {of: list(runs) for of, runs in groupby(sorted(all_runs, key=key), key)}
+    groups = {group: list(runs) for group, runs in groupby(sorted(all_runs, key=key), key)}
     rows = []
     for source, method in product(SOURCES, ("reward", *METHODS)):
         if (source, method) not in groups:
             continue
         runs = groups[source, method]
         row: dict[str, Any] = {"source": source, "method": method}
-        for number in runs[0]["found"]:
-            row[number] = mean([run["found"][number] for run in runs])
+        for number in runs[0]["measured"]:
+            row[number] = mean([run["measured"][number] for run in runs])
         base = groups.get((BASES.get(source, ""), method))
         if base and method in METHODS:
             pairs = zip(runs, base, strict=True)  # paired by seed
-            row["lost"] = mean([own["found"]["more"] - run["found"]["more"] for run, own in pairs])
+            row["lost"] = mean(
+                [base_run["measured"]["more"] - run["measured"]["more"] for run, base_run in pairs]
+            )
         rows.append(row)
     return {"seeds": len({run["settings"]["seed"] for run in all_runs}), "rows": rows}
 
@@ -143,9 +145,9 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
     counts = {"shifts": len(dpo), "dpo": dpo.count(1), "ppo": ppo.count(1), "less": less.count(1)}
     rows = [verdict(min(majority(dpo), majority(less)), "lose", **counts)]
     for method in ("sft-dpo", "iterated"):
-        mended = signs[method]
-        counts = {"lost": len(mended), "less": mended.count(1), "more": mended.count(-1)}
-        rows.append(verdict(majority(mended), "mends", method=[(method, {})], **counts))
+        compared = signs[method]
+        counts = {"lost": len(compared), "less": compared.count(1), "more": compared.count(-1)}
+        rows.append(verdict(majority(compared), "mends", method=[(method, {})], **counts))
     return rows
 
 
@@ -220,16 +222,16 @@ def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
 
 def report(result: dict[str, Any]) -> list[Block]:
     """A row for each source and method; the first of a source has the reward model's accuracy."""
-    head = ["pairs", "method", "gold above the reference", "lost by the shift", "KL", "gain"]
+    head = ["pairs", "method", "gold above the reference", "lost to the shift", "KL", "gain"]
     head += ["covered continents", "others"]
     rows = []
     for source in dict.fromkeys(row["source"] for row in result["rows"]):
         accuracy = row(result, source, "reward")["accuracy"]
         label = f"{NAMES[source]} (reward model right on {format_mean(accuracy)})"
         for method, name in METHODS.items():
-            found = row(result, source, method)
+            cells = row(result, source, method)
             numbers = ("more", "lost", "kl", "gain", "covered", "others")
-            rows.append([label, name, *(format_mean(found.get(number)) for number in numbers)])
+            rows.append([label, name, *(format_mean(cells.get(number)) for number in numbers)])
             label = ""
     note = (
         f"β = {BETA:g} throughout; lost: against pairs of the reference's own texts, seed by "

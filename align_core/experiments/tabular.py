@@ -205,10 +205,10 @@ class Network:
     @classmethod
     def random(cls, inputs: int, outputs: int, spread: float, rng: np.random.Generator) -> Network:
         """A network with random weights and outputs of a standard deviation of about `spread`."""
-        into = rng.normal(size=inputs * HIDDEN)
-        out = rng.normal(scale=1.6 * spread / np.sqrt(HIDDEN), size=HIDDEN * outputs)
-        biases = np.zeros(HIDDEN), np.zeros(outputs)
-        return cls((inputs, outputs), np.concatenate([into, biases[0], out, biases[1]]))
+        w1 = rng.normal(size=inputs * HIDDEN)
+        w2 = rng.normal(scale=1.6 * spread / np.sqrt(HIDDEN), size=HIDDEN * outputs)
+        b1, b2 = np.zeros(HIDDEN), np.zeros(outputs)
+        return cls((inputs, outputs), np.concatenate([w1, b1, w2, b2]))
 
     def outputs(self, x: FloatArray) -> FloatArray:
         """Outputs [N, outputs] for inputs [N, inputs]."""
@@ -240,19 +240,19 @@ class Network:
         """W1 [inputs, HIDDEN], b1, W2 [HIDDEN, outputs], b2: views, not copies."""
         inputs, outputs = self.shape
         sizes = inputs * HIDDEN, HIDDEN, HIDDEN * outputs
-        into, bias, out, last = np.split(weights, np.cumsum(sizes))
-        return into.reshape(inputs, HIDDEN), bias, out.reshape(HIDDEN, outputs), last
+        w1, b1, w2, b2 = np.split(weights, np.cumsum(sizes))
+        return w1.reshape(inputs, HIDDEN), b1, w2.reshape(HIDDEN, outputs), b2
 
     def _forward(self, weights: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        into, bias, out, last = self._split(weights)
-        hidden = np.tanh(x @ into + bias)
-        return hidden, hidden @ out + last
+        w1, b1, w2, b2 = self._split(weights)
+        hidden = np.tanh(x @ w1 + b1)
+        return hidden, hidden @ w2 + b2
 
     def _backward(
         self, weights: FloatArray, x: FloatArray, hidden: FloatArray, by_outputs: FloatArray
     ) -> FloatArray:
-        out = self._split(weights)[2]
-        inside = (by_outputs @ out.T) * (1 - hidden**2)
+        w2 = self._split(weights)[2]
+        inside = (by_outputs @ w2.T) * (1 - hidden**2)
         parts = x.T @ inside, inside.sum(0), hidden.T @ by_outputs, by_outputs.sum(0)
         return np.concatenate([part.ravel() for part in parts])
 

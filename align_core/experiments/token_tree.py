@@ -16,7 +16,7 @@ from align_core.experiments.tabular import FloatArray
 SIZE, LENGTH = 4, 4
 STEPS, RATE = 2000, 0.05
 LARGEST = 1.0  # change of a logit in a step
-LOWEST = -30.0  # log-probability; so that what has left the policy stays a number
+LOWEST = -30.0  # log-probability of a token, so that all stay finite
 
 Policy = list[FloatArray]
 # A function of log(π/π_ref) of a token: what is charged for it.
@@ -83,14 +83,14 @@ def directions(
     The texts are the policy's own. A charge in the reward counts for all tokens before it, as does
     the reward of the text; one in the loss for its own token alone.
     """
-    found: Policy = []
+    coefficients: Policy = []
     values, beta = rewards, betas[:, None, None]
     for logp, ref in zip(reversed(policy), reversed(reference), strict=True):
         log_ratio = logp - ref
         returns = values.reshape(-1, *logp.shape[1:]) - beta * in_reward(log_ratio)
-        found.insert(0, returns - beta * in_loss(log_ratio))
+        coefficients.insert(0, returns - beta * in_loss(log_ratio))
         values = (np.exp(logp) * returns).sum(-1)
-    return found
+    return coefficients
 
 
 def trained(
@@ -111,7 +111,7 @@ def trained(
     return [log_softmax(logp) for logp in policy]
 
 
-def of_texts(policy: Policy) -> FloatArray:
+def text_logprobs(policy: Policy) -> FloatArray:
     """Log-probabilities of the whole texts."""
     logp = np.zeros((len(policy[0]), 1))
     for step in policy:

@@ -214,20 +214,21 @@ def win_rates(policy: PreTrainedModel, temperatures: Sequence[float], seed: int)
         rewards = task.reward(rows, texts, ended=responses.ended.tolist())
         return torch.tensor(rewards, dtype=torch.float64)
 
-    theirs = gold(load_policy(REFERENCE), 1.0)
-    return [wins(gold(policy, value), theirs).mean().item() for value in temperatures]
+    reference_rewards = gold(load_policy(REFERENCE), 1.0)
+    return [wins(gold(policy, value), reference_rewards).mean().item() for value in temperatures]
 
 
-def best_of_n_curve(proxy: ProxyReward | None, samples: int, most: int) -> Curve:
-    """The curve of best-of-n with the reward model (the gold reward if None), for n = 1, 2, 4, …
+def best_of_n_curve(proxy: ProxyReward | None, samples: int, max_n: int) -> Curve:
+    """The curve of best-of-n with the reward model (the gold reward if None).
 
-    Exact for a reference that gives its first `samples` stored texts equal probability; KL in nats.
-    The proxy rewards are shifted to mean 0.
+    It has a point for each n of 1, 2, 4, … up to `max_n`. It is exact for a reference that gives
+    its first `samples` stored texts equal probability. KL is in nats; the proxy rewards are shifted
+    to mean 0.
     """
     scores, gold = scores_of_stored(proxy, samples)
     scores = scores - scores.mean()
     points = []
-    for n in (2**power for power in range(most.bit_length())):
+    for n in (2**power for power in range(max_n.bit_length())):
         reward, kl = best_of_n(scores, n, gold)
         points.append({"n": n, "kl": kl, "gold": reward, "proxy": best_of_n(scores, n)[0]})
     return points

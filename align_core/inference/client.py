@@ -17,7 +17,7 @@ from typing import Any
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import Message
-from align_core.config.model_size import MOST, evaluation_size
+from align_core.config.model_size import FULL_SIZE, evaluation_size
 from align_core.config.task_card import card, registered
 from align_core.inference.arguments import (
     NO_MODEL,
@@ -56,8 +56,8 @@ class InferenceClient:
         self._client = client
         self._child: Child | None = None
         self._lock = threading.Lock()  # one query at a time
-        self._joining = threading.Lock()  # of `_under_way`
-        self._under_way: dict[bytes, Future[Any]] = {}
+        self._joining = threading.Lock()  # of `_in_progress`
+        self._in_progress: dict[bytes, Future[Any]] = {}
         self._mixtures: OrderedDict[tuple[str, int, float], dict[str, Any]] = OrderedDict()
         self._places = threading.BoundedSemaphore(MAX_PENDING)
 
@@ -139,7 +139,7 @@ class InferenceClient:
             config = self._client.config(run)  # raises ConfigError if there is no such run
             directory = self._client.root / run
         task = card(config["task"])
-        if task is None or evaluation_size(config["model"], task.max_new_tokens) != MOST:
+        if task is None or evaluation_size(config["model"], task.max_new_tokens) != FULL_SIZE:
             expected = "a small model on a known task; measuring this one takes too long"
             raise ConfigError(option_error("--model", run, expected, "small_model"))
         located = self._locate("--model", run, writes=True)
@@ -197,16 +197,16 @@ class InferenceClient:
         """The answer to a query. Equal queries that arrive while it is computed share it."""
         key = pickle.dumps((query, arguments))
         with self._joining:
-            answer = self._under_way.get(key)
+            answer = self._in_progress.get(key)
             if is_first := answer is None:
-                answer = self._under_way[key] = Future()
+                answer = self._in_progress[key] = Future()
         if is_first:
             try:
                 answer.set_result(self._ask(query, arguments))
             except BaseException as error:
                 answer.set_exception(error)
             finally:
-                del self._under_way[key]
+                del self._in_progress[key]
         return answer.result()
 
     def _ask(self, query: str, arguments: dict[str, Any]) -> Any:
@@ -239,16 +239,16 @@ class InferenceClient:
             raise _failed(_no_answer(START_TIMEOUT))
         if child.pid is None:
             raise _failed(_unanswered(None))
-        late = threading.Timer(ANSWER_TIMEOUT, child.kill, [_no_answer(ANSWER_TIMEOUT)])
-        late.daemon = True
-        late.start()
+        timer = threading.Timer(ANSWER_TIMEOUT, child.kill, [_no_answer(ANSWER_TIMEOUT)])
+        timer.daemon = True
+        timer.start()
         try:
             return child.connection.recv()
         except (EOFError, OSError):
             child.wait()
             raise _failed(child.killed_for or _unanswered(child.exit_code)) from None
         finally:
-            late.cancel()
+            timer.cancel()
 
     def _started(self) -> Child:
         if self._child is None or not self._child.alive():
@@ -274,6 +274,6 @@ def _no_answer(seconds: float) -> Message:
 def _unanswered(code: int | None) -> Message:
     """The message for a query during which the server ended with this exit code."""
     killed = code in (-9, None)  # None: the process that knows the code was killed, too
-    how = "was killed" if killed else f"ended unexpectedly (exit code {code})"
-    line = f"The process that answers {how}. Ask again: another one is started."
+    ending = "was killed" if killed else f"ended unexpectedly (exit code {code})"
+    line = f"The process that answers {ending}. Ask again: another one is started."
     return Message("helper_killed" if killed else "helper_ended", {"code": code}, line)

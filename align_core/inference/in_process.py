@@ -99,7 +99,7 @@ def evaluate(model: str, lines: list[Message], **arguments: Any) -> dict[str, An
         options.coverage,
         options.realign,
         options.best_of,
-        _named(options.reward_model),
+        _model_name(options.reward_model),
         options.beta,
         options.samples,
     )
@@ -124,10 +124,10 @@ def generate(
         options.n,
         options.temperature,
         options.seed,
-        None,  # no reference beside the texts
+        None,  # without the log-probabilities of a reference
         options.realign,
         options.best_of,
-        _named(options.reward_model),
+        _model_name(options.reward_model),
     )
 
 
@@ -160,7 +160,7 @@ def score(
 def _check_best_of(
     arguments: dict[str, Any], options: _Evaluate | _Generate | None, lines: list[Message]
 ) -> None:
-    """Append the errors of --best-of and --reward-model beside each other and other options."""
+    """Append the errors of --best-of and --reward-model, alone and together with other options."""
     count, reward_model = arguments.get("best_of"), arguments.get("reward_model")
     if count is not None and arguments.get("realign") is not None:
         expected = "none with --realign: give one of the two"
@@ -168,7 +168,7 @@ def _check_best_of(
     if reward_model is not None and count is None:
         expected = "none without --best-of, whose texts it chooses"
         lines.append(option_error("--reward-model", reward_model, expected))
-    if isinstance(reward_model, str) and _named(reward_model):
+    if isinstance(reward_model, str) and _model_name(reward_model):
         lines += model_index.model_errors("--reward-model", reward_model, reward_model=True)
     elif count is not None and options and not get_task(options.task).has_gold:
         expected = "a reward model: the task has no reward of its own"
@@ -188,8 +188,8 @@ def _check_beta(options: _Evaluate | None, lines: list[Message]) -> None:
         lines.append(option_error("--beta", options.beta, expected))
 
 
-def _named(reward_model: str | None) -> str | None:
-    """The reward model; None for the gold reward, which is the default."""
+def _model_name(reward_model: str | None) -> str | None:
+    """The MODEL of --reward-model; None for the gold reward, which is the default."""
     return None if reward_model == "gold" else reward_model
 
 

@@ -68,8 +68,8 @@ class LoadedModels:
         ends, before = end_ids(self.policy, self.tokenizer), prompts.ids.tolist()
         without_end = [row[:-1] if row[-1] in ends else row for row in ids]
         texts = [
-            text_pieces(self.tokenizer, row, own, theirs, prompt=prompt, text=text)
-            for row, own, theirs, prompt, text in zip(
+            text_pieces(self.tokenizer, row, logp, ref_logp, prompt=prompt, text=text)
+            for row, logp, ref_logp, prompt, text in zip(
                 ids,
                 logps,
                 ref_logps,
@@ -84,16 +84,16 @@ class LoadedModels:
 
 
 def loaded_models(
-    model: str, task: str, reference: str | None, only_alike: bool = False
+    model: str, task: str, reference: str | None, same_tokens_only: bool = False
 ) -> LoadedModels:
-    """The models of a query. With `only_alike`, a reference of other tokens than the policy's is
-    left out; otherwise it raises OtherTokens."""
+    """The models of a query. With `same_tokens_only`, a reference whose tokens differ from the
+    policy's is left out; otherwise it raises OtherTokens."""
     location = Path(model_index.locate(model))
     saved = location.stat().st_mtime_ns if location.is_dir() else None
     try:
         return _load(model, task, reference, str(location), saved)
     except OtherTokens:
-        if not only_alike:
+        if not same_tokens_only:
             raise
     return _load(model, task, None, str(location), saved)
 

@@ -18,7 +18,7 @@ from align_core.data.encoding import encode_all, encode_prompts
 from align_core.data.formats import Text
 from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.optimum_distance import (
-    OTHER_NOISE,
+    SECOND_SEED_OFFSET,
     UNKNOWN,
     is_known,
     optimum_distance,
@@ -35,7 +35,7 @@ from align_core.models.loading import load_policy, load_reward_model, load_token
 from align_core.models.prompts import check_prompts, model_inputs, room_for
 from align_core.models.realigned import Realigned
 from align_core.models.reference import load_reference
-from align_core.models.rewards import ProxyReward, Reward, of_samples, proxy_reward
+from align_core.models.rewards import ProxyReward, Reward, for_samples, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
 from align_core.models.sampling import RandomDraw, Responses, end_ids, sample
 from align_core.tasks import get_task
@@ -59,11 +59,11 @@ def evaluate(
 
     For a reward model these are `accuracy`, `margin` and `scale` on held-out pairs of reference
     samples. Covered and uncovered prompts are also reported separately; `coverage` defaults to that
-    of the model's run. With `realign`, λ, they are those of the policy mixed with the reference;
-    with `best_of`, those of the best of that many texts by gold reward, or by the `reward_model`.
-    The KL of these is unknown, and at most `kl_bound`. The distance from the optimum is that at
-    `beta`, by default of the model's run if its method seeks that optimum. `samples` is the number
-    of texts a prompt.
+    of the model's run. With `realign`, λ, the metrics are those of the policy mixed with the
+    reference; with `best_of`, those of the best of that many texts by gold reward, or by the
+    `reward_model`, whose KL is unknown, and at most `kl_bound`. The optimum is that for `beta`, by
+    default the β of the model's run if its method seeks this optimum. `samples` is the number of
+    texts for each prompt.
 
     Raises:
         ConfigError: there is no reference; or `beta` was given, but the optimum is not known.
@@ -95,8 +95,8 @@ def evaluate(
             heldout,
             tokenizer,
             the_reference,
-            gold=of_samples(the_task.reward, ends),
-            parts=of_samples(the_task.parts, ends),
+            gold=for_samples(the_task.reward, ends),
+            parts=for_samples(the_task.parts, ends),
             inputs=model_inputs(tokenizer, the_task, heldout),
             proxy=proxy,
             stored=stored,
@@ -107,17 +107,17 @@ def evaluate(
             best_of=None if best_of is None else BestOf(best_of, reward_model is not None, seed),
         )
 
-    first, written = evaluator(seed, proxy), _realigned(policy, the_reference, realign)
-    evaluation = first(written)
+    first, measured = evaluator(seed, proxy), _realigned(policy, the_reference, realign)
+    evaluation = first(measured)
     metrics = first.metrics(evaluation) | first.intervals(evaluation)
     numbers = {name.removeprefix("eval/"): value for name, value in metrics.items()}
     beta = beta or beta_of(model)
     if beta is None or stored is None or best_of is not None:
         numbers |= UNKNOWN
     else:
-        second = evaluation  # not looked at
+        second = evaluation  # not used if the optimum is not known
         if is_known(heldout, stored, beta):
-            second = evaluator(seed + OTHER_NOISE, None)(written)
+            second = evaluator(seed + SECOND_SEED_OFFSET, None)(measured)
         numbers |= optimum_distance(heldout, stored, beta, evaluation, second)
     facts = {"realign": realign, "best_of": best_of, "reward_scale": scale}
     facts = {name: value for name, value in facts.items() if value is not None}
@@ -161,7 +161,7 @@ def generate(
         _check_length("--prompt", prompt, length, room)
     encoded = encoded.repeat(n)
     rows = [prompt for prompt in prompts for _ in range(n)]
-    row_inputs = [each for each in inputs for _ in range(n)]
+    row_inputs = [model_input for model_input in inputs for _ in range(n)]
     ends = end_ids(loaded.policy, tokenizer)
     if reward_model is not None:
         proxy = proxy_reward(reward_model, the_task, tokenizer, ends)
@@ -178,20 +178,22 @@ def generate(
             temperature=temperature,
         )
 
-    def gold_of(drawn: Responses) -> list[float]:
-        texts = drawn.texts(tokenizer, encoded)
-        return the_task.reward(rows, texts, ended=drawn.ended.tolist())
+    def gold_of(responses: Responses) -> list[float]:
+        texts = responses.texts(tokenizer, encoded)
+        return the_task.reward(rows, texts, ended=responses.ended.tolist())
 
-    def proxy_of(drawn: Responses) -> Sequence[float | None]:
-        return loaded.proxy_rewards(row_inputs, drawn.texts(tokenizer, encoded), drawn.ids())
+    def proxy_of(responses: Responses) -> Sequence[float | None]:
+        return loaded.proxy_rewards(
+            row_inputs, responses.texts(tokenizer, encoded), responses.ids()
+        )
 
     if best_of is None:
-        drawn = write(RandomDraw(seed, len(rows)))
+        responses = write(RandomDraw(seed, len(rows)))
     else:
         choose = BestOf(best_of, reward_model is not None, seed)
-        drawn = choose(len(rows), write, proxy_of if choose.by_reward_model else gold_of)
-    ids, texts = drawn.ids(), drawn.texts(tokenizer, encoded)
-    gold, scores = gold_of(drawn), proxy_of(drawn)
+        responses = choose(len(rows), write, proxy_of if choose.by_reward_model else gold_of)
+    ids, texts = responses.ids(), responses.texts(tokenizer, encoded)
+    gold, scores = gold_of(responses), proxy_of(responses)
     samples = [
         {
             "prompt": prompt,
@@ -201,11 +203,11 @@ def generate(
             "proxy_reward": proxy_reward,
         }
         for prompt, text, ended, gold_reward, proxy_reward in zip(
-            rows, texts, drawn.ended.tolist(), gold, scores, strict=True
+            rows, texts, responses.ended.tolist(), gold, scores, strict=True
         )
     ]
     if reference is not None:
-        logps = drawn.logps() if temperature == 1 else None
+        logps = responses.logps() if temperature == 1 else None
         for row, tokens in zip(samples, loaded.tokens(encoded, ids, logps), strict=True):
             row["tokens"] = tokens
     return samples
@@ -236,7 +238,7 @@ def score(
     golds = the_task.reward(rows, completions)
     parts = part_columns(the_task.parts(rows, completions)) or [{}] * len(rows)
     proxies = (
-        loaded.proxy.of_texts(inputs, texts, ended)
+        loaded.proxy.score_texts(inputs, texts, ended)
         if isinstance(loaded.proxy, ProxyReward)
         else loaded.proxy_rewards(rows, completions, ids)
     )
@@ -319,9 +321,8 @@ def score_pairs(pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str
     prompts = [pair["prompt"] for pair in pairs]
     inputs: Sequence[Text] = prompts
     if task := model_index.task_of(reward_model):
-        with contextlib.suppress(
-            ConfigError
-        ):  # the task's code is not loaded, or its folder is gone
+        # The code of the task may not be loaded, or its folder may be gone.
+        with contextlib.suppress(ConfigError):
             inputs = model_inputs(tokenizer, get_task(task), prompts)
     return scored_pairs(pairs, inputs, proxy)
 

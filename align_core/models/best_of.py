@@ -48,23 +48,25 @@ class BestOf:
         for number in range(1, self.n):
             texts = write(RandomDraw(self.seed + 1_000_003 * number, count))
             rewards = torch.as_tensor(score(texts), dtype=torch.float64)
-            best = _either(rewards > highest, texts, best)
+            best = _replaced(best, rewards > highest, texts)
             highest = torch.maximum(rewards, highest)
         return best
 
 
-def _either(rows: Tensor, ours: Responses, theirs: Responses) -> Responses:
-    """Our responses in these `rows` [B], and theirs in the others."""
-    length = max(ours.tokens.shape[1], theirs.tokens.shape[1])
-    rows = rows.to(ours.tokens.device)
+def _replaced(responses: Responses, rows: Tensor, new: Responses) -> Responses:
+    """The responses, with those of the true `rows` [B] replaced by the `new` ones."""
+    length = max(responses.tokens.shape[1], new.tokens.shape[1])
+    rows = rows.to(new.tokens.device)
 
-    def chosen(own: Tensor, other: Tensor) -> Tensor:
-        own, other = (pad(values, (0, length - values.shape[1])) for values in (own, other))
-        return torch.where(rows[:, None], own, other)
+    def replaced(old_values: Tensor, new_values: Tensor) -> Tensor:
+        old_values, new_values = (
+            pad(values, (0, length - values.shape[1])) for values in (old_values, new_values)
+        )
+        return torch.where(rows[:, None], new_values, old_values)
 
     return Responses(
-        chosen(ours.tokens, theirs.tokens),
-        chosen(ours.mask, theirs.mask),
-        torch.where(rows, ours.ended, theirs.ended),
-        chosen(ours.logp, theirs.logp),
+        replaced(responses.tokens, new.tokens),
+        replaced(responses.mask, new.mask),
+        torch.where(rows, new.ended, responses.ended),
+        replaced(responses.logp, new.logp),
     )

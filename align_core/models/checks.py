@@ -29,7 +29,7 @@ from align_core.models.logprobs import response_states
 from align_core.models.prompts import room_for
 from align_core.models.sampling import RandomDraw, end_ids, sample
 
-MOST_ERRORS = 20  # reported at once
+MAX_ERRORS = 20  # reported at once
 READS_ALIKE = 1e-4  # nats: causal models differ by rounding at most, small random encoders by 1e-3
 SAMPLED_ALIKE = 1e-2  # nats: rounding in float32 is below 1e-4, a lost state above 5e-2
 
@@ -80,16 +80,16 @@ def check_lengths(
     Raises:
         ConfigError: one message for each text that does not, with its row number in `source`.
     """
-    most, where = positions(model), source or "the training data"
+    max_tokens, origin = positions(model), source or "the training data"
     lines = [
         plain(
-            f"{where}, row {number}: expected at most {most} tokens, the positions of "
+            f"{origin}, row {number}: expected at most {max_tokens} tokens, the positions of "
             f"{name_of(model)}, got {length}"
         )
         for number, length in enumerate(texts, start=1)
-        if length > most
+        if length > max_tokens
     ]
-    raise_collected(lines[:MOST_ERRORS])
+    raise_collected(lines[:MAX_ERRORS])
 
 
 def check_room(
@@ -109,7 +109,7 @@ def check_room(
     if longest > room:
         line = (
             f"{source}: expected prompts of at most {room} tokens (the model's "
-            f"{room + max_new_tokens} positions less max_new_tokens, {max_new_tokens}), "
+            f"{room + max_new_tokens} positions minus max_new_tokens, {max_new_tokens}), "
             f"got {longest}"
         )
         raise ConfigError(plain(line))
@@ -137,9 +137,9 @@ def check_sampling(policy: PreTrainedModel | PeftModel) -> None:
     try:
         with eval_mode(policy):
             settings = {"max_new_tokens": 2, "end_ids": (), "pad_id": 0}
-            drawn = sample(policy, prompts, RandomDraw(0, 2), keep_logits=True, **settings)
+            responses = sample(policy, prompts, RandomDraw(0, 2), keep_logits=True, **settings)
             is_causal = not _reads_later_tokens(policy, long)
-            first = drawn.tokens[:, 0].tolist()
+            first = responses.tokens[:, 0].tolist()
             wholes = [[*short, first[0]], [*long, first[1]]]
             alone = [
                 policy(input_ids=torch.tensor([ids], device=policy.device), use_cache=False).logits
@@ -152,7 +152,7 @@ def check_sampling(policy: PreTrainedModel | PeftModel) -> None:
         line = f"model {name}: expected a causal language model, got one that reads later tokens"
         raise ModelError(plain(line))
     expected = torch.stack([logits[0, -1] for logits in alone]).float().log_softmax(-1)
-    difference = (expected - drawn.logits[:, 1].log_softmax(-1)).abs().max().item()
+    difference = (expected - responses.logits[:, 1].log_softmax(-1)).abs().max().item()
     if not difference < SAMPLED_ALIKE:
         line = (
             f"model {name}: expected a model that can be sampled, got log-probabilities of a "
@@ -204,5 +204,5 @@ def _reads_later_tokens(policy: PreTrainedModel | PeftModel, ids: list[int]) -> 
     """Whether another last token changes the log-probabilities at the earlier ones."""
     other = [*ids[:-1], ids[0]]
     texts = torch.tensor([ids, other], device=policy.device)
-    ours, theirs = policy(input_ids=texts, use_cache=False).logits[:, :-1].float().log_softmax(-1)
-    return (ours - theirs).abs().max().item() > READS_ALIKE
+    first, second = policy(input_ids=texts, use_cache=False).logits[:, :-1].float().log_softmax(-1)
+    return (first - second).abs().max().item() > READS_ALIKE

@@ -21,8 +21,8 @@ from align_core.config.model_index import DIFFERENCE, embedded, locate
 
 def save_difference(model: str, base: str, folder: Path) -> None:
     """Store MODEL, which has one file of weights, as its difference to the embedded `base`."""
-    own, theirs = (load_file(_weights(name)) for name in (model, base))
-    changes = {name: weight - theirs[name] for name, weight in own.items()}
+    weights, base_weights = (load_file(_weights(name)) for name in (model, base))
+    changes = {name: weight - base_weights[name] for name, weight in weights.items()}
     unit = max(change.abs().max().item() for change in changes.values()) / 127
     folder.mkdir(parents=True, exist_ok=True)
     for file in Path(locate(model)).glob("*.json"):
@@ -38,16 +38,17 @@ def load_difference(file: Path) -> tuple[str, dict[str, Tensor]]:
     """The name of the base, and the change of each of its weights, in float32.
 
     Raises:
-        ValueError: the base is no embedded model, or has other weights than this difference needs.
+        ValueError: the base is not an embedded model, or does not have the weights that this
+            difference needs.
         OSError, LookupError, SafetensorError: the file cannot be read.
     """
     with safe_open(file, "pt") as stored:
         facts = stored.metadata() or {}
-    base, needed, unit = facts["base"], facts["base_hash"], float(facts["unit"])
+    base, base_hash, unit = facts["base"], facts["base_hash"], float(facts["unit"])
     if base not in embedded():
         raise ValueError(f"expected a difference to an embedded model, got one to {base!r}")
-    if (here := file_digest(_weights(base))) != needed:
-        got = f"got one to that of {needed[:8]}"
+    if (here := file_digest(_weights(base))) != base_hash:
+        got = f"got one to that of {base_hash[:8]}"
         raise ValueError(f"expected a difference to the {base} of hash {here[:8]}, {got}")
     return base, {name: unit * change for name, change in load_file(file).items()}
 

@@ -71,20 +71,20 @@ def wait_for_file(path: Path, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not path.is_file():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{path} was not written within {seconds:g} s")
+            raise TimeoutError(f"expected {path} within {seconds:g} s, got no file")
         time.sleep(0.05)
 
 
 def equal_shares(count: int, processes: int) -> list[range]:
-    """The rows of each process, as many for each; the last processes may repeat some."""
+    """The rows of each process: the same number for each, so that the last ones may repeat some."""
     size = math.ceil(count / processes)
     starts = (min(process * size, count - size) for process in range(processes))
     return [range(start, start + size) for start in starts]
 
 
 def share_of(count: int) -> range:
-    """The rows of `count` that this process works on, which no other one has: all without other
-    processes, or if these are more than the rows."""
+    """This process's share of `count` rows. It is all of them if there is only one process, or if
+    there are more processes than rows."""
     import torch  # here, since the command line imports this module before anything heavy
 
     group = torch.distributed
@@ -96,15 +96,16 @@ def share_of(count: int) -> range:
 
 
 def in_shares(count: int, work: Callable[[range], T]) -> list[T]:
-    """What `work` returns for the share of `count` rows of each process, in order. A collective."""
+    """The results of `work` for each process's share of `count` rows, in order. A collective: every
+    process must call it."""
     share = share_of(count)
-    own = work(share)
+    part = work(share)
     if len(share) == count:
-        return [own]
+        return [part]
     import torch  # here for the same reason
 
     parts: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(parts, own)
+    torch.distributed.all_gather_object(parts, part)
     return parts
 
 

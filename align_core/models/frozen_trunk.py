@@ -54,7 +54,7 @@ class FrozenTrunk:
     @torch.no_grad()
     def states(self, **inputs: Any) -> Tensor:
         """Trunk states [B, L, H] of texts, given the arguments of a forward pass."""
-        with _recording(self._last_frozen, of_outputs=True) as recorded:
+        with _recording(self._last_frozen, outputs=True) as recorded:
             self._lower(**inputs, use_cache=False)
         return recorded.pop()
 
@@ -98,7 +98,7 @@ class FrozenTrunk:
     @contextmanager
     def recording(self) -> Iterator[list[Tensor]]:
         """A context that appends the trunk states [B, L, H] of every forward pass of the policy."""
-        with _recording(self._first_trained, of_outputs=False) as recorded:
+        with _recording(self._first_trained, outputs=False) as recorded:
             yield recorded
 
 
@@ -172,7 +172,7 @@ def _with_layers(decoder: PreTrainedModel, name: str, part: slice) -> PreTrained
 
 
 @contextmanager
-def _recording(layer: nn.Module, of_outputs: bool) -> Iterator[list[Tensor]]:
+def _recording(layer: nn.Module, outputs: bool) -> Iterator[list[Tensor]]:
     """A context that appends what the layer takes, or returns, in every forward pass."""
     recorded: list[Tensor] = []
 
@@ -182,7 +182,7 @@ def _recording(layer: nn.Module, of_outputs: bool) -> Iterator[list[Tensor]]:
     def after(_: nn.Module, args: tuple, output: Any) -> None:
         recorded.append(output[0] if isinstance(output, tuple) else output)
 
-    if of_outputs:
+    if outputs:
         hook = layer.register_forward_hook(after)
     else:
         hook = layer.register_forward_pre_hook(before, with_kwargs=True)
@@ -200,10 +200,10 @@ def _agrees(trunk: FrozenTrunk, policy: PreTrainedModel | PeftModel) -> bool:
     places = {name: inputs[name] for name in ("attention_mask", "position_ids")}
     with eval_mode(policy), trunk.recording() as recorded:
         expected = policy(**inputs, use_cache=False).logits
-        kept = trunk.states(**inputs)
-        logits = trunk.head(trunk.last_states(kept, **places))
+        states = trunk.states(**inputs)
+        logits = trunk.head(trunk.last_states(states, **places))
     real = inputs["attention_mask"].bool()
-    return agree(kept[real], recorded[0][real]) and agree(logits[real], expected[real])
+    return agree(states[real], recorded[0][real]) and agree(logits[real], expected[real])
 
 
 def two_texts(policy: PreTrainedModel | PeftModel, rows: nn.Module) -> dict[str, Tensor]:
@@ -216,6 +216,6 @@ def two_texts(policy: PreTrainedModel | PeftModel, rows: nn.Module) -> dict[str,
     return {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
 
 
-def agree(ours: Tensor, theirs: Tensor) -> bool:
+def agree(first: Tensor, second: Tensor) -> bool:
     """Whether two ways of computing the same states or logits agree but for rounding."""
-    return bool((ours - theirs).abs().max() <= _TOLERANCE * theirs.abs().max())
+    return bool((first - second).abs().max() <= _TOLERANCE * second.abs().max())

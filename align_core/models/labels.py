@@ -21,19 +21,20 @@ def one_label(model: PreTrainedModel, label: str | int) -> PreTrainedModel:
     if number not in names:
         known = ", ".join(map(str, names.values()))
         raise ValueError(f"label: expected one of {known}, or their numbers, got {label!r}")
-    made = copy.deepcopy(model)
+    copied = copy.deepcopy(model)
     heads = [
         layer
-        for layer in made.modules()
+        for layer in copied.modules()
         if isinstance(layer, nn.Linear) and layer.out_features == len(names)
     ]
     if not heads:
-        raise ValueError(f"{name_of(model)}: expected a linear layer of {len(names)} labels")
+        line = f"expected a linear layer of {len(names)} labels, got none"
+        raise ValueError(f"{name_of(model)}: {line}")
     head = heads[-1]
     head.weight = nn.Parameter(head.weight[number : number + 1].detach().clone())
     if head.bias is not None:
         head.bias = nn.Parameter(head.bias[number : number + 1].detach().clone())
     head.out_features = 1
-    made.config.id2label, made.config.label2id = {0: names[number]}, {names[number]: 0}
-    made.num_labels = 1
-    return made
+    copied.config.id2label, copied.config.label2id = {0: names[number]}, {names[number]: 0}
+    copied.num_labels = 1
+    return copied

@@ -157,7 +157,7 @@ def device_of(model: nn.Module) -> torch.device:
 def trunk(reward_model: nn.Module) -> nn.Module:
     """A reward model without its head, including the layers of an adapter.
 
-    A module that is no `PreTrainedModel` names its trunk in `base_model_prefix`, as in TRL.
+    A module that is not a `PreTrainedModel` names its trunk in `base_model_prefix`, as in TRL.
     """
     if isinstance(reward_model, PeftModel):
         reward_model = reward_model.get_base_model()
@@ -246,8 +246,8 @@ def save_model(
         new = Path(staging) / "new"
         # Adapters are on linear layers alone; by default peft would ask the hub for the size of the
         # base model's embeddings.
-        of_adapter = {"save_embedding_layers": False} if isinstance(model, PeftModel) else {}
-        model.save_pretrained(new, state_dict=full_state_dict(model), **of_adapter)
+        adapter_options = {"save_embedding_layers": False} if isinstance(model, PeftModel) else {}
+        model.save_pretrained(new, state_dict=full_state_dict(model), **adapter_options)
         tokenizer.save_pretrained(new)
         (new / "README.md").unlink(missing_ok=True)  # peft's model card
         if model_card is not None:
@@ -290,7 +290,7 @@ def _has_adapter(name: str) -> bool:
 
 
 def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> Any:
-    """Load MODEL with the class `factory`; `complete` refuses files without some of its weights."""
+    """Load MODEL with the class `factory`; with `complete`, files must have all its weights."""
     path, loads_model = locate(name), factory in _MODELS
     if loads_model and (Path(path) / DIFFERENCE).is_file():
         return _load_on_base(factory, name, complete, **options)
@@ -308,12 +308,12 @@ def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> An
             loaded = factory.from_pretrained(path, trust_remote_code=False, **options)
     except _UNLOADABLE as error:
         reason = _reason(error, factory)
-        what = (
+        problem = (
             "its files cannot be loaded"
             if Path(path).exists()
             else "it is not on this machine and could not be loaded from the hub (offline?)"
         )
-        raise ModelError(plain(f"model {name}: {what}: {reason}")) from error
+        raise ModelError(plain(f"model {name}: {problem}: {reason}")) from error
     if isinstance(loaded, tuple):
         loaded, info = loaded
         if missing := sorted(info["missing_keys"]):

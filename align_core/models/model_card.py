@@ -23,7 +23,7 @@ from align_core.runs.markdown import escaped, results, rows_of
 
 OWN_LICENCE = "apache-2.0"  # of the embedded models, and of the data of the built-in tasks
 
-_MOST_ANCESTORS = 8  # runs that are followed back to the base model
+_MAX_ANCESTORS = 8  # runs that are followed back to the base model
 _USE = """```python
 from transformers import {factory}, AutoTokenizer
 
@@ -35,18 +35,22 @@ tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
 def model_card(run: RunDirectory) -> str:
     """The card of the model of a run."""
     config, events = run.config, run.events()[0]
-    scores = methods()[config.method].makes == "reward model"
+    is_reward_model = methods()[config.method].makes == "reward model"
     base_model, base, licence = _base(config.model)
     data = ModelCardData(
         license=licence or "unknown",
         library_name="transformers",
-        pipeline_tag="text-classification" if scores else "text-generation",
+        pipeline_tag="text-classification" if is_reward_model else "text-generation",
         base_model=base_model,
         base_model_relation=base_model and "finetune",
-        tags=["alignment-playground", config.method, *(["reward-model"] if scores else [])],
+        tags=[
+            "alignment-playground",
+            config.method,
+            *(["reward-model"] if is_reward_model else []),
+        ],
     )
-    kind = " Its raw output is a reward in nats, up to an offset." if scores else ""
-    factory = "AutoModelForSequenceClassification" if scores else "AutoModelForCausalLM"
+    kind = " Its raw output is a reward in nats, up to an offset." if is_reward_model else ""
+    factory = "AutoModelForSequenceClassification" if is_reward_model else "AutoModelForCausalLM"
     settings = settings_at(config.model_dump(), events)
     facts = {
         "method": config.method,
@@ -66,7 +70,7 @@ def model_card(run: RunDirectory) -> str:
 
 # {config.method} on {_title(config.task)}
 
-A {"reward model" if scores else "language model"} trained in Alignment Playground.{kind}
+A {"reward model" if is_reward_model else "language model"} trained in Alignment Playground.{kind}
 
 | | |
 | --- | --- |
@@ -88,7 +92,7 @@ A {"reward model" if scores else "language model"} trained in Alignment Playgrou
 
 def _base(model: str) -> tuple[str | None, str, str | None]:
     """Hub id, name on the card, and licence of the base model of a run; None if not known."""
-    for _ in range(_MOST_ANCESTORS):
+    for _ in range(_MAX_ANCESTORS):
         if (run := model_index.run_of(model)) is None:
             break
         try:

@@ -25,7 +25,7 @@ from align_core.models.reference import InitialWeights, as_reference
 from align_core.objectives import exact_kl
 
 _LOG = logging.getLogger(__name__)
-_ENTRIES = 2**22  # of the logits that exist at a time: 16 MB, which a processor's cache holds
+_MAX_LOGITS = 2**22  # computed at a time: 16 MB, which a processor's cache holds
 
 
 class TokenOutputs(NamedTuple):
@@ -152,9 +152,9 @@ class _TrainedTokenOutputs(Function):
         slopes = exponentials.mul_((-slope / total)[:, None])
         slopes[torch.arange(len(tokens), device=tokens.device), tokens] += slope
         slopes = slopes.to(ctx.precision)
-        of_states = slopes @ weight.to(ctx.precision)
-        of_weight = slopes.T @ states.to(ctx.precision)
-        return of_states.to(states.dtype), of_weight.to(weight.dtype), None, None, None
+        states_gradient = slopes @ weight.to(ctx.precision)
+        weight_gradient = slopes.T @ states.to(ctx.precision)
+        return states_gradient.to(states.dtype), weight_gradient.to(weight.dtype), None, None, None
 
 
 class Divergence(NamedTuple):
@@ -237,5 +237,5 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _chunks(count: int, head: nn.Linear) -> list[slice]:
-    size = max(16, _ENTRIES // head.weight.shape[0])
+    size = max(16, _MAX_LOGITS // head.weight.shape[0])
     return [slice(start, start + size) for start in range(0, count, size)]

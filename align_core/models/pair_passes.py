@@ -24,7 +24,7 @@ from align_core.models.frozen_trunk import FrozenTrunk
 from align_core.models.logprobs import at_mask
 from align_core.models.output_layer import token_outputs
 
-MOST_BYTES = 2**30  # of kept trunk states; those of further pairs are computed in each pass
+MAX_BYTES = 2**30  # of kept trunk states; those of further pairs are computed in each pass
 _TOLERANCE = 1e-3  # nats
 
 
@@ -108,7 +108,7 @@ class PairPasses:
             length = int(packed.mask[row].sum())
             if key in self._kept:
                 states[row, :length] = self._kept[key]
-            elif self._bytes < MOST_BYTES:
+            elif self._bytes < MAX_BYTES:
                 self._kept[key] = states[row, :length].clone()
                 self._bytes += self._kept[key].nbytes
         return states
@@ -138,7 +138,7 @@ def _agrees(passes: PairPasses, policy: PeftModel) -> bool:
     labels = ids.masked_fill(mask == 0, -100)
     labels[:, :3] = -100
     try:
-        ours = PairPasses(policy, passes._frozen)(
+        packed_logp = PairPasses(policy, passes._frozen)(
             input_ids=ids, attention_mask=mask, labels=labels
         ).log_probs
     except Exception:  # an architecture may not take such a mask
@@ -146,7 +146,7 @@ def _agrees(passes: PairPasses, policy: PeftModel) -> bool:
     logits = policy(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
     predicted = labels[:, 1:] != -100
     logp = logits.log_softmax(-1).gather(2, labels[:, 1:, None].clamp(min=0)).squeeze(2)
-    return bool(((ours - logp)[predicted].abs() < _TOLERANCE).all())
+    return bool(((packed_logp - logp)[predicted].abs() < _TOLERANCE).all())
 
 
 def _pack(input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> _Packed:

@@ -29,12 +29,12 @@ Forward = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor | None]]
 class SharedPrompts:
     """Prompts without repetitions, and their common start.
 
-    `different` has each distinct prompt once; `rows` [B] is the row of each of the B prompts in
-    `different`; `start` [C] has the token ids with which all prompts begin, none if they are too
+    `distinct` has each different prompt once; `rows` [B] is the row of each of the B prompts in
+    `distinct`; `start` [C] has the token ids with which all prompts begin, none if they are too
     few.
     """
 
-    different: Prompts
+    distinct: Prompts
     rows: Tensor
     start: Tensor
 
@@ -42,8 +42,8 @@ class SharedPrompts:
     def of(cls, prompts: Prompts, cache: DynamicCache) -> SharedPrompts:
         """The shared prompts; nothing is shared if a layer of `cache` does not keep all tokens."""
         if not keeps_all(cache):
-            each = torch.arange(len(prompts.ids), device=prompts.ids.device)
-            return cls(prompts, each, prompts.ids.new_zeros(0))
+            all_rows = torch.arange(len(prompts.ids), device=prompts.ids.device)
+            return cls(prompts, all_rows, prompts.ids.new_zeros(0))
         pairs = zip(prompts.ids, prompts.mask.bool(), strict=True)
         texts = [tuple(ids[real].tolist()) for ids, real in pairs]
         first: dict[tuple[int, ...], int] = {}  # the first row of each different prompt
@@ -51,17 +51,17 @@ class SharedPrompts:
             first.setdefault(text, row)
         number = {text: n for n, text in enumerate(first)}
         chosen = prompts.ids.new_tensor([*first.values()])
-        different = Prompts(prompts.ids[chosen], prompts.mask[chosen])
-        common = common_start(different)
+        distinct = Prompts(prompts.ids[chosen], prompts.mask[chosen])
+        common = common_start(distinct)
         return cls(
-            different,
+            distinct,
             prompts.ids.new_tensor([number[text] for text in texts]),
-            different.ids[0][different.mask[0].bool()][:common],
+            distinct.ids[0][distinct.mask[0].bool()][:common],
         )
 
     def prefill(self, forward: Forward, cache: DynamicCache) -> tuple[Tensor, Tensor | None]:
         """Fill the cache with all B prompts; returns the outputs of `forward` for each of them."""
-        ids, mask = self.different.ids, self.different.mask
+        ids, mask = self.distinct.ids, self.distinct.mask
         positions, count = (mask.cumsum(1) - 1).clamp(min=0), len(self.start)
         if count:
             place = torch.arange(count, device=ids.device)
@@ -76,7 +76,7 @@ class SharedPrompts:
         """Hidden states [B, P, H] of the prompts, from those of each pass of `prefill`."""
         *start, rest = passes
         if start:
-            shared = _spread(start[0][:, None], self.different.mask)[:, 0]
+            shared = _spread(start[0][:, None], self.distinct.mask)[:, 0]
             rest = torch.cat([shared, rest], 1)
         return rest[self.rows]
 

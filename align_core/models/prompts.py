@@ -15,7 +15,7 @@ from align_core.data.formats import Text
 from align_core.models.loading import positions
 from align_core.tasks import Task
 
-MOST_ERRORS = 20  # reported at once
+MAX_ERRORS = 20  # reported at once
 BATCH = 1024  # prompts encoded at once
 _COMPLETIONS = ("completion", "chosen", "rejected")
 
@@ -78,7 +78,7 @@ def check_prompts(
     Raises:
         ConfigError: one message for each prompt that is too long, or that needs a chat template.
     """
-    most = room_for(task.max_new_tokens, policy, *readers) + task.max_new_tokens
+    max_tokens = room_for(task.max_new_tokens, policy, *readers) + task.max_new_tokens
     lines: list[Message] = []
     prompts = [prompt for split in splits for prompt in task.prompts(split)]
     for start in range(0, len(prompts), BATCH):
@@ -87,15 +87,17 @@ def check_prompts(
         for prompt in batch:
             with collect_errors(lines):
                 inputs += model_inputs(tokenizer, task, [prompt])
-        if most < math.inf and len(inputs) == len(batch):
+        if max_tokens < math.inf and len(inputs) == len(batch):
             lengths = encode_prompts(tokenizer, inputs).mask.sum(1).tolist()
-            room = most - task.max_new_tokens
-            reason = f"the model's {most} positions less max_new_tokens, {task.max_new_tokens}"
+            room = max_tokens - task.max_new_tokens
+            reason = (
+                f"the model's {max_tokens} positions minus max_new_tokens, {task.max_new_tokens}"
+            )
             lines += [
                 plain(f"{task.place(prompt)}: expected at most {room} tokens ({reason}), got {n}")
                 for prompt, n in zip(batch, lengths, strict=True)
                 if n > room
             ]
-        if len(lines) >= MOST_ERRORS:
+        if len(lines) >= MAX_ERRORS:
             break
-    raise_collected(lines[:MOST_ERRORS])
+    raise_collected(lines[:MAX_ERRORS])

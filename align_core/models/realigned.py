@@ -42,7 +42,7 @@ class Realigned:
 
     def __call__(self, cache: PairedCache | None = None, **inputs: Any) -> CausalLMOutput:
         """The logits [B, N, V], in float32, of a forward pass of both models."""
-        own, theirs = cache.parts if cache is not None else (None, None)
-        logits = self.policy(**inputs, cache=own).logits.float()
-        ref_logits = self.reference(**inputs, cache=theirs).logits.float()
+        policy_cache, ref_cache = cache.parts if cache is not None else (None, None)
+        logits = self.policy(**inputs, cache=policy_cache).logits.float()
+        ref_logits = self.reference(**inputs, cache=ref_cache).logits.float()
         return CausalLMOutput(logits=realigned_logits(logits, ref_logits, self.share))

@@ -16,7 +16,7 @@ from align_core.models.loading import load_policy, load_tokenizer
 
 
 class OtherTokens(ConfigError):
-    """A reference has other tokens than the policy."""
+    """The tokens of a reference differ from the policy's."""
 
 
 def load_reference(
@@ -27,13 +27,15 @@ def load_reference(
     Raises:
         OtherTokens: its tokens differ from the policy's, in number or in order.
     """
-    own, reference = load_tokenizer(name), load_policy(name)
+    ref_tokenizer, reference = load_tokenizer(name), load_policy(name)
     problem = None
-    if own.get_vocab() != tokenizer.get_vocab():
-        problem = f"its {len(own)} tokens are not the policy's {len(tokenizer)}"
-    ours, theirs = (model.get_output_embeddings().weight.shape[0] for model in (policy, reference))
-    if ours != theirs:
-        problem = f"it has {theirs} rows of logits, the policy {ours}"
+    if ref_tokenizer.get_vocab() != tokenizer.get_vocab():
+        problem = f"its {len(ref_tokenizer)} tokens are not the policy's {len(tokenizer)}"
+    rows, ref_rows = (
+        model.get_output_embeddings().weight.shape[0] for model in (policy, reference)
+    )
+    if rows != ref_rows:
+        problem = f"it has {ref_rows} rows of logits, the policy {rows}"
     if problem:
         expected = f"a model with the tokens of the policy: {problem}"
         raise OtherTokens(option_error("--reference", name, expected))
@@ -62,7 +64,7 @@ class InitialWeights:
         swapped = [(p, p.data, weights.to(p.device)) for p, weights in self._weights]
         for parameter, _, weights in swapped:
             parameter.data = weights
-        self._weights = [(parameter, own) for parameter, own, _ in swapped]
+        self._weights = [(parameter, current) for parameter, current, _ in swapped]
 
 
 Reference: TypeAlias = PreTrainedModel | PeftModel | InitialWeights | None
@@ -87,5 +89,5 @@ def as_reference(
 def move_towards(model: nn.Module, target: nn.Module, share: float) -> None:
     """Set every weight of `model` to (1 − share)·model + share·target; both models have the
     same shapes."""
-    for ours, theirs in zip(model.parameters(), target.parameters(), strict=True):
-        ours.lerp_(theirs, share)
+    for weights, target_weights in zip(model.parameters(), target.parameters(), strict=True):
+        weights.lerp_(target_weights, share)

@@ -19,6 +19,6 @@ def scorer(name: str) -> Callable[[Sequence[Completion]], list[float]]:
     def scores(completions: Sequence[Completion]) -> list[float]:
         prompts = [completion.messages for completion in completions]
         texts = [completion.text for completion in completions]
-        return score.of_texts(prompts, texts, [completion.ended for completion in completions])
+        return score.score_texts(prompts, texts, [completion.ended for completion in completions])
 
     return scores

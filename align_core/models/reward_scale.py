@@ -15,7 +15,7 @@ from align_core.models.sampling import RandomDraw, end_ids, sample
 from align_core.tasks import Task
 
 TEXTS, BATCH = 256, 64
-LEAST_STD = 1e-6  # points; less is rounding noise
+MIN_STD = 1e-6  # points; less is rounding noise
 
 
 def reward_scale(task: Task, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> float:
@@ -28,27 +28,29 @@ def reward_scale(task: Task, policy: PreTrainedModel, tokenizer: PreTrainedToken
     prompts = [*islice(cycle(task.prompts("train")), TEXTS)]
     parts: dict[str, list[float]] = {}
     for batch, start in enumerate(range(0, TEXTS, BATCH)):
-        drawn_prompts = prompts[start : start + BATCH]
-        encoded = encode_prompts(tokenizer, model_inputs(tokenizer, task, drawn_prompts))
-        drawn = sample(
+        batch_prompts = prompts[start : start + BATCH]
+        encoded = encode_prompts(tokenizer, model_inputs(tokenizer, task, batch_prompts))
+        responses = sample(
             policy,
             encoded,
-            RandomDraw(batch, len(drawn_prompts)),
+            RandomDraw(batch, len(batch_prompts)),
             max_new_tokens=task.max_new_tokens,
             end_ids=end_ids(policy, tokenizer),
             pad_id=tokenizer.pad_token_id,
         )
-        texts = drawn.texts(tokenizer, encoded)
-        for name, values in task.parts(drawn_prompts, texts, ended=drawn.ended.tolist()).items():
+        texts = responses.texts(tokenizer, encoded)
+        for name, values in task.parts(
+            batch_prompts, texts, ended=responses.ended.tolist()
+        ).items():
             parts.setdefault(name, []).extend(values)
     points = np.array([*parts.values()])  # [parts, TEXTS]
     std = points.sum(0).std()
-    if not std >= LEAST_STD:
-        constant = [name for name, row in zip(parts, points, strict=True) if row.std() < LEAST_STD]
-        which = ", ".join(f"reward/{name}" for name in constant or parts)
+    if not std >= MIN_STD:
+        constant = [name for name, row in zip(parts, points, strict=True) if row.std() < MIN_STD]
+        names = ", ".join(f"reward/{name}" for name in constant or parts)
         line = (
             f"{task.full_name}: expected a reward that varies, got a standard deviation of "
-            f"{std:.1g} over {TEXTS} texts of the reference: {which}"
+            f"{std:.1g} over {TEXTS} texts of the reference: {names}"
         )
         raise ConfigError(plain(line))
     return float(task.reward_std / std)

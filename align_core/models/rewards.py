@@ -57,7 +57,7 @@ class Reward(Protocol):
     ) -> list[float]: ...
 
 
-def of_samples(reward: Callable, ends: Sequence[int]) -> Callable:
+def for_samples(reward: Callable, ends: Sequence[int]) -> Callable:
     """A task's reward, or its parts, for sampled texts, which ended if their last token is one of
     `ends`."""
     return partial(reward, eos_token_id=ends[0] if len(ends) == 1 else ends)
@@ -116,14 +116,15 @@ class ProxyReward:
         ended = [len(ids) > 0 and ids[-1] in self._ends for ids in completion_ids]
         before, after = self._encoded(texts, completions, ended)
         # With this tokenizer a sample may exceed the model's positions, at which it is then cut.
-        most = positions(self.model)
-        if most < math.inf:
+        max_positions = positions(self.model)
+        if max_positions < math.inf:
             after = [
-                ids[: max(1, int(most) - len(own))] for own, ids in zip(before, after, strict=True)
+                ids[: max(1, int(max_positions) - len(prompt_ids))]
+                for prompt_ids, ids in zip(before, after, strict=True)
             ]
         return self._checked(before, after)
 
-    def of_texts(
+    def score_texts(
         self, prompts: Sequence[Text], completions: Sequence[str], ended: Sequence[bool]
     ) -> list[float]:
         """The outputs for texts, which are encoded with the reward model's own tokenizer.
@@ -137,22 +138,23 @@ class ProxyReward:
         self, prompts: Sequence[Text], completions: Sequence[str], ended: Sequence[bool]
     ) -> tuple[list[list[int]], list[list[int]]]:
         """Token ids of prompts and completions by the reward model's own tokenizer."""
-        pairs = [self._own(prompt, text) for prompt, text in zip(prompts, completions, strict=True)]
+        pairs = [
+            self._model_text(prompt, text)
+            for prompt, text in zip(prompts, completions, strict=True)
+        ]
         # An empty text needs its end token, as there is no other token to score.
         has_end = [end or not text for end, text in zip(ended, completions, strict=True)]
-        own_prompts, texts = zip(*pairs, strict=True)
-        return encode_all(self._tokenizer, own_prompts, texts, has_end)
+        model_prompts, texts = zip(*pairs, strict=True)
+        return encode_all(self._tokenizer, model_prompts, texts, has_end)
 
     def _checked(self, before: list[list[int]], after: list[list[int]]) -> list[float]:
         longest = max(len(ids) + len(more) for ids, more in zip(before, after, strict=True))
-        if longest > (most := positions(self.model)):
-            line = (
-                f"reward model {name_of(self.model)}: expected at most {most} tokens, got {longest}"
-            )
-            raise ConfigError(plain(line))
+        if longest > (max_tokens := positions(self.model)):
+            line = f"expected at most {max_tokens} tokens, got {longest}"
+            raise ConfigError(plain(f"reward model {name_of(self.model)}: {line}"))
         return self._scores(encode_prompts(self._tokenizer, before), after)
 
-    def _own(self, prompt: Text, completion: str) -> tuple[Text, str]:
+    def _model_text(self, prompt: Text, completion: str) -> tuple[Text, str]:
         """The prompt as messages if there is a chat template for them, else as plain text, and its
         completion: without a leading space after messages, with one after their plain text."""
         if isinstance(prompt, str):
@@ -192,7 +194,7 @@ def proxy_reward(
     if name is None:
         return None
     if name in task.proxies:
-        return of_samples(task.proxies[name], ends)
+        return for_samples(task.proxies[name], ends)
     return ProxyReward(load_reward_model(name), load_tokenizer(name), tokenizer, ends)
 
 
@@ -206,8 +208,8 @@ def score(model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor
     """The reward model's output [B] for each text; for a decoder, its output at the last token.
 
     The last token is found by the mask, not by its id: if the padding token is also the end token,
-    the id would miss the end of a text that ended. A module of one's own gets the states of whole
-    texts in `score`, as from TRL's PPO: it may read the texts there.
+    the id would miss the end of a text that ended. The head of a custom module gets the states of
+    whole texts, as from TRL's PPO, because it may read all of them.
     """
     if not is_decoder(model):
         return _score_of_encoder(model, prompts, tokens, mask)
@@ -222,8 +224,10 @@ def _score_of_encoder(
 ) -> Tensor:
     """The model's own output [B]; an encoder reads whole texts, padded on the right."""
     texts = [
-        torch.cat([ids[known.bool()], own[real]])
-        for ids, known, own, real in zip(prompts.ids, prompts.mask, tokens, mask, strict=True)
+        torch.cat([prompt_ids[prompt_mask.bool()], text_ids[text_mask]])
+        for prompt_ids, prompt_mask, text_ids, text_mask in zip(
+            prompts.ids, prompts.mask, tokens, mask, strict=True
+        )
     ]
     attention = pad_sequence([torch.ones_like(ids) for ids in texts], batch_first=True)
     pad, rows = model.config.pad_token_id or 0, model.get_input_embeddings().num_embeddings

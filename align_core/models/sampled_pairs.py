@@ -79,7 +79,7 @@ def scored_pairs(pairs: Sequence[dict], inputs: Sequence[Text], proxy: ProxyRewa
     `inputs` are the inputs of the reward model for the prompts.
     """
     scores = [
-        proxy.of_texts(inputs, [p[side] for p in pairs], [p[f"{side}_ended"] for p in pairs])
+        proxy.score_texts(inputs, [p[side] for p in pairs], [p[f"{side}_ended"] for p in pairs])
         for side in ("first", "second")
     ]
     return [
@@ -143,9 +143,9 @@ def _batches(
         rows = list(zip(texts, ended, rewards, strict=True))
         pairs = []
         for place, prompt in enumerate(drawn):
-            two = furthest_apart(rows[place * candidates : (place + 1) * candidates])
-            if two is not None:
-                pairs.append(_pair(prompt, two))
+            extremes = furthest_apart(rows[place * candidates : (place + 1) * candidates])
+            if extremes is not None:
+                pairs.append(_pair(prompt, extremes))
         if batch == 0 and not pairs:
             line = "the model gives the same response to a prompt every time: no pair to label"
             raise ModelError(plain(line))
@@ -165,11 +165,11 @@ def furthest_apart(samples: Sequence[Sample]) -> tuple[Sample, Sample] | None:
     return written[first], written[second]
 
 
-def _pair(prompt: str, two: tuple[Sample, Sample]) -> dict:
+def _pair(prompt: str, texts: tuple[Sample, Sample]) -> dict:
     return {"prompt": prompt} | {
         side + part: text[column]
         for column, part in enumerate(_PARTS)
-        for side, text in zip(("first", "second"), two, strict=True)
+        for side, text in zip(("first", "second"), texts, strict=True)
     }
 
 

@@ -128,10 +128,10 @@ class RandomDraw:
     def __call__(self, logits: Tensor, rows: Tensor, position: int) -> Tensor:
         cdf = logits.softmax(-1).cumsum(-1)
         uniform = torch.rand(self._count, 1, generator=self._generator)
-        own = uniform[self._first + rows.cpu()].to(logits.device)
+        noise = uniform[self._first + rows.cpu()].to(logits.device)
         # Scaled to the last sum, which rounding can leave below 1: a uniform number is at most
         # 1 - 2⁻²⁴, so the product is below the last sum in float32, and a token is always found.
-        return torch.searchsorted(cdf, own * cdf[:, -1:], right=True).squeeze(1)
+        return torch.searchsorted(cdf, noise * cdf[:, -1:], right=True).squeeze(1)
 
 
 class FixedDraw:
@@ -245,8 +245,8 @@ def sample(
 
     attention = prompts.mask
     positions = (attention.sum(1, keepdim=True) - 1).clamp(min=0)  # of the last token
-    nothing: AbstractContextManager[list[Tensor]] = nullcontext([])
-    with frozen.recording() if frozen else nothing as recorded:
+    no_recording: AbstractContextManager[list[Tensor]] = nullcontext([])
+    with frozen.recording() if frozen else no_recording as recorded:
         shared = SharedPrompts.of(prompts, cache)
         logits, states = shared.prefill(forward, cache)
         if frozen:

@@ -1,4 +1,4 @@
-"""Value functions: the expected return from each token of a text on, beside the policy."""
+"""Value functions, trained with the policy: the expected return from each token of a text on."""
 
 from __future__ import annotations
 
@@ -121,10 +121,10 @@ class PolicyWithValue(nn.Module):
 
     def _transformers(self) -> list[Any]:
         """The policy and the value model; of a value model of a custom class, its trunk."""
-        of_values = self.value_model
-        if of_values is not None and not isinstance(of_values, PreTrainedModel | PeftModel):
-            of_values = trunk(of_values)
-        return [m for m in (self.policy, of_values) if hasattr(m, "is_activation_checkpointing")]
+        value_model = self.value_model
+        if value_model is not None and not isinstance(value_model, PreTrainedModel | PeftModel):
+            value_model = trunk(value_model)
+        return [m for m in (self.policy, value_model) if hasattr(m, "is_activation_checkpointing")]
 
     @property
     def device(self) -> torch.device:

@@ -45,12 +45,14 @@ class Child:
         self, module: str, *arguments: Any, on_end: Callable[[], Any] = lambda: None
     ) -> None:
         self._on_end = on_end
-        self.connection, theirs = forkserver.CONTEXT.Pipe()
+        self.connection, child_end = forkserver.CONTEXT.Pipe()
         # Only the child has the other end, so this pipe closes when the child ends. A sentinel of
         # multiprocessing closes too early if the forkserver is killed.
-        self._lifeline, held = forkserver.CONTEXT.Pipe(duplex=False)
+        self._lifeline, child_lifeline = forkserver.CONTEXT.Pipe(duplex=False)
         # A daemon: when this process exits, multiprocessing sends it SIGTERM.
-        self._process = forkserver.Process(target=_enter, args=(module, theirs, held, *arguments))
+        self._process = forkserver.Process(
+            target=_enter, args=(module, child_end, child_lifeline, *arguments)
+        )
         self._process.daemon = True
         self._unsent: queue.Queue[Any] = queue.Queue(MAX_UNSENT)
         self._lock = threading.Lock()  # of the attributes below
@@ -59,7 +61,7 @@ class Child:
         self.killed_for: Message | None = None  # why `kill` was called
         self._not_started: Message | None = None
         self._exit_code: int | None = None
-        threading.Thread(target=self._live, args=(theirs, held), daemon=True).start()
+        threading.Thread(target=self._live, args=(child_end, child_lifeline), daemon=True).start()
 
     @property
     def pid(self) -> int | None:
@@ -126,10 +128,10 @@ class Child:
                 failure = from_event(self.connection.recv())
         return failure or self.killed_for or self._not_started or _exit_message(self.exit_code)
 
-    def _live(self, theirs: Connection, held: Connection) -> None:
+    def _live(self, child_end: Connection, child_lifeline: Connection) -> None:
         try:
-            self._start_and_wait(theirs, held)
-        except Exception as error:  # whatever it is, a child that nobody waits for never ends
+            self._start_and_wait(child_end, child_lifeline)
+        except Exception as error:  # any: a child that nobody waits for would never end
             self._not_started = start_message(error)
             if self._process.pid is not None:
                 forkserver.kill(self._process)
@@ -137,13 +139,13 @@ class Child:
             self._end()
         self._on_end()
 
-    def _start_and_wait(self, theirs: Connection, held: Connection) -> None:
+    def _start_and_wait(self, child_end: Connection, child_lifeline: Connection) -> None:
         """Start the process, send to it, and wait for its end."""
         try:
             forkserver.start(self._process)
         finally:
-            theirs.close()
-            held.close()
+            child_end.close()
+            child_lifeline.close()
         with self._lock:
             self._started.set()
             if self.cancelled:

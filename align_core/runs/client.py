@@ -33,7 +33,7 @@ from align_core.runs.index import RunIndex
 
 COMMANDS = ("pause", "resume", "step", "stop", "set")
 STOP_TIMEOUT = 10.0  # seconds after which a run that has not stopped is killed
-MOST_USED = 1000  # runs whose time of last use is kept
+MAX_USED_KEPT = 1000  # runs whose time of last use is kept
 EXIT_TIMEOUT = 5.0  # seconds that a process may take to exit after its run has ended
 _LOG = logging.getLogger(__name__)
 
@@ -170,8 +170,8 @@ class Client:
                 timer = threading.Timer(STOP_TIMEOUT, self._kill, [process])
                 timer.daemon = True
                 timer.start()
-            because = {} if reason is None else {"reason": reason}
-            return process.send({"command": command, **because, **settings})
+            fields = {} if reason is None else {"reason": reason}
+            return process.send({"command": command, **fields, **settings})
 
     def events(self, run: str, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """The events from byte `offset` on, and the offset of the next call.
@@ -186,7 +186,7 @@ class Client:
             events.append(self._unwritten[run])
         return events, offset
 
-    def newest(self, run: str) -> float:
+    def end_offset(self, run: str) -> float:
         """The byte offset where the log ends: from any smaller one, `events` returns events. It is
         infinite if a final status could not be written. Reads only the size of the file."""
         self.current()
@@ -218,7 +218,7 @@ class Client:
         with self._lock:
             self._used[run] = time.monotonic()
             self._used.move_to_end(run)
-            if len(self._used) > MOST_USED:
+            if len(self._used) > MAX_USED_KEPT:
                 self._used.popitem(last=False)
 
     def used(self, seconds: float) -> list[str]:
@@ -309,7 +309,7 @@ class Client:
         """Write that a run failed because its process ended before it did; returns the event."""
         kept = directory.model_path.is_dir()
         model = "Its last saved model is kept" if kept else "It has no model"
-        line = f"{cause.text.rstrip('.')}. {model}; start it again to have it whole."
+        line = f"{cause.text.rstrip('.')}. {model}; start it again to get a complete run."
         message = Message("cut_off", {"cause": to_event(cause), "kept": kept}, line)
         return self._write_end(directory, directory.end("failed", message))
 

@@ -43,7 +43,7 @@ def python(config: Mapping[str, Any]) -> str:
     )
 
 
-def named(text: str) -> str:
+def short_name(text: str) -> str:
     """A hub id, or the last part of a path."""
     return text if model_index.is_hub_id(text) else last_part(text)
 
@@ -69,7 +69,7 @@ def _options(config: Mapping[str, Any]) -> dict[str, Any]:
     turn it on. Text has no backquote, which would end a block of code in Markdown.
     """
     return {
-        name: visible(named(value)).replace("`", "'") if isinstance(value, str) else value
+        name: visible(short_name(value)).replace("`", "'") if isinstance(value, str) else value
         for name, value in config.items()
         if name != "method" and value is not None and (name, value) != ("freeze_trunk", False)
     }

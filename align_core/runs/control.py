@@ -24,7 +24,7 @@ class Control:
 
     @property
     def stop_requested(self) -> bool:
-        """Whether the queue has a stop that was not taken yet, at any position."""
+        """Whether the queue has a stop that has not been taken yet, at any position."""
         return self._stop is not None
 
     def put(self, command: dict[str, Any]) -> None:

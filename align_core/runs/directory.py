@@ -36,7 +36,7 @@ except ImportError:
 
 _PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 _LOG_NAME = "events.jsonl"
-MOST_LOG = 256_000_000  # bytes
+MAX_LOG_BYTES = 256_000_000
 _TAIL = 64_000  # bytes at the end of a log, which usually contain its newest status
 
 
@@ -73,7 +73,7 @@ class RunDirectory:
         self._offset = 0
         self._last: dict[str, Any] = {"step": 0, "seconds": 0.0}
         self._status: dict[str, Any] | None = None
-        self._config: RunConfig | None = None  # once it was read
+        self._config: RunConfig | None = None  # once it has been read
 
     # Not made before they are needed: a list of thousands of runs needs neither.
 
@@ -92,7 +92,7 @@ class RunDirectory:
         Writes nothing.
         """
         if not isinstance(path, str | Path) or path == "":
-            return [_no_folder(path, "this is no path", option)]
+            return [_no_folder(path, "this is not a path", option)]
         path = Path(path)
         problem = None
         try:
@@ -264,7 +264,7 @@ class RunDirectory:
         try:
             with open_file(self.events_path) as file:
                 file.seek(offset)
-                content = file.read(MOST_LOG)
+                content = file.read(MAX_LOG_BYTES)
         except OSError:
             return b""
         return content[: content.rfind(b"\n") + 1]
@@ -272,8 +272,8 @@ class RunDirectory:
     def _check_log(self) -> None:
         """Raises OSError if there is a log that cannot be read."""
         with contextlib.suppress(FileNotFoundError):
-            if readable_size(f"{self.path}/{_LOG_NAME}") > MOST_LOG:
-                raise OSError(errno.EFBIG, f"it has over {MOST_LOG} bytes")
+            if readable_size(f"{self.path}/{_LOG_NAME}") > MAX_LOG_BYTES:
+                raise OSError(errno.EFBIG, f"it has over {MAX_LOG_BYTES} bytes")
 
     def size(self) -> int:
         """The size of the log in bytes; 0 before the first event."""

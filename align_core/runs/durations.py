@@ -17,7 +17,7 @@ from align_core.config.model_size import distance_texts
 from align_core.runs.events import FINAL, replay
 
 RECENT = 20  # steps; older ones had texts of other lengths, and another load of the machine
-DELAY_STEPS = 3  # the present delay is the median of this many newest ones
+DELAY_STEPS = 3  # the current delay is the median over this many of the newest steps
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def shortest_evaluation(events: Iterable[dict[str, Any]]) -> float:
     """Seconds of the shortest evaluation; infinite without any."""
     measured = [event["metrics"] for event in events if event["kind"] == "metrics"]
     seconds = (metrics.get("timing/evaluation") for metrics in measured)
-    return min((one for one in seconds if one is not None), default=math.inf)
+    return min((value for value in seconds if value is not None), default=math.inf)
 
 
 def time_needed(config: Mapping[str, Any], speed: Speed, delay: float = 0.0) -> float:
@@ -72,7 +72,7 @@ def time_needed(config: Mapping[str, Any], speed: Speed, delay: float = 0.0) -> 
 
 
 def time_left(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> float | None:
-    """Seconds from the last event of a run to its end, at its present speed and delay.
+    """Seconds from the last event of a run to its end, at its current speed and delay.
 
     `events` is its complete log. None until two steps have followed each other without a pause,
     because until then the delay is unknown.
@@ -111,17 +111,17 @@ def _delay(events: Iterable[dict[str, Any]]) -> float | None:
     Steps before which the run was paused or resumed do not count.
     """
     delays: list[float] = []
-    free = None  # seconds at which the delay before the next step began
+    delay_start = None  # of the delay before the next step, in seconds
     for event in events:
         metrics = event.get("metrics", {})
         if event["kind"] in ("status", "resume"):
-            free = None
+            delay_start = None
         elif metrics.get("timing/step") is not None:
-            if free is not None:
-                delays.append(event["seconds"] - metrics["timing/step"] - free)
-            free = event["seconds"]
-        elif metrics.get("timing/evaluation") is not None and free is not None:
-            free = event["seconds"]
+            if delay_start is not None:
+                delays.append(event["seconds"] - metrics["timing/step"] - delay_start)
+            delay_start = event["seconds"]
+        elif metrics.get("timing/evaluation") is not None and delay_start is not None:
+            delay_start = event["seconds"]
     return max(0.0, median(delays[-DELAY_STEPS:])) if delays else None
 
 

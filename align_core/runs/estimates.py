@@ -57,7 +57,7 @@ class Estimates:
             for other, measured in self._recorded
             if _same_speed(config, other)
         ]
-        return max(similar, key=lambda one: one[0], default=(0, None))[1]
+        return max(similar, key=lambda pair: pair[0], default=(0, None))[1]
 
     @cached_property
     def _recorded(self) -> list[tuple[RunConfig, Speed]]:

@@ -69,13 +69,13 @@ def start(process: Any) -> None:
     """
     if HAS_FORKSERVER:
         _ensure()
-    hanging = threading.Timer(START_TIMEOUT, _replace)
-    hanging.daemon = True
-    hanging.start()
+    timer = threading.Timer(START_TIMEOUT, _replace)
+    timer.daemon = True
+    timer.start()
     try:
         process.start()
     finally:
-        hanging.cancel()
+        timer.cancel()
 
 
 def kill(process: Any) -> None:

@@ -129,4 +129,4 @@ class RunIndex:
 
 def unknown_run(name: str) -> Message:
     """A message for a ConfigError: there is no run of this name."""
-    return Message("no_run", {"name": name}, f"{name!r} is no run here")
+    return Message("no_run", {"name": name}, f"there is no run {name!r} here")

@@ -1,6 +1,6 @@
 """The speed of this machine relative to the one that recorded the presets' runs. Imports no torch.
 
-It is measured in a process of its own, and kept in the cache folder. A slow measurement is repeated
+It is measured in a separate process, and stored in the cache folder. A slow measurement is repeated
 at the next start, and the faster one is kept.
 """
 
@@ -21,12 +21,13 @@ from align_core.config.safe_files import read_object
 from align_core.runs.child_process import Child
 from align_core.runs.files import write_atomically
 
-PROBE_SECONDS = 0.085  # of `training.machine_probe` on the machine of the recordings, which has
-ONE_THREAD = 1.7  # two threads; a run with one takes this many times as long
-REPEATED = 1.5  # above this slowness
+# Seconds of `training.machine_probe` on the machine of the recordings, which has two threads.
+PROBE_SECONDS = 0.085
+ONE_THREAD = 1.7  # a run with one thread takes this many times as long
+REPEATED = 1.5  # the slowness above which the measurement is repeated at the next start
 _PROBE = "align_core.training.machine_probe"
 _FILE = "machine_speed.json"
-_KEY = "processor_seconds"  # "seconds", of older versions, were of the clock
+_KEY = "processor_seconds"  # "seconds" in files of older versions are wall-clock time
 _TIMEOUT = 120.0  # seconds; includes importing the libraries, which is slow on a busy machine
 _LOG = logging.getLogger(__name__)
 
@@ -42,14 +43,14 @@ class MachineSpeed:
         self.slowness: float | None = 1.0
 
     def measure(self) -> None:
-        """Read the kept measurement of this machine, and measure if it is slow or there is none.
+        """Read the stored measurement of this machine, and measure if it is slow or there is none.
         Returns at once."""
-        kept = _kept()
-        self.slowness = kept and _slowness(kept)
+        stored = _stored_seconds()
+        self.slowness = stored and _slowness(stored)
         if self.slowness is None or self.slowness > REPEATED:
-            threading.Thread(target=self._measure, args=(kept,), daemon=True).start()
+            threading.Thread(target=self._measure, args=(stored,), daemon=True).start()
 
-    def _measure(self, kept: float | None) -> None:
+    def _measure(self, stored: float | None) -> None:
         seconds = None
         with contextlib.suppress(EOFError, OSError, RuntimeError):  # no memory, files or threads
             child = Child(_PROBE)
@@ -60,7 +61,7 @@ class MachineSpeed:
             _LOG.warning("The speed of this machine could not be measured")
             self.slowness = self.slowness or 1.0
             return
-        seconds = min(seconds, kept or seconds)
+        seconds = min(seconds, stored or seconds)
         self.slowness = _slowness(seconds)
         with contextlib.suppress(OSError, ValueError):
             path = cache_folder() / _FILE
@@ -68,7 +69,7 @@ class MachineSpeed:
             write_atomically(path, json.dumps({"machine": _machine(), _KEY: seconds}))
 
 
-def _kept() -> float | None:
+def _stored_seconds() -> float | None:
     """The seconds that the probe took on this machine, from the cache; None if not measured yet."""
     try:
         content = read_object(cache_folder() / _FILE)

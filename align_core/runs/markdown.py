@@ -8,7 +8,7 @@ from typing import Any
 
 from align_core.runs.commands import visible
 
-_MOST_CHARACTERS = 100
+_MAX_CHARACTERS = 100
 _METRICS = {
     "gold_reward": "gold reward, nats",
     "gold_reward_reference": "gold reward of the reference, nats",
@@ -30,11 +30,13 @@ def results(steps: int, points: dict[str, list[tuple[int, float]]]) -> str:
         return "## Results\n\nThe run was not evaluated."
     step = max(step for step, _ in last.values())
     rows = {}
-    for name, (measured, value) in last.items():
+    for name, (measured_at, value) in last.items():
         interval = points.get(f"eval/{name}_ci95", [(0, None)])[-1]
-        known = interval == (measured, interval[1]) and interval[1] is not None
-        if measured == step:  # an older value belongs to an earlier state of the model
-            rows[_METRICS[name]] = f"{value:.3f}" + (f" ± {interval[1]:.3f}" if known else "")
+        has_interval = interval == (measured_at, interval[1]) and interval[1] is not None
+        if measured_at == step:  # an older value belongs to an earlier state of the model
+            rows[_METRICS[name]] = f"{value:.3f}" + (
+                f" ± {interval[1]:.3f}" if has_interval else ""
+            )
     return (
         f"## Results\n\nAt step {step} of {steps}, on the probe prompts of the run, "
         f"with texts sampled at temperature 1:\n\n| | |\n| --- | --- |\n{rows_of(rows)}"
@@ -49,5 +51,5 @@ def rows_of(cells: dict[str, Any]) -> str:
 def escaped(text: str) -> str:
     """Untrusted text, escaped for Markdown: one short line without markup or HTML."""
     line = visible(text)
-    line = line if len(line) <= _MOST_CHARACTERS else line[: _MOST_CHARACTERS - 1] + "…"
+    line = line if len(line) <= _MAX_CHARACTERS else line[: _MAX_CHARACTERS - 1] + "…"
     return re.sub(r"""([!"#$%()*+.:=?@\[\\\]^_`{|}~])""", r"\\\1", html.escape(line, quote=False))

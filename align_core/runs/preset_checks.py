@@ -111,10 +111,10 @@ def keeps(series: Series, gain: float, lost: float) -> list[Check]:
 def carries_over(series: Series, rise: float, share: float) -> list[Check]:
     """Trained on preferences for some prompts, the run raises gold reward on the others, too."""
     covered, uncovered = _rise(series, "covered"), _rise(series, "uncovered")
-    both = None if covered is None or uncovered is None else uncovered / covered
+    ratio = None if covered is None or uncovered is None else uncovered / covered
     return [
         Check("rise on covered prompts", covered, least=rise),
-        Check("share on the others", both, least=share),
+        Check("share on the others", ratio, least=share),
     ]
 
 

@@ -100,8 +100,8 @@ def speeds() -> list[tuple[RunConfig, Speed]]:
     """The configuration of each recorded run, its speed on the fastest machine that recorded any,
     and those in `speeds.json`, of methods without a recorded run.
 
-    How fast the machine of a recording was is told by the shortest of its evaluations: in all runs
-    of a task and a model they are the same work, 0.45 to 0.47 s in those of one day.
+    The shortest evaluation of a recording measures how fast its machine was: all runs of a task and
+    a model have the same evaluations, which took 0.45 to 0.47 s in the runs of one day.
     """
     runs = [
         (preset.config, RunDirectory(preset.recording).events()[0]) for preset in map(load, names())
@@ -116,8 +116,8 @@ def speeds() -> list[tuple[RunConfig, Speed]]:
             busy = shortest_evaluation(events) / shortest[_evaluated(config)]
             recorded.append((config, measured.slowed(1 / busy)))
     try:
-        others = read_object(model_index.ASSETS / "speeds.json")["speeds"]
-        recorded += [(resolve(**one["settings"]), Speed(**one["speed"])) for one in others]
+        entries = read_object(model_index.ASSETS / "speeds.json")["speeds"]
+        recorded += [(resolve(**entry["settings"]), Speed(**entry["speed"])) for entry in entries]
     except FileNotFoundError:
         pass
     except (OSError, ValueError, LookupError, TypeError, ConfigError) as error:

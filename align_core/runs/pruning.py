@@ -22,7 +22,7 @@ _DELETED = ".deleted-"
 class StoredRun:
     """A run on the disk: its method, task and newest status; `step` and `ended` of its last event.
 
-    `ended` is a time in seconds, as of `time.time`; `size` is in bytes. A run that is `live` is
+    `ended` is a time in seconds, as from `time.time`; `size` is in bytes. A run that is `live` is
     written by a process now.
     """
 
@@ -53,13 +53,13 @@ def stored_runs(root: Path) -> list[StoredRun]:
 def to_prune(
     runs: Sequence[StoredRun],
     days: float | None = None,
-    most_bytes: float | None = None,
+    max_bytes: float | None = None,
     now: float | None = None,
     kept: Collection[str] = (),
 ) -> list[StoredRun]:
     """The runs to delete, oldest first: those that ended over `days` ago, then the oldest ones.
 
-    The latter are deleted only until the remaining runs take at most `most_bytes`. Live runs, runs
+    The latter are deleted only until the remaining runs take at most `max_bytes`. Live runs, runs
     whose name is in `kept`, and symlinks are never deleted.
     """
     now = steady_time() if now is None else now
@@ -67,7 +67,7 @@ def to_prune(
     pruned = []
     for run in sorted(runs, key=lambda run: run.ended):
         too_old = days is not None and now - run.ended > days * DAY
-        too_much = most_bytes is not None and total > most_bytes
+        too_much = max_bytes is not None and total > max_bytes
         is_kept = run.live or run.path.name in kept or run.path.is_symlink()
         if (too_old or too_much) and not is_kept:
             pruned.append(run)

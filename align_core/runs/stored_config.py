@@ -12,7 +12,7 @@ from align_core.config.messages import Message, plain
 from align_core.config.run_config import RunConfig, validated
 from align_core.config.safe_files import object_in, read_bytes
 
-MOST_BYTES = 100_000
+MAX_BYTES = 100_000
 _MEASURED = ("versions", "reward_scale")  # keys of config.json besides the configuration
 
 
@@ -23,7 +23,7 @@ def read_options(path: str | Path, option: str) -> dict[str, Any]:
         ConfigError: `path` is not such a file; the message names `option`.
     """
     try:
-        return _options(read_bytes(path, MOST_BYTES))
+        return _options(read_bytes(path, MAX_BYTES))
     except (OSError, ValueError):
         expected = "the config.json of a run"
         raise ConfigError(option_error(option, str(path), expected)) from None
@@ -33,7 +33,7 @@ def read_config(path: str | Path, option: str) -> RunConfig:
     """The configuration in a config.json. Raises ConfigError as `read_options`, or with a message
     for each invalid value."""
     try:
-        config, lines = _checked(read_bytes(path, MOST_BYTES))
+        config, lines = _checked(read_bytes(path, MAX_BYTES))
     except (OSError, ValueError):
         expected = "the config.json of a run"
         raise ConfigError(option_error(option, str(path), expected)) from None
@@ -45,7 +45,7 @@ def read_config(path: str | Path, option: str) -> RunConfig:
 def read_scale(path: Path) -> float | None:
     """The `reward_scale` of a config.json, a number above 0; None if it has none."""
     try:
-        scale = object_in(read_bytes(path, MOST_BYTES)).get("reward_scale")
+        scale = object_in(read_bytes(path, MAX_BYTES)).get("reward_scale")
     except (OSError, ValueError):
         return None
     if not isinstance(scale, int | float) or isinstance(scale, bool):

@@ -30,21 +30,21 @@ def task_digest(task: str) -> str:
     if task in NAMES:
         files = [*_TASKS.glob("*.py"), *(_TASKS / task).rglob("*")]
         files = [path for path in files if path.is_file() and path.suffix != ".pyc"]
-        return combined(text for path in sorted(files) for text in _named(path, _TASKS))
+        return combined(text for path in sorted(files) for text in _name_and_digest(path, _TASKS))
     if is_folder(task):
-        return combined(_of_folder(Path(task)))
+        return combined(_folder_hashes(Path(task)))
     if is_code(task):
-        where, _, name = task.rpartition(":")
-        file = Path(where) if where.endswith(".py") else _source(where)
+        location, _, name = task.rpartition(":")
+        file = Path(location) if location.endswith(".py") else _source(location)
         return combined([name, file_digest(file)])
     raise ValueError(f"{task}: there is no such task")
 
 
-def _named(path: Path, folder: Path) -> tuple[str, str]:
+def _name_and_digest(path: Path, folder: Path) -> tuple[str, str]:
     return str(path.relative_to(folder)), file_digest(path)
 
 
-def _of_folder(folder: Path) -> Iterator[str]:
+def _folder_hashes(folder: Path) -> Iterator[str]:
     """The hashes of task.toml, of the files of rows and of the reward models that it names."""
     files = Files(folder, "")
     yield file_digest(folder / TASK_FILE)

@@ -169,8 +169,8 @@ def is_well_written(text: str) -> bool:
     """Whether spaces and capitals of sentences are as `join` writes them."""
     written = join(tokenize(text))
     return len(written) == len(text) and all(
-        ours == theirs or (ours.islower() and ours == theirs.lower())
-        for ours, theirs in zip(written, text, strict=True)
+        expected == actual or (expected.islower() and expected == actual.lower())
+        for expected, actual in zip(written, text, strict=True)
     )
 
 
@@ -187,15 +187,16 @@ def repetition_charge(tokens: list[str], repeatable: frozenset[str] = frozenset(
     """The penalty for repeated content words and repeated runs of three words, in nats."""
     words = [token for token in tokens if token not in PUNCTUATION]
     content = [w for w in words if len(w) >= _CONTENT_LENGTH and w not in FUNCTION_WORDS]
-    again = repeats = 0
+    repeated_words = repeated_triples = 0
     if len(set(content)) < len(content):
-        again = sum(max(times - 1 - (w in repeatable), 0) for w, times in Counter(content).items())
+        counts = Counter(content)
+        repeated_words = sum(max(n - 1 - (w in repeatable), 0) for w, n in counts.items())
     triples = list(zip(words, words[1:], words[2:], strict=False))
     if len(set(triples)) < len(triples):
         triples = [triple for triple in triples if not repeatable.issuperset(triple)]
-        repeats = len(triples) - len(set(triples))
-    charge = REPEATED_WORD * again
-    charge += REPEATED_TRIPLE * repeats
+        repeated_triples = len(triples) - len(set(triples))
+    charge = REPEATED_WORD * repeated_words
+    charge += REPEATED_TRIPLE * repeated_triples
     return min(charge, REPETITION_LIMIT)
 
 

@@ -57,7 +57,7 @@ def load_task(name: str) -> Task:
             folder has errors.
     """
     if name in NAMES:
-        return _of_package(name)
+        return _load_built_in(name)
     if not is_text(name):
         raise _refused(name, EXPECTED)
     try:
@@ -65,24 +65,24 @@ def load_task(name: str) -> Task:
     except ValueError as error:
         raise _refused(name, f"{EXPECTED}: {error}") from None
     if path.is_dir():
-        return _in_folder(name)
+        return _load_folder(name)
     with _user_code(name):
-        return _registered(_of_code(name))
+        return _registered(_load_code(name))
 
 
-def _of_code(name: str) -> Task:
+def _load_code(name: str) -> Task:
     """The task in the code that a user named."""
     path, _, class_name = name.rpartition(":") if is_code(name) else (name, "", "")
     if path.endswith(".py"):
         file = user_path(path).resolve()
-        module, where = _from_file(name, file), str(file)
+        module, location = _load_file(name, file), str(file)
     elif class_name and _MODULE.fullmatch(path):
-        module, where = _imported(path), path
+        module, location = _imported(path), path
     else:
         raise ConfigError(option_error("--task", name, EXPECTED, "task"))
     task_class = _class(name, module, class_name)
     task = _instance(name, task_class)
-    object.__setattr__(task, "code", f"{where}:{task_class.__name__}")  # the class may be frozen
+    object.__setattr__(task, "code", f"{location}:{task_class.__name__}")  # the class may be frozen
     return task
 
 
@@ -94,11 +94,11 @@ def get_task(name: str) -> Task:
             errors.
     """
     if name in NAMES:
-        return _of_package(name)
+        return _load_built_in(name)
     if name in _loaded:
         return _loaded[name]
     if is_folder(name):
-        return _in_folder(name)
+        return _load_folder(name)
     raise ConfigError(unregistered_task(name))
 
 
@@ -110,7 +110,7 @@ def load_allowed(name: str | None, allowed: tuple[str, ...]) -> None:
     if name in allowed:
         load_task(name)
     elif is_folder(name):  # never as code, whose names look alike
-        _in_folder(name)
+        _load_folder(name)
 
 
 def read_if_folder(task: str | None, lines: list[Message]) -> str | None:
@@ -146,18 +146,18 @@ def resolve_task(options: dict[str, Any], lines: list[Message]) -> dict[str, Any
 
 def grammar_task(name: str) -> GrammarTask:
     """A task whose models and data are embedded: one of BUILT_IN."""
-    task = _of_package(name)
+    task = _load_built_in(name)
     assert isinstance(task, GrammarTask)
     return task
 
 
 @cache
-def _of_package(name: str) -> Task:
+def _load_built_in(name: str) -> Task:
     module = importlib.import_module(f"align_core.tasks.{name}.task")
     return getattr(module, name.capitalize())()
 
 
-def _in_folder(name: str) -> Task:
+def _load_folder(name: str) -> Task:
     task = FolderTask(name, "--task")
     if is_code(task.folder):
         raise _refused(name, "a folder whose path does not look like file.py:Class")
@@ -200,15 +200,14 @@ def _refused(name: str, expected: str) -> ConfigError:
     return ConfigError(option_error("--task", name, expected))
 
 
-def _from_file(name: str, file: Path) -> ModuleType:
+def _load_file(name: str, file: Path) -> ModuleType:
     try:
         source = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise _refused(name, f"a Python file that can be read: {why}") from None
-    digest = hashlib.sha256(str(file).encode()).hexdigest()[
-        :8
-    ]  # differs for files of the same name
+        reason = getattr(error, "strerror", None) or error
+        raise _refused(name, f"a Python file that can be read: {reason}") from None
+    # Differs for files of the same name in different folders.
+    digest = hashlib.sha256(str(file).encode()).hexdigest()[:8]
     module = ModuleType(f"task_{file.stem}_{digest}")
     module.__file__ = str(file)
     sys.modules[module.__name__] = module  # dataclasses and pickle look it up there
@@ -264,8 +263,8 @@ def _class(name: str, module: ModuleType, class_name: str) -> type:
 
 def _missing_members(task_class: type) -> list[str]:
     """The members in REQUIRED that the class itself does not define."""
-    own = {key for base in task_class.__mro__ if base is not Task for key in vars(base)}
-    return [key for key in REQUIRED if key not in own]
+    members = {key for base in task_class.__mro__ if base is not Task for key in vars(base)}
+    return [key for key in REQUIRED if key not in members]
 
 
 def _instance(name: str, task_class: Any) -> Task:
@@ -301,7 +300,9 @@ def _instance(name: str, task_class: Any) -> Task:
             isinstance(task.proxies, Mapping)
             and all(isinstance(proxy, str) and _NAME.fullmatch(proxy) for proxy in task.proxies)
             and "gold" not in task.proxies
-            and all(_accepts(one, ["p"], ["c"], ended=[True]) for one in task.proxies.values())
+            and all(
+                _accepts(function, ["p"], ["c"], ended=[True]) for function in task.proxies.values()
+            )
         ),
         "group(prompt), where it has groups": not task.groups
         or getattr(task_class, "group", Task.group) is not Task.group,

@@ -76,8 +76,8 @@ class Setup:
             (`encoding.encode_pairs`), or a column `prompt` for rollouts.
         gold, proxy: the task's own reward, and the reward model or the misspecified reward in its
             place, None if there is neither.
-        arguments: fields of `TrainingArguments`, with which a plain `Trainer` makes a run: QUIET,
-            and the settings of the run.
+        arguments: fields of `TrainingArguments`: QUIET, and the settings of the run that a
+            plain `Trainer` knows.
         interrupted: whether a stop is requested or the time limit is reached; a builder that
             samples texts then ends early.
     """

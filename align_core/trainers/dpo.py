@@ -67,7 +67,10 @@ class DirectPreferenceTrainer(
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """TRL's loss; with a frozen trunk, its passes start from the stored trunk states."""
+        """TRL's loss; with a frozen trunk, its passes start from the stored trunk states.
+
+        Then the first pair of the batch is shown.
+        """
         if self._passes is not None:
             model = self._passes
             if REFERENCE_LOGPS[0] not in inputs:
@@ -88,8 +91,8 @@ class DirectPreferenceTrainer(
         if REFERENCE_LOGPS[0] in inputs:
             reference = torch.stack([inputs[name][0] for name in REFERENCE_LOGPS])
             predicted = completion[:, 1:]
-            own = (logps[:, -predicted.shape[1] :] * predicted).sum(1)
-            scores = self.beta * (own[:: len(own) // 2] - reference)
+            policy_logps = (logps[:, -predicted.shape[1] :] * predicted).sum(1)
+            scores = self.beta * (policy_logps[:: len(policy_logps) // 2] - reference)
         texts = chosen[length:], rejected[length:]
         return pair(self.processing_class, chosen[:length], *texts, scores)
 

@@ -1,4 +1,4 @@
-"""What a trainer learns from at the moment, for a page that follows the training."""
+"""Examples of what a trainer is learning from, for a page that follows the training."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:  # the mixin uses members of Trainer
 else:
     Trainer = object
 
-MOST = 100  # examples that a run shows, so that they cost little of it
+MAX_EXAMPLES = 100  # shown in a run, so that they take little of its time
 Example = dict[str, Any]
 
 
 class ShownExamples(Trainer):
-    """A mixin of Trainer that shows the first row of some batches to `example_listener`, if there
-    is one, before the update on them."""
+    """A mixin of Trainer that passes the first row of some batches to `example_listener`, if there
+    is one, before the update on the batch."""
 
     example_listener: Callable[[Example], Any] | None = None
     _newest = -1  # the step of the newest example
 
     def show(self, example: Callable[[], Example]) -> None:
-        """Show the `example` of the batch, unless the run shows enough others."""
+        """Show the `example` of the batch, at most MAX_EXAMPLES times in a run."""
         step = self.state.global_step
-        every = max(1, -(-self.state.max_steps // MOST))
-        if self.example_listener is None or step % every or step == self._newest:
+        interval = max(1, -(-self.state.max_steps // MAX_EXAMPLES))
+        if self.example_listener is None or step % interval or step == self._newest:
             return
         self._newest = step  # of the batches of one step only the first is shown
         self.example_listener(example())

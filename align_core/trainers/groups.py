@@ -1,8 +1,8 @@
 """Rollouts of groups: several texts for each prompt, whose rewards are compared with each other.
 
 What RLOO and GRPO have in common. Their rollouts are those of PPO (`ppo/trainer.py`), without a
-value model: the other texts of a group say what to expect of a prompt. TRL has trainers of both;
-these share PPO's sampler, exact KL and frozen trunk, and the rewards of this package in nats.
+value model: the baseline of a text is computed from the other texts of its group. TRL has trainers
+of both methods; these share PPO's sampler, exact KL and frozen trunk, and its rewards in nats.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from align_core.trainers.ppo.ranges import Range
 from align_core.trainers.ppo.rollouts import Batch, Episodes
 from align_core.trainers.ppo.trainer import PPOTrainer
 
-_OF_VALUES = (
+_VALUE_SETTINGS = (
     "gamma",
     "lam",
     "whiten_rewards",
@@ -40,7 +40,7 @@ _OF_VALUES = (
 class GroupConfig(RolloutConfig):
     """The settings of rollouts, and the size of a group; PPO's settings of values are refused."""
 
-    elsewhere = ELSEWHERE | dict.fromkeys(_OF_VALUES, "PPO, which has a value model")
+    elsewhere = ELSEWHERE | dict.fromkeys(_VALUE_SETTINGS, "PPO, which has a value model")
 
     num_generations: int = 4
 
@@ -82,13 +82,15 @@ class GroupTrainer(PPOTrainer):
 
     args: GroupConfig
     config = GroupConfig
-    with_value = PolicyWithoutValue
+    model_class = PolicyWithoutValue
 
     def _advantages(self, episodes: Episodes, estimate: Tensor) -> tuple[Tensor, Tensor]:
-        advantages = self._of_texts(episodes.scores, estimate.sum(1))[:, None] * episodes.mask
+        advantages = (
+            self._text_advantages(episodes.scores, estimate.sum(1))[:, None] * episodes.mask
+        )
         return advantages, advantages
 
-    def _of_texts(self, scores: Tensor, kl: Tensor) -> Tensor:
+    def _text_advantages(self, scores: Tensor, kl: Tensor) -> Tensor:
         """The advantages [B] of texts with these scores and KL estimates [B], in nats."""
         raise NotImplementedError
 
@@ -109,11 +111,12 @@ class GroupTrainer(PPOTrainer):
         return means.sum() / len(inputs.tokens)
 
 
-def make_trainer(kind: type[GroupTrainer], setup: Setup, **settings: Any) -> GroupTrainer:
-    """A trainer of this kind for a run; `settings` differ from those that all on rollouts share."""
+def make_trainer(trainer_class: type[GroupTrainer], setup: Setup, **settings: Any) -> GroupTrainer:
+    """A trainer of this class for a run; `settings` override those that all methods on rollouts
+    share."""
     config = setup.config
-    return kind(
-        args=kind.config(
+    return trainer_class(
+        args=trainer_class.config(
             **{
                 **QUIET,
                 **rollout_settings(setup),

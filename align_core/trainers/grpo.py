@@ -29,8 +29,8 @@ class GRPOConfig(GroupConfig):
         loss_type: the mean over the tokens of all texts ("dapo", arXiv 2503.14476), over texts of
             the means over their tokens ("grpo"), or over texts of sums over tokens, divided by the
             token limit ("dr_grpo", arXiv 2503.20783).
-        importance_sampling_level: what the clipped ratio is of: a "token", or a "sequence", whose
-            ratio is the geometric mean of its tokens' (GSPO, arXiv 2507.18071).
+        importance_sampling_level: whether each "token" or each "sequence" has a clipped ratio; that
+            of a sequence is the geometric mean of its tokens' (GSPO, arXiv 2507.18071).
     """
 
     choices = GroupConfig.choices | {
@@ -50,7 +50,7 @@ class GRPOTrainer(GroupTrainer):
     args: GRPOConfig
     config = GRPOConfig
 
-    def _of_texts(self, scores: Tensor, kl: Tensor) -> Tensor:
+    def _text_advantages(self, scores: Tensor, kl: Tensor) -> Tensor:
         return group_advantages(scores, self.args.num_generations, self.args.scale_rewards)
 
     def _log_ratio(self, log_ratio: Tensor, mask: Tensor) -> Tensor:
@@ -69,8 +69,8 @@ class GRPOTrainer(GroupTrainer):
         if self.args.loss_type == "dapo":
             return PPOLosses._mean(self, losses, batch, inputs)
         if self.args.loss_type == "dr_grpo":
-            most = len(inputs.tokens) * self.args.response_length
-            return (losses * batch.mask).sum() / most
+            max_tokens = len(inputs.tokens) * self.args.response_length
+            return (losses * batch.mask).sum() / max_tokens
         return super()._mean(losses, batch, inputs)
 
 

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.objectives import kto_loss
 from align_core.trainers.common import Setup
-from align_core.trainers.texts import ReferenceTrainer, of_run
+from align_core.trainers.texts import ReferenceTrainer, make_trainer
 
 
 class KTOTrainer(ReferenceTrainer):
@@ -38,12 +38,12 @@ class KTOTrainer(ReferenceTrainer):
         self.weights = max(1.0, 1 / share), max(1.0, share)
 
     def compute_loss(self, model: Any, inputs: dict[str, list[dict]], *_: Any, **__: Any) -> Tensor:
-        """The weighted mean loss of a batch, whose completions in turn give z0."""
+        """The weighted mean loss of a batch; its completions after other prompts of it give z0."""
         rows = inputs["rows"]
         ratios = self.log_ratios(model, rows, [row["completion_ids"] for row in rows])
         with torch.no_grad():
-            turned = [row["completion_ids"] for row in rows[1:] + rows[:1]]
-            kl = self.log_ratios(model, rows, turned).mean()
+            rotated = [row["completion_ids"] for row in rows[1:] + rows[:1]]
+            kl = self.log_ratios(model, rows, rotated).mean()
             kl = self.accelerator.reduce(kl, "mean").clamp(min=0)
         desirable = torch.tensor([row["label"] for row in rows], device=ratios.device)
         weights = torch.where(desirable, *self.weights)
@@ -54,4 +54,4 @@ class KTOTrainer(ReferenceTrainer):
 
 def build(setup: Setup) -> KTOTrainer:
     """The KTO trainer of a run."""
-    return of_run(KTOTrainer, setup, reference=setup.reference, beta=setup.config.beta)
+    return make_trainer(KTOTrainer, setup, reference=setup.reference, beta=setup.config.beta)

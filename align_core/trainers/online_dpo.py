@@ -22,21 +22,26 @@ from align_core.trainers.common import Setup
 from align_core.trainers.groups import GroupTrainer, make_trainer
 from align_core.trainers.ppo.rollouts import Batch, Episodes
 
-OTHER_NOISE = 2**40  # added to a seed, so that labels do not depend on the noise of the texts
+LABEL_SEED_OFFSET = 2**40  # added to a seed, so that labels do not depend on the noise of the texts
 
 
 class PairBatch(Batch):
     """A rollout whose rows 2i and 2i + 1 are a pair, which no minibatch separates."""
 
     def micro_batches(
-        self, minibatches: int, pieces: int, process: int, processes: int, seed: torch.Generator
+        self,
+        minibatches: int,
+        accumulation_steps: int,
+        process: int,
+        processes: int,
+        generator: torch.Generator,
     ) -> Iterator[Batch]:
         """One epoch, as for single episodes; each micro-batch weighs as much as its pairs."""
-        order = torch.randperm(len(self.tokens) // 2, generator=seed)
+        order = torch.randperm(len(self.tokens) // 2, generator=generator)
         for pairs in order.tensor_split(minibatches):
-            for part in pairs.tensor_split(processes)[process].tensor_split(pieces):
+            for part in pairs.tensor_split(processes)[process].tensor_split(accumulation_steps):
                 rows = torch.stack([2 * part, 2 * part + 1], 1).flatten()
-                weight = len(part) * pieces * processes / len(pairs)
+                weight = len(part) * accumulation_steps * processes / len(pairs)
                 yield replace(self[rows], weight=weight)
 
 
@@ -44,7 +49,7 @@ class OnlineDPOTrainer(GroupTrainer):
     """DPO's loss of the two texts of each group; `batch.advantages` has their labels, ±1."""
 
     def _advantages(self, episodes: Episodes, estimate: Tensor) -> tuple[Tensor, Tensor]:
-        seed = self._rollout_seed() + OTHER_NOISE
+        seed = self._rollout_seed() + LABEL_SEED_OFFSET
         labels = drawn_labels(episodes.scores, seed)[:, None] * episodes.mask
         return labels, labels
 
@@ -72,13 +77,14 @@ class OnlineDPOTrainer(GroupTrainer):
         self, chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor
     ) -> None:
         """DPO's metrics of log-probabilities [B / 2] of whole texts."""
-        ours, theirs = self.beta * (chosen - ref_chosen), self.beta * (rejected - ref_rejected)
+        chosen_rewards = self.beta * (chosen - ref_chosen)
+        rejected_rewards = self.beta * (rejected - ref_rejected)
         self._record(
             {
-                "rewards/chosen": ours.mean(),
-                "rewards/rejected": theirs.mean(),
-                "rewards/margins": (ours - theirs).mean(),
-                "rewards/accuracies": (ours > theirs).float().mean(),
+                "rewards/chosen": chosen_rewards.mean(),
+                "rewards/rejected": rejected_rewards.mean(),
+                "rewards/margins": (chosen_rewards - rejected_rewards).mean(),
+                "rewards/accuracies": (chosen_rewards > rejected_rewards).float().mean(),
             }
         )
 

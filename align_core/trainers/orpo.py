@@ -8,7 +8,7 @@ from torch import Tensor
 
 from align_core.objectives import orpo_loss
 from align_core.trainers.common import Setup
-from align_core.trainers.texts import PairTrainer, means, of_run
+from align_core.trainers.texts import PairTrainer, make_trainer, means
 
 
 class ORPOTrainer(PairTrainer):
@@ -24,4 +24,4 @@ class ORPOTrainer(PairTrainer):
 
 def build(setup: Setup) -> ORPOTrainer:
     """The ORPO trainer of a run."""
-    return of_run(ORPOTrainer, setup, odds_weight=setup.config.odds_weight)
+    return make_trainer(ORPOTrainer, setup, odds_weight=setup.config.odds_weight)

@@ -46,7 +46,7 @@ def build(setup: Setup) -> sft.SupervisedTrainer:
 
 
 def prompts_of(prompts: Sequence, config: RunConfig) -> list:
-    """The prompts of a run, drawn with its seed; all before any comes again."""
+    """The prompts of a run, drawn with its seed, each once before any is repeated."""
     assert config.group_size is not None  # an option of rejection sampling
     count = config.steps * config.batch_size // config.group_size
     rng, drawn = random.Random(config.seed), list[Any]()
@@ -68,20 +68,20 @@ def best_texts(setup: Setup, prompts: Sequence, size: int) -> Dataset:
     best, at_once = [], AT_ONCE // size
     for start in range(0, len(prompts), at_once):
         part = [prompt for prompt in prompts[start : start + at_once] for _ in range(size)]
-        asked = encode_prompts(tokenizer, part)
+        encoded = encode_prompts(tokenizer, part)
         draw = RandomDraw(setup.config.seed * 1_000_003 + start, len(part))
         with eval_mode(policy):
             written = sample(
                 policy,
-                asked,
+                encoded,
                 draw,
                 max_new_tokens=setup.task.max_new_tokens,
                 end_ids=ends,
                 pad_id=tokenizer.pad_token_id,
             ).ids()
-        scores = score(part, written, {}, asked.real()).tokens.sum(1).view(-1, size)
+        scores = score(part, written, {}, encoded.real()).tokens.sum(1).view(-1, size)
         for group, place in enumerate(scores.argmax(1).tolist()):
-            prompt = asked.real()[group * size]
+            prompt = encoded.real()[group * size]
             text = written[group * size + place]
             best.append({"input_ids": prompt + text, "labels": [-100] * len(prompt) + text})
         if setup.interrupted():

@@ -27,7 +27,7 @@ class BradleyTerryTrainer(
     """TRL's RewardTrainer: −log σ(r_w − r_l), arXiv 2305.18290, Eq. 2."""
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kw: Any) -> Any:
-        """TRL's loss."""
+        """TRL's loss; then the first pair of the batch is shown."""
         kept = KeptOutput(model)
         loss = super().compute_loss(kept, inputs, *args, **kw)
         self.show(lambda: self._pair(inputs, kept.output.logits.detach()[:, 0]))

@@ -17,7 +17,7 @@ from align_core.trainers.groups import GroupTrainer, make_trainer
 class RLOOTrainer(GroupTrainer):
     """Each text's reward, less β times its KL estimate, against the others' of its group."""
 
-    def _of_texts(self, scores: Tensor, kl: Tensor) -> Tensor:
+    def _text_advantages(self, scores: Tensor, kl: Tensor) -> Tensor:
         return leave_one_out(scores - self.beta * kl, self.args.num_generations)
 
     def _log_ratio(self, log_ratio: Tensor, mask: Tensor) -> Tensor:

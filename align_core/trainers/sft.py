@@ -24,7 +24,7 @@ class SupervisedTrainer(LengthBatches, ShardedTraining, FiniteTraining, ShownExa
     """TRL's SFTTrainer; its cross-entropy is averaged over the completion's tokens."""
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kw: Any) -> Any:
-        """TRL's loss."""
+        """TRL's loss, after the first row of the batch was shown."""
         self.show(lambda: self._demonstration(inputs))
         return super().compute_loss(model, inputs, *args, **kw)
 

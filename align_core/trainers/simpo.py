@@ -8,7 +8,7 @@ from torch import Tensor
 
 from align_core.objectives import simpo_loss
 from align_core.trainers.common import Setup
-from align_core.trainers.texts import PairTrainer, means, of_run
+from align_core.trainers.texts import PairTrainer, make_trainer, means
 
 
 class SimPOTrainer(PairTrainer):
@@ -24,4 +24,4 @@ class SimPOTrainer(PairTrainer):
 
 def build(setup: Setup) -> SimPOTrainer:
     """The SimPO trainer of a run."""
-    return of_run(SimPOTrainer, setup, scale=setup.config.scale, margin=setup.config.margin)
+    return make_trainer(SimPOTrainer, setup, scale=setup.config.scale, margin=setup.config.margin)

@@ -99,11 +99,11 @@ class ReferenceTrainer(TextTrainer):
         self, model: Any, rows: Sequence[Mapping], completions: Sequence[list[int]]
     ) -> Tensor:
         """log(π/π_ref) [B] of completions of the rows' prompts, in nats."""
-        own = self.sequence_logps(model, rows, completions)
+        logps = self.sequence_logps(model, rows, completions)
         other, as_itself = as_reference(self.accelerator.unwrap_model(model), self.reference)
         with torch.no_grad(), as_itself:
-            theirs = self.sequence_logps(other, rows, completions)
-        return own - theirs
+            ref_logps = self.sequence_logps(other, rows, completions)
+        return logps - ref_logps
 
     def record_rewards(self, chosen: Tensor, rejected: Tensor) -> None:
         """Log β·log(π/π_ref) of chosen and of rejected texts, from their log-ratios, and the
@@ -144,10 +144,10 @@ def means(logps: list[Tensor]) -> Tensor:
     return torch.stack([logp.mean() for logp in logps])
 
 
-def of_run(kind: Any, setup: Setup, **settings: Any) -> Any:
-    """A trainer of this kind for a run."""
+def make_trainer(trainer_class: Any, setup: Setup, **settings: Any) -> Any:
+    """A trainer of this class for a run."""
     config = setup.config
-    return kind(
+    return trainer_class(
         setup.model,
         setup.tokenizer,
         setup.data,

@@ -161,7 +161,7 @@ class RunCallback(TrainerCallback):
         self._write("phase", step, phase=phase, **details)
 
     def _check_stop(self, control: TrainerControl) -> None:
-        """End the training if a stop was requested or the deadline has passed."""
+        """End the training if a stop has been requested or the deadline has passed."""
         if time.monotonic() >= self._deadline:
             reason = Message("time_limit", {}, "The time limit was reached.")
             self._control.put({"command": "stop", "reason": reason})

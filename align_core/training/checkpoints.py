@@ -13,7 +13,7 @@ from align_core.config.errors import ConfigError, option_error
 from align_core.models import distributed
 from align_core.runs.directory import RunDirectory
 
-KEPT = 2  # the newest; if a process is killed while it writes one, the other is complete
+MAX_KEPT = 2  # the newest; if a process is killed while it writes one, the other is complete
 
 
 def folder(directory: RunDirectory) -> Path:

@@ -8,14 +8,14 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from align_core.evaluation.evaluator import Evaluation
-from align_core.evaluation.optimum_distance import OTHER_NOISE, is_known, optimum_sides
+from align_core.evaluation.optimum_distance import SECOND_SEED_OFFSET, is_known, optimum_sides
 from align_core.evaluation.prepared import stored_samples
 from align_core.models.sampling import end_ids
 from align_core.trainers.common import Setup
 from align_core.training.probes import evaluator_of, probes_of
 
-MOST_OF_IT = 0.5
-NAMED = 3  # prompts
+KL_SHARE = 0.5  # of `kl`, which the counted prompts make up
+NAMED = 3  # prompts, at most, that are named
 
 
 def distance(
@@ -35,7 +35,7 @@ def distance(
     """
     config = setup.config
     probes = probes_of(config, setup.task, setup.tokenizer)
-    stored = None if probes.own else stored_samples(config.task, config.model, "probe")
+    stored = None if probes.from_file else stored_samples(config.task, config.model, "probe")
     if stored is None or not is_known(probes.prompts, stored, beta):
         return None
 
@@ -52,10 +52,12 @@ def distance(
         )
         return evaluate(policy)
 
-    sides = optimum_sides(probes.prompts, stored, beta, evaluation(0), evaluation(OTHER_NOISE))
+    sides = optimum_sides(
+        probes.prompts, stored, beta, evaluation(0), evaluation(SECOND_SEED_OFFSET)
+    )
     if sides is None:
         return None
-    rows, share = sides.heaviest(MOST_OF_IT)
+    rows, share = sides.heaviest(KL_SHARE)
     return {
         "beta": beta,
         "gap": sides.gap.value,

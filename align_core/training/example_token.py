@@ -57,7 +57,7 @@ def example_token(
     kl = kl_estimate(episodes.logp, episodes.ref_logp, args.kl_estimator) * mask
     scored = token_rewards(episodes.token_scores, kl, mask, 0.0)
     ahead, _ = gae(kl, torch.zeros_like(kl), mask, args.gamma, args.lam)
-    earned, foreseen = gae(scored, episodes.values, mask, args.gamma, args.lam)
+    earned, score_returns = gae(scored, episodes.values, mask, args.gamma, args.lam)
 
     row, place = position or (int(episodes.ended.int().argmax()), None)
     text = mask[row].nonzero().squeeze(1)
@@ -82,7 +82,7 @@ def example_token(
         "prompt": tokenizer.decode(prompt.ids[0][prompt.mask[0].bool()]),
         "tokens": [dict(zip(names, column, strict=True)) for column in columns],
         "place": place,
-        "score": foreseen[row, place].item(),
+        "score": score_returns[row, place].item(),
         "ahead": ahead[row, place].item(),
         "value": episodes.values[row, place].item(),
         "advantage": advantages[row, place].item(),

@@ -1,4 +1,4 @@
-"""A fixed piece of training. Its duration on a machine tells how long a run takes there.
+"""A fixed piece of training, whose duration measures how fast a machine is.
 
 It is measured in processor time of one thread, which other processes hardly change. On a machine
 with twice as many busy processes as cores, a step of two threads took from 2 to 40 times as long,
@@ -27,7 +27,7 @@ _MODEL = {
 }
 _TEXTS, _TOKENS = 48, 24
 PROCESSOR_SECONDS = 0.6
-LEAST_STEPS = 3  # the first one takes longer
+MIN_STEPS = 3  # the first one takes longer
 
 
 def main(connection: Connection) -> None:
@@ -39,7 +39,7 @@ def main(connection: Connection) -> None:
 
 def probe_seconds() -> float:
     """Seconds of processor time of a forward and backward pass with an optimiser step; the shortest
-    of those that fit into PROCESSOR_SECONDS, and of at least LEAST_STEPS."""
+    of those that fit into PROCESSOR_SECONDS, and of at least MIN_STEPS."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -54,7 +54,7 @@ def _shortest_step() -> float:
     optimizer = torch.optim.AdamW(model.parameters())
     ids = torch.randint(_MODEL["vocab_size"], (_TEXTS, _TOKENS))
     steps: list[float] = []
-    while len(steps) < LEAST_STEPS or sum(steps) < PROCESSOR_SECONDS:
+    while len(steps) < MIN_STEPS or sum(steps) < PROCESSOR_SECONDS:
         start = time.process_time()
         model(input_ids=ids, labels=ids).loss.backward()
         optimizer.step()

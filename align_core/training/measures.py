@@ -115,8 +115,8 @@ class RewardModelMeasure:
             for part, samples in self._parts.items():
                 proxy = ProxyReward(self.model, self._tokenizer, self._writer)
                 inputs = model_inputs(self._writer, self._task, samples.prompts)
-                measured = partial(_of_share, proxy, self._writer, samples, inputs)
-                parts = distributed.in_shares(len(samples.prompts), measured)
+                measure = partial(_share_accuracy, proxy, self._writer, samples, inputs)
+                parts = distributed.in_shares(len(samples.prompts), measure)
                 columns = (torch.cat(column) for column in zip(*parts, strict=True))
                 for name, values in zip(("accuracy", "margin"), columns, strict=True):
                     metrics[f"eval/{name}{part}"] = values.mean().item() if len(values) else None
@@ -126,7 +126,7 @@ class RewardModelMeasure:
         return {"metrics": metrics}
 
 
-def _of_share(
+def _share_accuracy(
     proxy: ProxyReward,
     writer: PreTrainedTokenizerBase,
     samples: ReferenceSamples,
@@ -134,9 +134,9 @@ def _of_share(
     share: range,
 ) -> tuple[Tensor, Tensor]:
     """The accuracy and the margin of `pair_accuracy` for this share of the samples' prompts."""
-    own = samples.select([samples.prompts[place] for place in share])
-    own_inputs = [inputs[place] for place in share]
-    return pair_accuracy(proxy, writer, own, inputs=own_inputs)[:2]
+    share_samples = samples.select([samples.prompts[place] for place in share])
+    share_inputs = [inputs[place] for place in share]
+    return pair_accuracy(proxy, writer, share_samples, inputs=share_inputs)[:2]
 
 
 def _is_last(trainer: Trainer) -> bool:

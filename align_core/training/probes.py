@@ -17,7 +17,7 @@ from align_core.evaluation.learned_optimum import score_of, shortfall
 from align_core.evaluation.prepared import stored_samples
 from align_core.evaluation.provenance import coverage
 from align_core.models.prompts import model_inputs, rows_with_model_inputs
-from align_core.models.rewards import ProxyReward, Reward, of_samples
+from align_core.models.rewards import ProxyReward, Reward, for_samples
 from align_core.tasks import Task
 from align_core.tasks.folder.contents import text_of
 from align_core.trainers.common import Setup
@@ -25,11 +25,14 @@ from align_core.trainers.common import Setup
 
 @dataclass(frozen=True)
 class Probes:
-    """Prompts as texts, and as the inputs of the model; `own` if they are not the task's."""
+    """Prompts as texts, and as the inputs of the model.
+
+    They are the task's own, or `from_file`: those of the run's preference file.
+    """
 
     prompts: list[str]
     inputs: Sequence[Text]
-    own: bool = False
+    from_file: bool = False
 
 
 def probes_of(config: RunConfig, task: Task, tokenizer: PreTrainedTokenizerBase) -> Probes:
@@ -38,18 +41,20 @@ def probes_of(config: RunConfig, task: Task, tokenizer: PreTrainedTokenizerBase)
     If a run's preference file has no prompts of the task, they are prompts of the file instead,
     ordered by their hashes. Messages go through the chat template, as in training.
     """
-    most = config.eval_prompts
+    count = config.eval_prompts
     if config.preferences is not None:
         read = READERS[methods()[config.method].learns_from]
-        rows = read(config.preferences, most=config.preference_pairs)
+        rows = read(config.preferences, max_rows=config.preference_pairs)
         prompts: dict[str, Text] = {text_of(row["prompt"]): row["prompt"] for row in rows}
-        of_task = {text for split in ("train", "probe", "heldout") for text in task.prompts(split)}
-        if prompts.keys().isdisjoint(of_task):
-            texts = sorted(prompts, key=lambda text: hashlib.sha256(text.encode()).digest())[:most]
+        task_prompts = {
+            text for split in ("train", "probe", "heldout") for text in task.prompts(split)
+        }
+        if prompts.keys().isdisjoint(task_prompts):
+            texts = sorted(prompts, key=lambda text: hashlib.sha256(text.encode()).digest())[:count]
             rows = [{"prompt": prompts[text]} for text in texts]
             rows = rows_with_model_inputs(tokenizer, task, rows)
-            return Probes(texts, [row["prompt"] for row in rows], own=True)
-    prompts_of_task = task.prompts("probe")[:most]
+            return Probes(texts, [row["prompt"] for row in rows], from_file=True)
+    prompts_of_task = task.prompts("probe")[:count]
     return Probes(prompts_of_task, model_inputs(tokenizer, task, prompts_of_task))
 
 
@@ -68,11 +73,11 @@ def evaluator_of(
         probes.prompts,
         tokenizer,
         reference,
-        gold=of_samples(task.reward, ends),
-        parts=of_samples(task.parts, ends),
+        gold=for_samples(task.reward, ends),
+        parts=for_samples(task.parts, ends),
         inputs=probes.inputs,
         proxy=proxy,
-        stored=None if probes.own else stored_samples(config.task, config.model, "probe"),
+        stored=None if probes.from_file else stored_samples(config.task, config.model, "probe"),
         max_new_tokens=task.max_new_tokens,
         seed=config.seed,
         samples=config.eval_samples,
@@ -83,14 +88,14 @@ def evaluator_of(
 
 def shortfall_of(setup: Setup, evaluation: Evaluation, beta: float | None) -> dict[str, float]:
     """The `shortfall` at β of a run that seeks the highest reward − β·KL; {} for any other run."""
-    config, task, writer = setup.config, setup.task, setup.tokenizer
+    config, task, tokenizer = setup.config, setup.task, setup.tokenizer
     if not beta or sought_optimum(config.model_dump()) != "kl":
         return {}
-    probes = probes_of(config, task, writer)
-    stored = None if probes.own else stored_samples(config.task, config.model, "probe")
+    probes = probes_of(config, task, tokenizer)
+    stored = None if probes.from_file else stored_samples(config.task, config.model, "probe")
     if stored is None:
         return {}
     score = None
     if isinstance(setup.proxy, ProxyReward) and config.reward_model != "gold":
-        score = score_of(setup.proxy, writer, task, len(probes.prompts))
+        score = score_of(setup.proxy, tokenizer, task, len(probes.prompts))
     return shortfall(probes.prompts, stored, evaluation, beta, score)

@@ -34,7 +34,7 @@ from align_core.models.loading import (
 )
 from align_core.models.prompts import check_prompts, model_inputs, rows_with_model_inputs
 from align_core.models.reward_scale import reward_scale
-from align_core.models.rewards import ProxyReward, of_samples, proxy_reward
+from align_core.models.rewards import ProxyReward, for_samples, proxy_reward
 from align_core.models.sampled_pairs import sampled_pairs, with_label_noise
 from align_core.models.sampling import end_ids
 from align_core.runs.directory import RunDirectory
@@ -45,7 +45,7 @@ from align_core.training import checkpoints
 from align_core.training.callback import Write
 from align_core.training.probes import probes_of
 
-DEMONSTRATIONS = 2048  # the largest number; a longer run repeats them
+MAX_DEMONSTRATIONS = 2048  # a longer run repeats them
 
 
 def prepare(
@@ -75,7 +75,7 @@ def prepare(
     check_vocabulary(model, tokenizer)
     readers = [proxy.model] if isinstance(proxy, ProxyReward) and proxy.reads_ids else []
     probes = probes_of(config, task, tokenizer)
-    if probes.own:
+    if probes.from_file:
         file, models = str(config.preferences), [model, *readers]
         check_room(probes.inputs, task.max_new_tokens, file, tokenizer, *models)
     else:
@@ -90,12 +90,12 @@ def prepare(
         model=model,
         reference=reference,
         data=data,
-        gold=of_samples(task.reward, end_ids(model, tokenizer)),
+        gold=for_samples(task.reward, end_ids(model, tokenizer)),
         proxy=proxy,
         arguments=QUIET
         | {
             "output_dir": str(checkpoints.folder(directory)),
-            "save_total_limit": checkpoints.KEPT,
+            "save_total_limit": checkpoints.MAX_KEPT,
             "max_steps": config.steps * method.updates_per_step(config.batch_size),
             "learning_rate": config.learning_rate,
             "per_device_train_batch_size": _per_process(config.batch_size),
@@ -151,7 +151,7 @@ def _data(
     match method.learns_from:
         case "demonstrations":
             assert task.demonstrations is not None  # `resolve` refuses a task without
-            count = min(config.steps * config.batch_size, DEMONSTRATIONS)
+            count = min(config.steps * config.batch_size, MAX_DEMONSTRATIONS)
             rows = task.demonstrations(count, config.seed)
             return encode_demonstrations(tokenizer, rows_with_model_inputs(tokenizer, task, rows))
         case "pairs":
@@ -170,7 +170,7 @@ def _pairs(
 ) -> list[dict[str, Any]]:
     """The pairs of the run's file, or of sampled texts, with the share `label_noise` flipped."""
     if config.preferences is not None:
-        pairs = read_preferences(config.preferences, most=config.preference_pairs)
+        pairs = read_preferences(config.preferences, max_rows=config.preference_pairs)
     else:
         pairs = _own_pairs(config, task, write, interrupted)
     assert config.label_noise is not None  # an option of every method that learns from pairs
@@ -185,7 +185,7 @@ def _ratings(
         pairs = _pairs(config, task, write, interrupted)
         return [rating for pair in pairs for rating in ratings_of(pair)]
     assert config.label_noise is not None  # an option of every method that learns from ratings
-    ratings = read_ratings(config.preferences, most=config.preference_pairs)
+    ratings = read_ratings(config.preferences, max_rows=config.preference_pairs)
     return with_label_noise(ratings, config.label_noise, config.seed)
 
 

@@ -52,8 +52,8 @@ def _listen(connection: Connection, control: Control) -> None:
         while True:
             control.put(connection.recv())
     except (EOFError, OSError):
-        gone = Message("page_gone", {}, "the page that started this run has gone")
-        control.put({"command": "stop", "reason": gone})
+        reason = Message("page_gone", {}, "the page that started this run has gone")
+        control.put({"command": "stop", "reason": reason})
 
 
 def execute(
@@ -104,6 +104,7 @@ def _record_failure(directory: RunDirectory, error: BaseException) -> dict[str, 
 
 
 def limit_threads() -> None:
+    """Let PyTorch use OMP_NUM_THREADS threads, by default THREADS."""
     os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))
     import torch
 

@@ -146,22 +146,22 @@ def write_mixed(
     rows are pairs, those that prefer neither text. Raises ConfigError as `write` does.
     """
     votes, rows_of = list(votes), ROWS[learns_from]
-    own = rows_of(votes)
+    vote_rows = rows_of(votes)
     pairs = pool_pairs(task, simulated, seed) if simulated else []
     cast = simulated_raters.simulate(
         pairs, simulated_raters.CROWDS[crowd], simulated, simulated_raters.RATERS, 0.0, seed
     )
     crowd_rows = rows_of({**pairs[vote.pair], "choice": vote.choice} for vote in cast)
-    rows = own + crowd_rows
+    rows = vote_rows + crowd_rows
     random.Random(seed).shuffle(rows)
     write(path, rows)
-    of_a_vote = 2 if learns_from == "ratings" else 1  # rows
+    rows_per_vote = 2 if learns_from == "ratings" else 1
     return {
         "rows": len(rows),
-        "votes": len(own) // of_a_vote,
-        "simulated": len(crowd_rows) // of_a_vote,
+        "votes": len(vote_rows) // rows_per_vote,
+        "simulated": len(crowd_rows) // rows_per_vote,
         "simulated_share": len(crowd_rows) / len(rows),
-        "left_out": len(votes) - len(own) // of_a_vote,
+        "left_out": len(votes) - len(vote_rows) // rows_per_vote,
     }
 
 
@@ -170,9 +170,9 @@ def settings(method: str, task: str, rows: int) -> dict[str, int]:
 
     docs/benchmarks.md, "What 200 votes are worth", has results with 200 rows.
     """
-    default, made = defaults(method, task), methods()[method].makes
-    pairs = min(PASSES[made] * rows, default["steps"] * default["batch_size"])
-    return {"steps": math.ceil(pairs / BATCH[made]), "batch_size": BATCH[made]}
+    default, kind = defaults(method, task), methods()[method].makes
+    pairs = min(PASSES[kind] * rows, default["steps"] * default["batch_size"])
+    return {"steps": math.ceil(pairs / BATCH[kind]), "batch_size": BATCH[kind]}
 
 
 def pool_pairs(task: str, count: int, seed: int) -> list[dict[str, Any]]:

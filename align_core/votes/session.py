@@ -200,9 +200,9 @@ class Session:
         if not unrated:
             return None
         margins = {row["id"]: row["margin"] for row in unrated}
-        return self.shown(rater, pair_selection.draw(margins, active_share, rng))
+        return self.as_ballot(rater, pair_selection.draw(margins, active_share, rng))
 
-    def shown(self, rater: str, pair: int) -> Ballot:
+    def as_ballot(self, rater: str, pair: int) -> Ballot:
         """The pair as this rater sees it."""
         (row,) = self._read("SELECT prompt, first, second FROM pairs WHERE id = ?", pair)
         left = left_of(rater, pair)

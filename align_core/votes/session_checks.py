@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-MOST_BYTES = 200_000_000  # of a file; a full session has about ten million
-MOST_CHARACTERS = 100_000  # of a text
-_TEXT = f"typeof({{0}}) = 'text' AND length({{0}}) <= {MOST_CHARACTERS}"
+MAX_BYTES = 200_000_000  # of a file; a full session has about ten million
+MAX_CHARACTERS = 100_000  # of a text
+_TEXT = f"typeof({{0}}) = 'text' AND length({{0}}) <= {MAX_CHARACTERS}"
 _SIDE = "{0} IS NULL OR {0} IN ('first', 'second')"
 # Larger than any reward, and small enough that sums and products are finite.
 _NUMBER = "{0} IS NULL OR (typeof({0}) IN ('real', 'integer') AND abs({0}) <= 1e100)"
@@ -32,8 +32,8 @@ _CONDITIONS = {
 
 def check_size(path: Path) -> None:
     """Raises ValueError if the file is larger than a session's can be."""
-    if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"expected at most {MOST_BYTES} bytes")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"expected at most {MAX_BYTES} bytes")
 
 
 def check_content(connection: sqlite3.Connection) -> None:

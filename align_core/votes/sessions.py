@@ -51,10 +51,10 @@ class Sessions:
     def older_than(self, days: float) -> list[str]:
         """The names of the sessions that were not written to for `days`, oldest first."""
         since = steady_time() - days * 86_400
-        written = {name: self._written(name) for name in self.names()}
+        written = {name: self._last_write(name) for name in self.names()}
         return sorted((name for name in written if written[name] < since), key=written.__getitem__)
 
-    def _written(self, name: str) -> float:
+    def _last_write(self, name: str) -> float:
         """The time of the last write, in seconds since 1970."""
         path = self._path(name)
         files = (path, path.with_suffix(".db-wal"))

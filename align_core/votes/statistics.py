@@ -85,17 +85,19 @@ def with_majority(votes: Votes) -> dict[str, tuple[int, int]]:
     return agreements
 
 
-def disputed(votes: Votes, most: int = SHOWN) -> list[dict[str, Any]]:
-    """The pairs with the most votes against the majority: both texts and the votes for each."""
+def disputed(votes: Votes, max_rows: int = SHOWN) -> list[dict[str, Any]]:
+    """The pairs with the most votes against the majority: both texts and the votes for each; at
+    most `max_rows` of them."""
     rows = [
         _summary(pair) for pair in _by_pair(votes) if min(_counts(pair)[side] for side in DECIDED)
     ]
     rows.sort(key=lambda row: (-min(row["for_first"], row["for_second"]), row["pair"]))
-    return rows[:most]
+    return rows[:max_rows]
 
 
-def against_gold(votes: Votes, most: int = SHOWN) -> list[dict[str, Any]]:
-    """The pairs whose majority contradicts the gold reward, by decreasing difference of reward.
+def against_gold(votes: Votes, max_rows: int = SHOWN) -> list[dict[str, Any]]:
+    """At most `max_rows` pairs whose majority contradicts the gold reward, by decreasing difference
+    of reward.
 
     `gold_margin` is the gold reward of the first text minus that of the second, in nats.
     """
@@ -106,7 +108,7 @@ def against_gold(votes: Votes, most: int = SHOWN) -> list[dict[str, Any]]:
         if margin is not None and margin * (row["for_first"] - row["for_second"]) < 0:
             rows.append(row)
     rows.sort(key=lambda row: (-abs(row["gold_margin"]), row["pair"]))
-    return rows[:most]
+    return rows[:max_rows]
 
 
 def with_scores(votes: Votes, scored: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -65,7 +65,9 @@ def delta(events: Iterable[log.Event]) -> dict[str, Any]:
     """
     events = log.replay(events)
     status, last = log.status(events), events[-1] if events else {}
-    doing = next((e for e in reversed(events) if e["kind"] in ("phase", "status")), {"kind": None})
+    activity = next(
+        (e for e in reversed(events) if e["kind"] in ("phase", "status")), {"kind": None}
+    )
     texts = [event for event in log.of_kind(events, "phase") if event.get("text")]
     examples, distances = (log.of_kind(events, kind) for kind in ("example", "distance"))
     return {
@@ -84,7 +86,7 @@ def delta(events: Iterable[log.Event]) -> dict[str, Any]:
         ],
         "void_after": min((e["step"] for e in log.of_kind(events, "resume")), default=None),
         "status": status and {"name": status["status"], **to_event(from_event(status))},
-        "phase": doing if doing["kind"] == "phase" else None,
+        "phase": activity if activity["kind"] == "phase" else None,
         "written": texts[-1] if texts else None,
         "learnt": examples[-1]["example"] if examples else None,
         "distance": distances[-1]["distance"] if distances else None,

@@ -44,7 +44,7 @@ def history(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> dict
     return histories
 
 
-def of_run(client: Runs, run: str) -> dict[str, History]:
+def run_history(client: Runs, run: str) -> dict[str, History]:
     """`history` of a run of `client`, from its log so far."""
     directory = RunDirectory(client.root / run)
     return history(client.config(run), _changes(directory.path, directory.size()))

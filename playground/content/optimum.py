@@ -94,7 +94,7 @@ def target(query: Any) -> dict[str, Any] | None:
     if (optimum := _of_query(query)) is None:
         return None
     beta = query.get("beta") if isinstance(query, dict) else None
-    if not isinstance(beta, int | float) or not 0 <= beta <= 1e9:  # a huge integer is no float
+    if not isinstance(beta, int | float) or not 0 <= beta <= 1e9:  # a huge integer has no float
         beta = BETAS[1]
     sought = query.get("sought", "kl") if isinstance(query, dict) else "kl"
     if sought == "kl":

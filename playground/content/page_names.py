@@ -17,7 +17,7 @@ from typing import Any
 from align_core.config import model_index
 from align_core.config.task_card import NAMES
 
-MOST_NAMES = 10_000  # beyond that, the name that was used least recently is dropped
+MAX_NAMES = 10_000  # beyond that, the name that was used least recently is dropped
 _RESERVED = {*NAMES, "gold", "own", "own-earlier", "own-of-others"}
 _lock = threading.Lock()
 _paths: OrderedDict[str, str] = OrderedDict()  # name -> path
@@ -32,7 +32,7 @@ def page_name(value: Any) -> Any:
         if value not in _names:
             _names[value] = _free_name(PurePath(value).name)
             _paths[_names[value]] = value
-            if len(_paths) > MOST_NAMES:
+            if len(_paths) > MAX_NAMES:
                 _, dropped = _paths.popitem(last=False)
                 del _names[dropped]
         name = _names[value]
@@ -45,7 +45,7 @@ def from_page(name: Any) -> Any:
     return _paths.get(name, name) if isinstance(name, str) else name
 
 
-def shown(config: Mapping[str, Any]) -> dict[str, Any]:
+def page_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration with the names of its paths."""
     return {setting: page_name(value) for setting, value in config.items()}
 

@@ -13,7 +13,7 @@ from playground.content.histories import History
 
 def beta_at(config: Mapping[str, Any], betas: History, share: float) -> float | None:
     """β/λ to four digits, from the history of a run's β; `share` is λ. None if λ is 0, if the run
-    had no β above 0 or several, or if its method does not seek π_ref·exp(r/β)."""
+    had no β above 0, or several values of β, or if its method does not seek π_ref·exp(r/β)."""
     ((_, trained), *changes) = betas
     if not trained or changes or not share or sought_optimum(config) != "kl":
         return None

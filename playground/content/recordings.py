@@ -98,16 +98,18 @@ class Recordings:
         if run not in self:
             return None
         recording = self._recordings[run]
-        whole = _delta(recording.events)
-        points = {metric: whole["points"][metric] for metric in TRAIL if metric in whole["points"]}
+        delta = _delta(recording.events)
+        points = {metric: delta["points"][metric] for metric in TRAIL if metric in delta["points"]}
         samples = [
             {
-                **one,
-                "rows": [{name: row[name] for name in ("prompt", "policy")} for row in one["rows"]],
+                **entry,
+                "rows": [
+                    {name: row[name] for name in ("prompt", "policy")} for row in entry["rows"]
+                ],
             }
-            for one in whole["samples"]
+            for entry in delta["samples"]
         ]
-        trail = {**whole, "points": points, "samples": samples}
+        trail = {**delta, "points": points, "samples": samples}
         offset = len(recording.events)
         return {"run": run, "offset": offset, "config": recording.config, **trail}
 

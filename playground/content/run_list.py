@@ -10,7 +10,7 @@ from typing import Any
 
 from align_core.config.errors import ConfigError
 from align_core.config.model_index import RECORDED
-from playground.content.histories import History, Runs, of_run
+from playground.content.histories import History, Runs, run_history
 from playground.content.recordings import Recording
 from playground.text.machines import machine
 
@@ -36,7 +36,7 @@ def list_runs(
                 continue
             if with_model and not has_model(client, name):
                 continue
-            settings = identifying_settings(of_run(client, name))
+            settings = identifying_settings(run_history(client, name))
             time = f"{name[:10]}T{name[11:13]}:{name[13:15]}:{name[15:17]}"
             if not matches(search, settings, time.replace("T", " ")):
                 continue

@@ -59,16 +59,16 @@ def register_tasks(names: Sequence[str]) -> None:
         f"a task with a `reference`, the model that its policies start from: "
         f"{model_index.EXPECTED} (embedded: {', '.join(model_index.embedded())})"
     )
-    without = [row["name"] for row in answer["cards"] if row["reference"] is None]
-    refused = [option_error("--task", name, expected) for name in without]
-    refused += _with_missing_references(answer["cards"])
+    without_reference = [row["name"] for row in answer["cards"] if row["reference"] is None]
+    refused = [option_error("--task", name, expected) for name in without_reference]
+    refused += _missing_references(answer["cards"])
     raise_collected([plain(line) for line in answer["errors"]] + refused)
     for row in answer["cards"]:
         if row["name"] not in BUILT_IN:
             register(from_row(row))
 
 
-def _with_missing_references(cards: Sequence[Mapping[str, Any]]) -> list[Message]:
+def _missing_references(cards: Sequence[Mapping[str, Any]]) -> list[Message]:
     """A message for each task whose reference cannot be found, with the reason."""
     lines = []
     for row in cards:
@@ -104,13 +104,13 @@ def with_task_words(words: dict[str, Any]) -> dict[str, Any]:
             "answers": [],
             "explanation": task.explanation,
         }
-    own = words["own"]
+    own_words = words["own"]
     words["tasks"] |= {
-        OWN: {"name": own["name"], "explanation": own["explanation"]},
-        EARLIER: {"name": own["earlier"], "explanation": ""},
-        OTHERS: {"name": own["others"], "explanation": ""},
+        OWN: {"name": own_words["name"], "explanation": own_words["explanation"]},
+        EARLIER: {"name": own_words["earlier"], "explanation": ""},
+        OTHERS: {"name": own_words["others"], "explanation": ""},
     }
     words["try"]["prompts"][OWN] = OWN_PROMPT
-    example = {"prompt": OWN_PROMPT, "answers": [], "explanation": own["scored"]}
+    example = {"prompt": OWN_PROMPT, "answers": [], "explanation": own_words["scored"]}
     words["score"]["examples"][OWN] = example
     return words

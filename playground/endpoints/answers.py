@@ -1,4 +1,4 @@
-"""Questions under way, and their answers until the client that asked takes them.
+"""Questions under way, and their answers until the client that question takes them.
 
 Gradio's own queue keeps the names of all sessions that a client invents, and an answer for each.
 """
@@ -14,36 +14,36 @@ from typing import Any
 from playground.people.client_address import client_address
 from playground.people.json_requests import Refused
 
-MOST, MOST_BY_ADDRESS = 256, 32  # questions and answers that are kept
+MAX_QUESTIONS, MAX_BY_ADDRESS = 256, 32  # questions and answers that are kept
 KEPT_SECONDS = 60.0  # for which an answer waits to be taken
 HEARTBEAT_SECONDS = 10.0  # between signs of life on a connection that waits
 Answer = dict[str, Any]
 
 
 @dataclass
-class _Asked:
+class _Question:
     session: str
     address: str
-    answer: Answer | None = None  # None while the question is under way
+    answer: Answer | None = None  # None while the question is in progress
 
 
 class Answers:
     """Answers by the sessions of clients. Used in the event loop alone."""
 
     def __init__(self) -> None:
-        self._asked: dict[str, _Asked] = {}  # by id
+        self._questions: dict[str, _Question] = {}  # by id
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps none of its tasks
 
     def ask(self, session: str, question: Coroutine[Any, Any, Answer]) -> str:
         """Start to answer a question; returns its id. Raises Refused if too many are kept."""
         address = client_address()
-        kept = sum(asked.address == address for asked in self._asked.values())
-        if len(self._asked) >= MOST or kept >= MOST_BY_ADDRESS:
+        kept = sum(question.address == address for question in self._questions.values())
+        if len(self._questions) >= MAX_QUESTIONS or kept >= MAX_BY_ADDRESS:
             question.close()
             raise Refused(503, "busy", "many questions are under way: try again in a moment")
         name = secrets.token_hex(16)
-        self._asked[name] = _Asked(session, address)
+        self._questions[name] = _Question(session, address)
         task = asyncio.create_task(self._answer(name, question))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -52,13 +52,13 @@ class Answers:
     async def _answer(self, name: str, question: Coroutine[Any, Any, Answer]) -> None:
         answer = await question
         async with self._changed:
-            self._asked[name].answer = answer
+            self._questions[name].answer = answer
             self._changed.notify_all()
-        asyncio.get_running_loop().call_later(KEPT_SECONDS, self._asked.pop, name, None)
+        asyncio.get_running_loop().call_later(KEPT_SECONDS, self._questions.pop, name, None)
 
     def has(self, session: str) -> bool:
-        """Whether any question of the session is under way, or its answer not yet taken."""
-        return any(asked.session == session for asked in self._asked.values())
+        """Whether a question of the session is in progress, or its answer has not been taken."""
+        return any(question.session == session for question in self._questions.values())
 
     async def take(self, session: str) -> AsyncIterator[tuple[str, Answer] | None]:
         """The ids and answers of the session, each as soon as it is there, until it has no further
@@ -70,14 +70,15 @@ class Answers:
             except TimeoutError:
                 yield None
             for name, answer in self._ready(session):
-                if self._asked.pop(name, None):  # no other connection of the session has taken it
+                # Another connection of the session may have taken it.
+                if self._questions.pop(name, None):
                     yield name, answer
 
     def _ready(self, session: str) -> list[tuple[str, Answer]]:
         return [
-            (name, asked.answer)
-            for name, asked in self._asked.items()
-            if asked.session == session and asked.answer is not None
+            (name, question.answer)
+            for name, question in self._questions.items()
+            if question.session == session and question.answer is not None
         ]
 
     def _is_due(self, session: str) -> bool:

@@ -48,8 +48,8 @@ def functions(questions: Questions) -> list[Function]:
             model: an embedded model or reward model, or a run; by default the task's reference.
             reference: the model to compare with; by default the one that the model started from.
         """
-        asked = {"task": task, "model": model, "reference": reference, "prompt": prompt}
-        return await questions.score(request, **asked, completions=[completion])
+        arguments = {"task": task, "model": model, "reference": reference, "prompt": prompt}
+        return await questions.score(request, **arguments, completions=[completion])
 
     async def recorded_run(request: gr.Request, preset: str) -> dict[str, Any]:
         """The recorded run of a preset: its configuration, its curves as pairs of step and value,

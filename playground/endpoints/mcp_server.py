@@ -26,8 +26,8 @@ class McpServer(GradioMCPServer):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             check_rate(self._limit, client_address())
-        except RateLimited as refused:
-            await refused.response()(scope, receive, send)
+        except RateLimited as error:
+            await error.response()(scope, receive, send)
         else:
             await self.handle_streamable_http(scope, receive, send)
 

@@ -65,14 +65,14 @@ class Questions:
         self._to_models, self._threads = questions, Threads("endpoints", THREADS)
         self._limit = RateLimit(*LIMIT)
 
-    async def optimum(self, request: Request, **asked: Any) -> Answer:
-        """The optimum at a β and its texts; `asked` are task, beta and prompts."""
-        return await self._answer(self._threads, self._optimum, request, asked)
+    async def optimum(self, request: Request, **arguments: Any) -> Answer:
+        """The optimum at a β and its texts; `arguments` are task, beta and prompts."""
+        return await self._answer(self._threads, self._optimum, request, arguments)
 
-    async def score(self, request: Request, **asked: Any) -> Answer:
-        """The rewards and log-probabilities of a text; `asked` are the arguments of
+    async def score(self, request: Request, **arguments: Any) -> Answer:
+        """The rewards and log-probabilities of a text; `arguments` are the arguments of
         `InferenceClient.score` with one completion, and None for the model of the reference."""
-        return await self._answer(self._to_models, self._score, request, asked)
+        return await self._answer(self._to_models, self._score, request, arguments)
 
     async def recorded_run(self, request: Request, preset: Any) -> Answer:
         """The recorded run of a preset."""
@@ -92,40 +92,40 @@ class Questions:
             why = next((message.code for message in messages), "") or "invalid"
         except Exception:
             _LOG.exception("fault")
-            raise NotAnswered("the server could not answer: this is a fault of its own") from None
+            raise NotAnswered("the server failed to answer; the request is not at fault") from None
         log.refused("question", why)
         raise NotAnswered(line)
 
     def _translated(self, message: Message) -> str:
         return error_messages.translate(message, self._words).removeprefix("--")
 
-    def _optimum(self, request: Request, asked: Answer) -> Answer:
-        task = self._visitors.own.named(self._visitors.sender(request), asked["task"])
-        options, lines = validated(_Optimum, {**asked, "task": task})
+    def _optimum(self, request: Request, arguments: Answer) -> Answer:
+        task = self._visitors.own.full_name(self._visitors.sender(request), arguments["task"])
+        options, lines = validated(_Optimum, {**arguments, "task": task})
         if options is None:
             raise ConfigError(*lines)
         best = optimum.of_pair(options.task, known_card(options.task).reference)
         if best is None:
             expected = "a task whose optimum was prepared"
-            raise ConfigError(option_error("task", asked["task"], expected))
+            raise ConfigError(option_error("task", arguments["task"], expected))
         point = best.at(options.beta)
         texts = [best.texts_at(options.beta, quantile) for quantile in QUANTILES]
         by_prompt = list(zip(*texts, strict=True))[: options.prompts]
         return {
-            "task": asked["task"],
+            "task": arguments["task"],
             "beta": options.beta,
             "reward": point["gain"] and round(point["gain"] + best.reference, 4),
             **{name: point[name] for name in ("gain", "kl", "samples", "known")},
             "prompts": [_with_odds(rows) for rows in by_prompt],
         }
 
-    def _score(self, request: Request, asked: Answer) -> Answer:
+    def _score(self, request: Request, arguments: Answer) -> Answer:
         visitor = self._visitors.sender(request)
         models = VisibleModels(self._helper, self._visitors, visitor)
-        if asked["model"] is None:
-            known = card(self._visitors.own.named(visitor, asked["task"]))
-            asked = {**asked, "model": known and known.reference}
-        (scores,) = models.score(**asked)
+        if arguments["model"] is None:
+            known = card(self._visitors.own.full_name(visitor, arguments["task"]))
+            arguments = {**arguments, "model": known and known.reference}
+        (scores,) = models.score(**arguments)
         return scores
 
     def _recorded_run(self, preset: Any) -> Answer:
@@ -138,7 +138,7 @@ class Questions:
             "preset": preset,
             "machine": recording.preset.machine,
             "seconds": recording.end,
-            "config": page_names.shown(recording.config),
+            "config": page_names.page_config(recording.config),
             "curves": log_of_run.series(events),
             "texts": [
                 {"step": event["step"], "rows": [_without_tokens(row) for row in event["samples"]]}
@@ -148,8 +148,8 @@ class Questions:
 
 
 def _with_odds(rows: tuple[Answer, ...]) -> Answer:
-    """A prompt and its different texts; `odds` is how many times as likely the optimum writes a
-    text as the reference does, None where too few stored samples tell it."""
+    """A prompt and its different texts; `odds` is the probability of a text under the optimum,
+    divided by that under the reference, None where too few stored samples determine it."""
     texts = {row["text"]: row for row in rows}
     return {
         "prompt": rows[0]["prompt"],

@@ -22,7 +22,7 @@ from playground.endpoints.questions import NotAnswered, Questions
 from playground.people.json_requests import Body, Refused, parse
 
 PATH = "/api"
-MOST_BYTES = 50_000  # of a call; a text has at most 2,000 characters
+MAX_BYTES = 50_000  # of a call; a text has at most 2,000 characters
 
 
 class _Call(Body):
@@ -60,16 +60,16 @@ class EndpointRoutes:
             paths = (f"{PATH}/gradio_api/mcp{end}" for end in ("", "/"))
             mcp = [Route(path, self.mcp_server, methods=["POST"]) for path in paths]
         return [
-            Route(f"{PATH}/config", _described(self._config)),
-            Route(f"{PATH}/gradio_api/info", _described(self._info)),
+            Route(f"{PATH}/config", _json_endpoint(self._config)),
+            Route(f"{PATH}/gradio_api/info", _json_endpoint(self._info)),
             Route(f"{PATH}/gradio_api/queue/join", self._join, methods=["POST"]),
             Route(f"{PATH}/gradio_api/queue/data", self._data),
             *mcp,
         ]
 
     async def _join(self, request: Request) -> Response:
-        """Starts to answer a call, and returns the id of the answer. Raises Refused."""
-        call = await parse(request, _Call, MOST_BYTES)
+        """Start to answer a call; returns the id of the answer. Raises Refused."""
+        call = await parse(request, _Call, MAX_BYTES)
         function = self._functions.get(call.fn_index)
         if function is None:
             raise Refused(404, "unknown", "expected the index of one of the functions")
@@ -96,7 +96,7 @@ class EndpointRoutes:
         yield _event({"msg": "close_stream", "event_id": None})
 
 
-def _described(description: Any) -> Callable[[Request], Awaitable[Response]]:
+def _json_endpoint(description: Any) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         return JSONResponse(description)
 
@@ -104,7 +104,7 @@ def _described(description: Any) -> Callable[[Request], Awaitable[Response]]:
 
 
 async def _completed(function: Function, *arguments: Any) -> Answer:
-    """The result of a call in the form in which Gradio's queue says it."""
+    """The result of a call in the form in which Gradio's queue sends it."""
     try:
         return {"success": True, "output": {"data": [await function(*arguments)]}}
     except NotAnswered as error:

@@ -58,10 +58,10 @@ class AskHandlers(AskingHandlers):
         The answer of a run has an `optimum`, too: `optimum_at`, with the λ of the query.
         """
         reply = self._answer(self._helper.generate, query, _GENERATE)
-        for of_model in reply["answers"]:
-            run = of_model["model"]
+        for answer in reply["answers"]:
+            run = answer["model"]
             if run in self._recorded or self._client.has(run):
-                of_model["optimum"] = self._optimum(run, query.get("realign"))
+                answer["optimum"] = self._optimum(run, query.get("realign"))
         return reply
 
     def _optimum(self, run: str, share: float | None) -> dict[str, Any] | None:

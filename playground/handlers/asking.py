@@ -56,4 +56,4 @@ class AskingHandlers:
         there is no such run."""
         if run in self._recorded:
             return self._recorded[run].config, self._recorded[run].histories
-        return self._client.stored_config(run), histories.of_run(self._client, run)
+        return self._client.stored_config(run), histories.run_history(self._client, run)

@@ -21,8 +21,8 @@ class ChosenLanguage:
     """Middleware that redirects a request for a page to its path in the chosen language.
 
     The query chooses the language, and a cookie stores it. The stored language redirects only from
-    the root, because any other path names a language. A slash after the path is removed here, with
-    the query kept, which Gradio drops. `paths` is language -> path of its page.
+    the root, because any other path names a language. A trailing slash is removed here, because
+    Gradio's own redirection drops the query. `paths` is language -> path of its page.
     """
 
     def __init__(self, app: ASGIApp, paths: Mapping[str, str]) -> None:
@@ -43,7 +43,7 @@ class ChosenLanguage:
         """A redirection to the page in the chosen language; None if the request is for it."""
         shown = self._languages[request.scope["path"]]
         if (chosen := request.query_params.get("lang", "")) in self._paths:
-            response = self._to(chosen, request.url.query)
+            response = self._redirect_to(chosen, request.url.query)
             secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
             site = "SameSite=None; Secure; Partitioned" if secure else "SameSite=Lax"
             cookie = f"{COOKIE}={chosen}; Path=/; Max-Age={_SECONDS}; {site}"
@@ -51,10 +51,10 @@ class ChosenLanguage:
             return response
         stored = request.cookies.get(COOKIE, "")
         if shown == ENGLISH and stored in self._paths and stored != shown:
-            return self._to(stored, request.url.query)
+            return self._redirect_to(stored, request.url.query)
         return None
 
-    def _to(self, language: str, query: str) -> RedirectResponse:
+    def _redirect_to(self, language: str, query: str) -> RedirectResponse:
         """A redirection to the page of a language, with the query without `lang`."""
         parts = [part for part in query.split("&") if part.partition("=")[0] != "lang"]
         return _redirect(self._paths[language] or ".", "&".join(parts))

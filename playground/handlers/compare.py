@@ -25,7 +25,7 @@ from playground.handlers.asking import AskingHandlers
 from playground.handlers.train import LARGEST, shown_delta
 
 MAX_RUNS = 4  # compared at once
-MOST_SOUGHT = 100  # characters of a search, which looks for each word in each run
+MAX_SEARCH_LENGTH = 100  # characters of a search, which looks for each word in each run
 ABOVE = "above the reference"
 _GOLD, _REFERENCE, _KL = "eval/gold_reward", "eval/gold_reward_reference", "eval/kl"
 _GAIN = "eval/gain"
@@ -55,9 +55,9 @@ class CompareHandlers(AskingHandlers):
         `query` is {"task", "sought"}; `sought` are the words to search for (`run_list.matches`).
         """
         query = query if isinstance(query, dict) else {}
-        task, search = query.get("task"), str(query.get("sought", ""))[:MOST_SOUGHT]
-        own = islice(list_runs(self._client, task, search), MAX_LISTED)
-        return [*own, *list_recordings(self._recorded, task, self._words, search)]
+        task, search = query.get("task"), str(query.get("sought", ""))[:MAX_SEARCH_LENGTH]
+        own_runs = islice(list_runs(self._client, task, search), MAX_LISTED)
+        return [*own_runs, *list_recordings(self._recorded, task, self._words, search)]
 
     def compare(self, cursors: Any) -> dict[str, Any]:
         """The events of runs after `cursors`, [{"run", "offset"}, …], and the runs' differences.

@@ -55,9 +55,8 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
     task, method = config["task"], config["method"]
     groups = known_card(task).groups
     values = {**config, **{setting: _name_of(setting, config) for setting in MODELS}}
-    if (
-        config["preference_pairs"] is None
-    ):  # a whole file was used; the Run button takes the default number
+    # A whole file was used; the Run button takes the default number.
+    if config["preference_pairs"] is None:
         values["preference_pairs"] = defaults(method, task).get("preference_pairs")
     covers_all = config["coverage"] in (None, "all")
     values["coverage"] = [*groups] if covers_all else config["coverage"].split(",")

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from align_core.runs.client import Client
 from playground.people.run_queue import RunQueue
 
-LEAST_BYTES = 100_000_000  # required free disk space: enough for some small runs
+MIN_BYTES = 100_000_000  # required free disk space: enough for some small runs
 
 
 def health_route(client: Client, queue: RunQueue) -> Route:
@@ -23,7 +23,7 @@ def health_route(client: Client, queue: RunQueue) -> Route:
     def answer(request: Request) -> Response:
         folder = _existing(client.root.absolute())
         disk_left = shutil.disk_usage(folder).free
-        ready = os.access(folder, os.W_OK) and disk_left >= LEAST_BYTES
+        ready = os.access(folder, os.W_OK) and disk_left >= MIN_BYTES
         state = {
             "ready": ready,
             "live": len(client.live()),

@@ -49,9 +49,9 @@ class Housekeeping:
         """Delete what is over the limits; returns the names of the deleted runs and sessions."""
         pruned = []
         limits, root = self._limits, self._client.root
-        most_bytes = None if limits.megabytes is None else limits.megabytes * 1e6
+        max_bytes = None if limits.megabytes is None else limits.megabytes * 1e6
         remove_remains(root)
-        for run in to_prune(stored_runs(root), limits.run_days, most_bytes, kept=self._in_use()):
+        for run in to_prune(stored_runs(root), limits.run_days, max_bytes, kept=self._in_use()):
             name = run.path.name
             if name in self._in_use():  # put to use since the list was made
                 continue

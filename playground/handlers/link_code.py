@@ -18,7 +18,7 @@ from playground.people.rate_limit import RateLimit
 from playground.settings import Settings
 
 LIMIT = (1.0, 40)  # by address: requests per second, and requests at once
-MOST_CHARACTERS = 1000  # of a link; a code of more could not be read from a screen
+MAX_CHARACTERS = 1000  # of a link; a code of more could not be read from a screen
 
 
 def link_code_route(settings: Settings) -> Route:
@@ -28,16 +28,15 @@ def link_code_route(settings: Settings) -> Route:
     async def answer(request: Request) -> Response:
         try:
             check_rate(limit, client_address())
-            reached = address_for_phones(settings, request.url.port or 80)
-            if reached is None:
+            address = address_for_phones(settings, request.url.port or 80)
+            if address is None:
                 raise Refused(404, "none", "no phone can reach this server")
-            given = request.query_params
-            known = {name: given[name] for name in (*FIELDS, "race", "lang") if name in given}
-            link = f"{reached}/?{urlencode(known)}"
-            if len(link) > MOST_CHARACTERS:
-                raise Refused(
-                    413, "malformed", f"a link takes at most {MOST_CHARACTERS} characters"
-                )
+            query = request.query_params
+            parameters = {name: query[name] for name in (*FIELDS, "race", "lang") if name in query}
+            link = f"{address}/?{urlencode(parameters)}"
+            if len(link) > MAX_CHARACTERS:
+                expected = f"expected a link of at most {MAX_CHARACTERS} characters"
+                raise Refused(413, "malformed", f"{expected}, got {len(link)}")
         except Refused as error:
             return error.response()
         code = io.BytesIO()

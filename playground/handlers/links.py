@@ -51,10 +51,10 @@ def out_of_range(query: Mapping[str, str], config: Mapping[str, Any]) -> dict[st
     numbers in the URL were out of range."""
     replaced = {}
     for name in query.keys() & config.keys() & FIELDS.keys():
-        asked, value = _float(query[name]), config[name]
-        if asked is not None and isinstance(value, int | float) and not isinstance(value, bool):
+        requested, value = _float(query[name]), config[name]
+        if requested is not None and isinstance(value, int | float) and not isinstance(value, bool):
             rounding = 0.5 if SETTINGS[name].kind == "integer" else 0.0
-            if abs(asked - value) > rounding:
+            if abs(requested - value) > rounding:
                 replaced[name] = value
     return {name: replaced[name] for name in FIELDS if name in replaced}
 
@@ -78,8 +78,8 @@ def _number(method: str, name: str, text: str) -> float | None:
         return None
     if name == "beta" and methods()[method].free_beta and value <= 0:
         return 0.0
-    least, most = SETTINGS[name].link_range or (-math.inf, math.inf)
-    value = min(max(value, least), most)
+    low, high = SETTINGS[name].link_range or (-math.inf, math.inf)
+    value = min(max(value, low), high)
     return round(value) if SETTINGS[name].kind == "integer" else value
 
 

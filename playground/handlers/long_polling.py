@@ -20,13 +20,13 @@ _Waiting = dict[int, tuple[float, asyncio.Future[None]]]  # offset -> its deadli
 
 
 class LongPoll:
-    """Waits until `newest(run)`, called in `threads`, is beyond an offset."""
+    """Waits for news of runs: until `end_offset(run)`, called in `threads`, is above an offset."""
 
-    def __init__(self, newest: Callable[[str], float], threads: Threads) -> None:
-        self._newest = newest
+    def __init__(self, end_offset: Callable[[str], float], threads: Threads) -> None:
+        self._end_offset = end_offset
         self._threads = threads
         self._waiting: defaultdict[str, _Waiting] = defaultdict(dict)  # by run
-        self._known: dict[str, float] = {}  # the last `newest` of each run in `_waiting`
+        self._known: dict[str, float] = {}  # the last `end_offset` of each run in `_waiting`
         self._poll: asyncio.Task[None] | None = None
 
     async def wait(self, run: str, offset: int) -> None:
@@ -38,36 +38,36 @@ class LongPoll:
             future = asyncio.get_running_loop().create_future()
             waiting[offset] = (time.monotonic() + TIMEOUT, future)
         if self._poll is None or self._poll.done():
-            self._poll = asyncio.create_task(self._look_after())
+            self._poll = asyncio.create_task(self._poll_runs())
         await asyncio.shield(waiting[offset][1])
 
-    async def _look_after(self) -> None:
+    async def _poll_runs(self) -> None:
         """Answer the waiting requests, until there are none. An error is passed on to all of
         them."""
         while self._waiting:
             runs = [*self._waiting]
             try:
-                newest = await self._threads.run(self._newest_of, runs)
+                offsets = await self._threads.run(self._end_offsets, runs)
             except Exception as error:
                 for waiting in self._waiting.values():
                     for _, future in waiting.values():
                         future.set_exception(error)
                 self._waiting.clear()
-                newest = []
-            self._known = dict(zip(runs, newest, strict=False))
-            for run, until in self._known.items():
-                self._answer(run, until)
+                offsets = []
+            self._known = dict(zip(runs, offsets, strict=False))
+            for run, end_offset in self._known.items():
+                self._answer(run, end_offset)
             if self._waiting:
                 await asyncio.sleep(POLL_SECONDS)
         self._known = {}
 
-    def _newest_of(self, runs: list[str]) -> list[float]:
-        return [self._newest(run) for run in runs]
+    def _end_offsets(self, runs: list[str]) -> list[float]:
+        return [self._end_offset(run) for run in runs]
 
-    def _answer(self, run: str, newest: float) -> None:
+    def _answer(self, run: str, end_offset: float) -> None:
         now, waiting = time.monotonic(), self._waiting[run]
         for offset, (end, future) in [*waiting.items()]:
-            if newest > offset or now >= end:
+            if end_offset > offset or now >= end:
                 del waiting[offset]
                 future.set_result(None)
         if not waiting:

@@ -30,15 +30,15 @@ class MixtureHandlers(AskingHandlers):
         `Optimum.frontier`.
         """
         query = query if isinstance(query, dict) else {}
-        asked = {"model": query.get("run"), "share": query.get("share")}
-        reply = self._answer(self._helper.mixture, asked, ("model", "share"))
+        arguments = {"model": query.get("run"), "share": query.get("share")}
+        reply = self._answer(self._helper.mixture, arguments, ("model", "share"))
         if reply["errors"]:
             return reply
-        measured, run = reply["answers"], asked["model"]
+        measured, run = reply["answers"], arguments["model"]
         beta = trained = None
         with contextlib.suppress(ConfigError):  # deleted since
             config, settings = self._settings_of(run)
-            beta = beta_at(config, settings["beta"], asked["share"])
+            beta = beta_at(config, settings["beta"], arguments["share"])
             trained = None if beta is None else self._trained(config, beta)
         rows = [charts.row(sample) for sample in measured["samples"]]
         numbers = {name: measured[name] for name in ("kl", "gain")}
@@ -46,10 +46,11 @@ class MixtureHandlers(AskingHandlers):
 
     def _trained(self, config: Mapping[str, Any], beta: float) -> dict[str, Any] | None:
         for other, events in self._logs(config, beta):
-            status, kept = log.status(events), len(histories.history(other, events)["beta"]) == 1
+            status = log.status(events)
+            has_one_beta = len(histories.history(other, events)["beta"]) == 1
             measured = [event["metrics"] for event in log.of_kind(events, "metrics")]
             ends = [numbers for numbers in measured if numbers.get(_GAIN) is not None]
-            if status and status["status"] == "finished" and kept and ends:
+            if status and status["status"] == "finished" and has_one_beta and ends:
                 return {"kl": ends[-1][_KL], "gain": ends[-1][_GAIN]}
         return None
 

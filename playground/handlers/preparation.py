@@ -10,7 +10,7 @@ from playground.people.visitors import Visitor
 from playground.text import durations, messages
 from playground.text.paths import without_folders
 
-MOST_ENDED = 300  # whose states are kept
+MAX_ENDED_KEPT = 300  # ended preparations whose states are kept
 _PREFIX = "prepare-"  # of the names of trials
 _MODULE = "align_core.evaluation.prepare_process"
 
@@ -31,7 +31,7 @@ class PreparationHandlers:
         if visitor is None or card is None or card.reference is None:
             return self._words["own"]["missing"]
         self._queue.visitors.own.touch(visitor)
-        self._queue.trials.prune(_PREFIX, MOST_ENDED)
+        self._queue.trials.prune(_PREFIX, MAX_ENDED_KEPT)
         command = (_MODULE, card.full_name, card.reference)
         try:
             self._queue.join_trial(visitor, _name(visitor), None, command)

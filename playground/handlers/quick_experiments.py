@@ -81,27 +81,31 @@ class QuickExperimentHandlers:
     def _state(self, name: str, stamp: Any, visitor: Visitor) -> dict[str, Any]:
         words = self._words["lab"]["trial"]
         if self._queue.is_trial_queued(name):
-            own = self._queue.queued_trial(visitor) == name
-            position = self._queue.position(visitor) if own else None
+            is_own = self._queue.queued_trial(visitor) == name
+            position = self._queue.position(visitor) if is_own else None
             sentence = words["waits_other"]
             if position:
                 wait = durations.wait(position.seconds, position.estimated, self._words)
                 sentence = words["waits"].format(n=position.number, wait=wait)
-            return {"status": "waiting", "own": own, "steers": own, "sentence": sentence}
+            return {"status": "waiting", "own": is_own, "steers": is_own, "sentence": sentence}
         trial = self._queue.trials.state(name)
         if trial is None:
             return {"status": None, "own": False, "steers": False, "sentence": ""}
-        status, own = trial["status"], trial["owner"] == visitor
-        state = {"status": status, "own": own, "steers": self._queue.may_stop_trial(visitor, name)}
-        whose = words["own" if own else "other"]
+        status, is_own = trial["status"], trial["owner"] == visitor
+        state = {
+            "status": status,
+            "own": is_own,
+            "steers": self._queue.may_stop_trial(visitor, name),
+        }
+        owner_words = words["own" if is_own else "other"]
         if status == "running":
             progress = words["running" if trial["count"] else "starting"].format(**trial)
             done = trial["done"] / max(1, trial["count"])
-            return {**state, "done": done, "sentence": f"{whose} {progress}"}
+            return {**state, "done": done, "sentence": f"{owner_words} {progress}"}
         outcome = messages.translate(trial, self._words) or words[status].format(
             time=durations.duration(trial["ended"] - trial["began"], self._words)
         )
-        state["sentence"] = f"{whose} {outcome}"
+        state["sentence"] = f"{owner_words} {outcome}"
         if status == "finished":
             state["stamp"] = trial["began"]
             state["result"] = None if stamp == trial["began"] else self._result(name)

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _NOWHERE = "page.invalid"  # RFC 2606; a placeholder for the server's name in the rendered page
 _HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?", re.ASCII)
-MOST_NAMES = 16  # names of the server; for each, the compressed answers are kept
+MAX_NAMES = 16  # names of the server; for each, the compressed answers are kept
 Pieces = tuple[bytes, ...]  # an answer, cut wherever the server's address stands in it
 
 
@@ -35,7 +35,7 @@ class Rendered:
         self._first = f"<head><script>{first}</script>".encode()
         self._paths = frozenset(paths)
         self._answers: dict[str, asyncio.Task[tuple[Pieces, str]]] = {}  # with its media type
-        self._whole = lru_cache(MOST_NAMES)(_whole)
+        self._whole = lru_cache(MAX_NAMES)(_whole)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_page = scope["type"] == "http" and scope["path"] in self._paths
@@ -53,12 +53,12 @@ class Rendered:
         pieces, media_type = await self._rendered(scope)
         is_compressed = "gzip" in headers.get("accept-encoding", "")
         content, tag = self._whole(pieces, address, is_compressed)
-        known = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        cache_headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if tag in map(str.strip, headers.get("if-none-match", "").split(",")):
-            return Response(status_code=304, headers=known)
+            return Response(status_code=304, headers=cache_headers)
         if is_compressed:
-            known["Content-Encoding"] = "gzip"
-        return Response(content, media_type=media_type, headers=known)
+            cache_headers["Content-Encoding"] = "gzip"
+        return Response(content, media_type=media_type, headers=cache_headers)
 
     async def _rendered(self, scope: Scope) -> tuple[Pieces, str]:
         """The pieces of the answer and its media type; simultaneous first requests wait for one."""

@@ -36,7 +36,7 @@ from playground.text.paths import without_folders
 
 # By address: requests per second, and requests at once. A class asks for pages from one address.
 LIMIT, PAGE_LIMIT = (0.2, 10), (0.2, 40)
-MOST_MODEL_BYTES = 200_000_000  # a larger model is left out
+MAX_MODEL_BYTES = 200_000_000  # a larger model is left out
 KEPT_PAGES = 16
 _PIECE = 1 << 18  # bytes
 
@@ -64,7 +64,7 @@ class RunFiles:
         try:
             run = self._allowed(request, self._zips)
             sender = self._visitors.sender(request)
-            config = self._visitors.shown(sender, run.config.model_dump())
+            config = self._visitors.page_config(sender, run.config.model_dump())
             task = self._visitors.own.folder_of(sender, run.config.task)
         except Refused as error:
             return error.response()
@@ -107,7 +107,7 @@ class RunFiles:
 
 
 def _none() -> Refused:
-    return Refused(404, "none", "this is no run of yours")
+    return Refused(404, "none", "this run is not yours")
 
 
 def _saved_as(name: str) -> dict[str, str]:
@@ -136,7 +136,7 @@ def zipped(run: Path, config: dict[str, Any], task: Path | None = None) -> Itera
     if task is not None:
         config = {**config, "task": TASK_FOLDER}
     content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-    target, model, read = _Pieces(), _model_files(run / "model"), []
+    target, model, events = _Pieces(), _model_files(run / "model"), []
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr(f"{run.name}/config.json", content)
         with (
@@ -147,10 +147,12 @@ def zipped(run: Path, config: dict[str, Any], task: Path | None = None) -> Itera
                 is_message = '"kind": "status"' in line
                 entry.write((without_folders(line) if is_message else line).encode())
                 if '"kind": "samples"' not in line:  # the README does without, and they are long
-                    read.append(parse(line.encode()))
+                    events.append(parse(line.encode()))
                 yield from target.take()
-        about = readme(run.name, config, [*filter(None, read)], bool(model), task is not None)
-        archive.writestr(f"{run.name}/README.md", about)
+        readme_text = readme(
+            run.name, config, [*filter(None, events)], bool(model), task is not None
+        )
+        archive.writestr(f"{run.name}/README.md", readme_text)
         if task is not None:
             for file in sorted(path for path in task.rglob("*") if path.is_file()):
                 name = f"{run.name}/{TASK_FOLDER}/{file.relative_to(task).as_posix()}"
@@ -181,7 +183,7 @@ def _model_files(folder: Path) -> list[Path]:
     if (folder / DIFFERENCE).is_file():
         return []
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return files if sum(file.stat().st_size for file in files) <= MOST_MODEL_BYTES else []
+    return files if sum(file.stat().st_size for file in files) <= MAX_MODEL_BYTES else []
 
 
 class _Pieces(io.RawIOBase):

@@ -89,7 +89,7 @@ class TrainHandlers:
         else:
             config = settings_at(self._client.config(run), self._client.events(run)[0])
             # The task may be unknown to this server, or another visitor's.
-            shown = self._visitors.own.shown(visitor, config["task"])
+            shown = self._visitors.own.page_name(visitor, config["task"])
             if card(config["task"]) is None or shown in (EARLIER, OTHERS):
                 config = form.default_config(config["method"], form.first_task())
         controls = form.controls(config, self._words)
@@ -190,13 +190,13 @@ class TrainHandlers:
         if isinstance(values, dict):
             self._visitors.share(visitor, values.get("run"), values.get("on") is True)
 
-    def newest(self, run: str) -> float:
+    def end_offset(self, run: str) -> float:
         """The byte offset at the end of this run's events, for pages that show the run; infinite if
         `delta` may answer with another run."""
         if run in self.recordings or any(other != run for other in self._client.live()):
             return math.inf
         try:
-            return self._client.newest(run)
+            return self._client.end_offset(run)
         except ConfigError:  # the run was deleted
             return math.inf
 
@@ -209,7 +209,7 @@ class TrainHandlers:
         page is sent from its beginning, with `config` and `trained_on` (`provenance.trained_on`).
         """
         cursor = valid_cursor(cursor)
-        begun = self._queue.begun(visitor) if cursor.get("waits") is True else None
+        begun = self._queue.last_begun(visitor) if cursor.get("waits") is True else None
         chosen = begun is not None or cursor.get("chosen") is True
         run = self._run_to_show(visitor, begun or cursor["run"], chosen)
         if run is None:
@@ -228,7 +228,7 @@ class TrainHandlers:
         if run != cursor["run"] or offset is None:
             config, offset = self._client.config(run), 0
             votes = provenance.trained_on(self._client, config)
-            config = self._visitors.shown(visitor, config)
+            config = self._visitors.page_config(visitor, config)
             self._client.status(run)  # appends a final status if the run's process is gone
         events, offset = self._client.events(run, offset)
         summary = self._summaries.of(run) if events else None
@@ -246,7 +246,7 @@ class TrainHandlers:
         `repeat` the run. A hidden tab sends `hidden`, too, and a page on a projector `presents`."""
         delta = self.delta(cursor, visitor)
         sent = valid_cursor(cursor)
-        self._queue.saw(visitor, sent.get("hidden") is True)
+        self._queue.note_request(visitor, sent.get("hidden") is True)
         if sent.get("presents") is True:
             self._visitors.present(visitor)
         config = delta.get("config")
@@ -303,7 +303,7 @@ class TrainHandlers:
         for other in reversed(live):
             if other != run:
                 with contextlib.suppress(ConfigError):  # deleted since
-                    config = self._visitors.shown(visitor, self._client.config(other))
+                    config = self._visitors.page_config(visitor, self._client.config(other))
                     return {"run": other, "method": config["method"], "task": config["task"]}
         return None
 

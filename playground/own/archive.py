@@ -16,10 +16,10 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import Message, problem
 from align_core.tasks.folder.files import SUFFIXES, TASK_FILE
 
-MOST_FILES = 64
-MOST_DEPTH = 4
-MOST_NAME = 120  # characters of a path
-MOST_LINES = 20  # errors reported at once
+MAX_FILES = 64
+MAX_DEPTH = 4
+MAX_PATH_LENGTH = 120  # characters of a path
+MAX_LINES = 20  # errors reported at once
 EXPECTED = f"{TASK_FILE}, {', '.join(SUFFIXES)}"
 _UNUSED = ("__MACOSX", ".DS_Store", "Thumbs.db")  # files that operating systems add
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -29,13 +29,13 @@ class BadFiles(ConfigError):
     """Files that cannot be the files of a task."""
 
     def __init__(self, *lines: Message) -> None:
-        more = len(lines) - MOST_LINES
+        more = len(lines) - MAX_LINES
         super().__init__(
-            *lines[:MOST_LINES], *([problem("more", "{more} more errors", more=more)] * (more > 0))
+            *lines[:MAX_LINES], *([problem("more", "{more} more errors", more=more)] * (more > 0))
         )
 
 
-def unpacked(name: str, content: bytes, most_bytes: int) -> dict[str, bytes]:
+def unpacked(name: str, content: bytes, max_bytes: int) -> dict[str, bytes]:
     """The files of a zip file, path -> content, without a folder that contains all of them.
 
     Raises:
@@ -44,11 +44,11 @@ def unpacked(name: str, content: bytes, most_bytes: int) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = [entry for entry in archive.infolist() if not _is_unused(entry)]
-            _check(name, entries, most_bytes)
+            _check(name, entries, max_bytes)
             files = {entry.filename: archive.read(entry) for entry in entries}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError):
         text = "expected a zip file that is whole and has no password"
-        raise BadFiles(of_file(name, problem("zip", text))) from None
+        raise BadFiles(file_error(name, problem("zip", text))) from None
     tops = {path.partition("/")[0] for path in files}
     if len(tops) == 1 and all("/" in path for path in files):
         files = {path.partition("/")[2]: content for path, content in files.items()}
@@ -64,12 +64,12 @@ def packed(files: Mapping[str, bytes], folder: str) -> bytes:
     return target.getvalue()
 
 
-def of_file(name: str, what: Message, inside: str = "") -> Message:
+def file_error(name: str, error: Message, inside: str = "") -> Message:
     """The error of a dropped file, or of a file inside it."""
-    named = {"file": _shown(name), "what": what}
+    values = {"file": _shown(name), "what": error}
     if inside:
-        return problem("inside", "{file}, {inside}: {what}", **named, inside=_shown(inside))
-    return problem("dropped", "{file}: {what}", **named)
+        return problem("inside", "{file}, {inside}: {what}", **values, inside=_shown(inside))
+    return problem("dropped", "{file}: {what}", **values)
 
 
 def second_file() -> Message:
@@ -86,9 +86,9 @@ def name_problem(name: str) -> Message | None:
         return problem("name_characters", text)
     if name.startswith("/") or not {"..", ".", ""}.isdisjoint(parts):
         return problem("outside", "expected a path inside the folder")
-    if len(parts) > MOST_DEPTH or len(name) > MOST_NAME:
+    if len(parts) > MAX_DEPTH or len(name) > MAX_PATH_LENGTH:
         text = "expected a path of at most {names} names and {characters} characters"
-        return problem("long_path", text, names=MOST_DEPTH, characters=MOST_NAME)
+        return problem("long_path", text, names=MAX_DEPTH, characters=MAX_PATH_LENGTH)
     if parts[-1] != TASK_FILE and PurePosixPath(name).suffix not in SUFFIXES:
         return problem("file_kind", "expected one of {kinds}", kinds=EXPECTED)
     return None
@@ -98,31 +98,31 @@ def _is_unused(entry: zipfile.ZipInfo) -> bool:
     return entry.is_dir() or any(part in _UNUSED for part in entry.filename.split("/"))
 
 
-def _check(name: str, entries: list[zipfile.ZipInfo], most_bytes: int) -> None:
+def _check(name: str, entries: list[zipfile.ZipInfo], max_bytes: int) -> None:
     """Raises BadFiles if any of the entries is invalid. Reads no content."""
-    if len(entries) > MOST_FILES:
+    if len(entries) > MAX_FILES:
         text = "expected at most {most} files, got {got}"
-        many = problem("files", text, most=MOST_FILES, got=len(entries))
-        raise BadFiles(of_file(name, many))
+        message = problem("files", text, most=MAX_FILES, got=len(entries))
+        raise BadFiles(file_error(name, message))
     if not entries:
-        raise BadFiles(of_file(name, problem("no_files", "expected files, got none")))
+        raise BadFiles(file_error(name, problem("no_files", "expected files, got none")))
     problems, seen = [], set()
     for entry in entries:
-        what = name_problem(entry.filename)
+        error = name_problem(entry.filename)
         if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
-            what = problem("link", "expected a file, got a link or a device")
+            error = problem("link", "expected a file, got a link or a device")
         elif entry.flag_bits & 1:
-            what = problem("password", "expected a file without a password")
+            error = problem("password", "expected a file without a password")
         elif entry.compress_type not in _METHODS:
-            what = problem("compression", "expected a file that is stored or deflated")
+            error = problem("compression", "expected a file that is stored or deflated")
         elif entry.filename in seen:
-            what = second_file()
+            error = second_file()
         seen.add(entry.filename)
-        if what:
-            problems.append(of_file(name, what, entry.filename))
-    if (size := sum(entry.file_size for entry in entries)) > most_bytes:
+        if error:
+            problems.append(file_error(name, error, entry.filename))
+    if (size := sum(entry.file_size for entry in entries)) > max_bytes:
         text = "expected at most {most} bytes unpacked, got {got}"
-        problems.append(of_file(name, problem("unpacked", text, most=most_bytes, got=size)))
+        problems.append(file_error(name, problem("unpacked", text, most=max_bytes, got=size)))
     if problems:
         raise BadFiles(*problems)
 

@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from align_core.config.messages import Message, problem
 from align_core.tasks.folder import schema
 from align_core.tasks.folder.files import TASK_FILE, Files
-from playground.own.archive import BadFiles, name_problem, of_file, unpacked
+from playground.own.archive import BadFiles, file_error, name_problem, unpacked
 
 PROMPTS, PAIRS = "prompts.txt", "preferences"  # the files that the form writes
-MOST_SHOWN = 100_000  # characters of prompts or pairs that the form shows
+MAX_SHOWN_CHARACTERS = 100_000  # characters of prompts or pairs that the form shows
 Error = tuple[str, Message]  # the field of the form, or "", and the error
 
 _Text = Annotated[str, Field(max_length=5_000_000)]
@@ -53,7 +53,7 @@ Dropped = dict[str, bytes]  # name -> content of the files that a visitor droppe
 
 
 def files_of(
-    draft: Draft, dropped: Dropped, stored: Mapping[str, bytes], most_bytes: int
+    draft: Draft, dropped: Dropped, stored: Mapping[str, bytes], max_bytes: int
 ) -> tuple[dict[str, bytes], list[Error]]:
     """The files of the folder that the form describes, and the errors of the form.
 
@@ -65,9 +65,9 @@ def files_of(
     Raises:
         BadFiles: the dropped files are invalid.
     """
-    if whole := _whole(dropped, most_bytes):
+    if whole := _whole(dropped, max_bytes):
         return whole, []
-    kept = _stored_toml(stored)
+    stored_toml = _stored_toml(stored)
     files: dict[str, bytes] = {}
     tables: dict[str, dict[str, str]] = {}
     for table, text, name in (
@@ -75,19 +75,21 @@ def files_of(
         ("preferences", draft.pairs, f"{PAIRS}.jsonl"),
     ):
         if text is None:
-            tables |= {table: kept[table]} if table in kept else {}
+            tables |= {table: stored_toml[table]} if table in stored_toml else {}
         elif text.strip():
             if table == "preferences" and not text.lstrip().startswith("{"):
                 text, name = _as_csv(text), f"{PAIRS}.csv"
             files[name] = text.encode(errors="replace")
             tables[table] = {"file": name}
-    if "demonstrations" in kept:
-        tables["demonstrations"] = kept["demonstrations"]
+    if "demonstrations" in stored_toml:
+        tables["demonstrations"] = stored_toml["demonstrations"]
     for name, content in dropped.items():
         table = _table_of(name, content)
         if (other := tables.get(table, {}).get("file")) in dropped:
             text = "expected one file of {table}, got {other} as well"
-            raise BadFiles(of_file(name, problem("second_table", text, table=table, other=other)))
+            raise BadFiles(
+                file_error(name, problem("second_table", text, table=table, other=other))
+            )
         tables[table] = {"file": name}
         files[name] = content
     named = {name for table in tables.values() for name in table.values()}
@@ -97,15 +99,15 @@ def files_of(
         "explanation": draft.explanation.strip() or draft.title.strip(),
         **({"system_prompt": draft.system_prompt} if draft.system_prompt.strip() else {}),
         "max_new_tokens": draft.max_new_tokens,
-        **{key: kept[key] for key in ("reward_std",) if key in kept},
+        **{key: stored_toml[key] for key in ("reward_std",) if key in stored_toml},
         **tables,
         "reward": draft.reward,
     }
     errors: list[Error] = []
 
-    def report(path: schema.KeyPath, what: Message) -> None:
+    def report(path: schema.KeyPath, message: Message) -> None:
         if path[:1] != ("explanation",) or draft.explanation.strip():
-            errors.append((_MISSING.get(what.code) or _field(path), what))
+            errors.append((_MISSING.get(message.code) or _field(path), message))
 
     schema.checked(form, report)
     files[TASK_FILE] = _toml({**_VALID, **tables} if errors else form).encode()
@@ -142,20 +144,20 @@ def stored_files(folder: Path | None) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-def _whole(dropped: Dropped, most_bytes: int) -> dict[str, bytes] | None:
+def _whole(dropped: Dropped, max_bytes: int) -> dict[str, bytes] | None:
     """The files of a dropped zip file, or those dropped with a task.toml; None without either."""
     archives = [name for name in dropped if name.lower().endswith(".zip")]
     if archives and len(dropped) > 1:
         text = "expected a zip file alone, got {got} files"
-        alone = problem("zip_alone", text, got=len(dropped))
-        raise BadFiles(of_file(archives[0], alone))
+        message = problem("zip_alone", text, got=len(dropped))
+        raise BadFiles(file_error(archives[0], message))
     if archives:
-        files = unpacked(archives[0], dropped[archives[0]], most_bytes)
+        files = unpacked(archives[0], dropped[archives[0]], max_bytes)
         if TASK_FILE not in files:
             text = "expected a {file} in it, got none"
-            raise BadFiles(of_file(archives[0], problem("no_task_file", text, file=TASK_FILE)))
+            raise BadFiles(file_error(archives[0], problem("no_task_file", text, file=TASK_FILE)))
         return files
-    problems = [of_file(name, what) for name in dropped if (what := name_problem(name))]
+    problems = [file_error(name, error) for name in dropped if (error := name_problem(name))]
     if problems:
         raise BadFiles(*problems)
     return dropped if TASK_FILE in dropped else None
@@ -207,11 +209,11 @@ def _columns(name: str, content: bytes) -> set[str]:
     return set()
 
 
-def _shown(folder: Path, name: str | None, own: tuple[str, ...]) -> str | None:
+def _shown(folder: Path, name: str | None, form_files: tuple[str, ...]) -> str | None:
     """The content of a file that the form wrote; "" without a file, None for any other file."""
     if name is None:
         return ""
-    if name not in own or (folder / name).stat().st_size > MOST_SHOWN:
+    if name not in form_files or (folder / name).stat().st_size > MAX_SHOWN_CHARACTERS:
         return None
     return (folder / name).read_text(encoding="utf-8-sig")
 

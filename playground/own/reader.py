@@ -31,8 +31,8 @@ def read(folder: Path) -> dict[str, Any]:
             return json.loads(written)
         except (subprocess.TimeoutExpired, ValueError):
             text = "the files could not be read within {seconds} seconds and {bytes} bytes"
-            slow = problem("slow", text, seconds=SECONDS, bytes=MEMORY)
-            return {"errors": [to_event(slow)], "card": None, "counts": None}
+            message = problem("slow", text, seconds=SECONDS, bytes=MEMORY)
+            return {"errors": [to_event(message)], "card": None, "counts": None}
 
 
 def main(folder: str) -> None:

@@ -31,7 +31,7 @@ from playground.people.visitors import Visitors
 from playground.text import error_messages
 
 EXAMPLE_TEXTS = 3
-MOST_FILES = archive.MOST_FILES
+MAX_FILES = archive.MAX_FILES
 # Rate limits by address: requests per second, and requests at once. A moving slider sends requests.
 LIMIT, SAVE_LIMIT = (20.0, 100), (0.2, 10)
 # A save waits for the process that reads files, one at a time; other requests take milliseconds.
@@ -49,7 +49,7 @@ class _Localized(Body):
 
 class _SaveBody(_Localized):
     draft: Draft
-    files: Annotated[list[_File], Field(max_length=MOST_FILES)] = []
+    files: Annotated[list[_File], Field(max_length=MAX_FILES)] = []
 
 
 class _ScoresBody(_Localized):
@@ -80,7 +80,7 @@ class OwnRoutes:
         self._save_threads = Threads("saves", SAVE_THREADS)
         self._form_threads = Threads("forms", FORM_THREADS)
         # The largest request body: base64 takes 4/3 of the files' bytes, and the form has texts.
-        self._most_bytes = 2 * self._own.limits.bytes
+        self._max_bytes = 2 * self._own.limits.bytes
 
     def routes(self) -> list[Route]:
         """All routes. Those that may change anything accept only POST."""
@@ -104,12 +104,12 @@ class OwnRoutes:
         async def endpoint(request: Request) -> Response:
             try:
                 check_rate(self._requests, client_address())
-                answered = await answer(request)
+                content = await answer(request)
             except Refused as error:
                 return error.response()
             except OSError:
                 return Refused(503, "lost", "nothing was saved: the disk is full").response()
-            return answered if isinstance(answered, Response) else JSONResponse(answered)
+            return content if isinstance(content, Response) else JSONResponse(content)
 
         return endpoint
 
@@ -120,7 +120,7 @@ class OwnRoutes:
     async def _save(self, request: Request) -> dict[str, Any]:
         """Save the form and its files as the visitor's task; returns its `state`, or `errors`."""
         check_rate(self._saves, client_address())
-        body = await parse(request, _SaveBody, self._most_bytes)
+        body = await parse(request, _SaveBody, self._max_bytes)
         visitor = self._visitor(request)
         if visitor is None:
             raise Refused(
@@ -129,7 +129,7 @@ class OwnRoutes:
         errors = await self._save_threads.run(self._keep, visitor, body)
         if errors:
             say = self._translator(body.language)
-            return {"errors": [{"field": field, "line": say(what)} for field, what in errors]}
+            return {"errors": [{"field": field, "line": say(message)} for field, message in errors]}
         return {"errors": [], **await self._form_threads.run(self._form, visitor)}
 
     async def _scores(self, request: Request) -> dict[str, Any]:
@@ -162,8 +162,8 @@ class OwnRoutes:
             files, errors = files_of(draft, dropped, stored, limits.unpacked)
         except BadFiles as error:
             return [("files", line) for line in error.lines]
-        model, wrong = self._models.checked(draft.model)
-        errors += [("model", wrong)] if wrong else []
+        model, model_error = self._models.checked(draft.model)
+        errors += [("model", model_error)] if model_error else []
         if (size := sum(map(len, files.values()))) > limits.unpacked:
             return [*errors, ("files", _too_large(limits.unpacked, size))]
         is_whole = any(name == TASK_FILE or name.lower().endswith(".zip") for name in dropped)
@@ -172,14 +172,16 @@ class OwnRoutes:
         with self._own.staged(files) as folder:
             answer = reader.read(folder)
             messages = map(from_event, answer["errors"])
-            read = [("files", what) if is_whole else _in_form(what, files) for what in messages]
+            file_errors = [
+                ("files", message) if is_whole else _in_form(message, files) for message in messages
+            ]
             # Missing prompts are an error of the form already.
-            errors += [error for error in read if error[0] or not errors]
+            errors += [error for error in file_errors if error[0] or not errors]
             if not answer["errors"]:
                 errors += self._over_limits(answer)
                 if is_whole:
                     refused = self._refused_parts(form_of(folder)["reward"])
-                    errors += [("files", what) for _, what in refused]
+                    errors += [("files", message) for _, message in refused]
             if errors:
                 return errors
             card = replace(from_row(answer["card"]), reference=model)
@@ -198,23 +200,23 @@ class OwnRoutes:
         }
         text = "expected at most {most} on this server, got {got}"
         errors = [
-            (field, problem("server_limit", text, most=most, got=got))
-            for field, (got, most) in amounts.items()
-            if got > most
+            (field, problem("server_limit", text, most=limit, got=got))
+            for field, (got, limit) in amounts.items()
+            if got > limit
         ]
         if counts["longest"] > limits.characters:
             text = "expected prompts of at most {most} characters, got one of {got}"
-            amount = {"most": limits.characters, "got": counts["longest"]}
-            errors.append(("prompts", problem("long_prompt", text, **amount)))
+            message = problem("long_prompt", text, most=limits.characters, got=counts["longest"])
+            errors.append(("prompts", message))
         return errors
 
     def _refused_parts(self, parts: Sequence[Mapping[str, Any]]) -> list[Error]:
         """The parts whose reward model may not be used here."""
         return [
-            (f"reward.{at}.model", problem("key", "{key}: {what}", key="model", what=what))
+            (f"reward.{at}.model", problem("key", "{key}: {what}", key="model", what=message))
             for at, part in enumerate(parts)
             if part.get("kind") == "reward_model"
-            and (what := self._models.reward_model_problem(str(part.get("model", ""))))
+            and (message := self._models.reward_model_problem(str(part.get("model", ""))))
         ]
 
     def _translator(self, language: str) -> Callable[[Message], str]:
@@ -240,23 +242,23 @@ class OwnRoutes:
         return self._visitors.sender(request)
 
 
-def _decoded(files: list[_File], most_bytes: int) -> dict[str, bytes]:
+def _decoded(files: list[_File], max_bytes: int) -> dict[str, bytes]:
     """Name -> content. Raises BadFiles if the files are too large, or two have the same name."""
     contents: dict[str, bytes] = {}
     try:
         for file in files:
             if file.name in contents:
-                raise BadFiles(archive.of_file(file.name, archive.second_file()))
+                raise BadFiles(archive.file_error(file.name, archive.second_file()))
             contents[file.name] = base64.b64decode(file.data, validate=True)
     except binascii.Error:
         raise BadFiles(problem("base64", "expected base64")) from None
-    if (size := sum(map(len, contents.values()))) > most_bytes:
-        raise BadFiles(_too_large(most_bytes, size))
+    if (size := sum(map(len, contents.values()))) > max_bytes:
+        raise BadFiles(_too_large(max_bytes, size))
     return contents
 
 
-def _too_large(most: int, got: int) -> Message:
-    return problem("bytes", "expected at most {most} bytes, got {got}", most=most, got=got)
+def _too_large(max_bytes: int, size: int) -> Message:
+    return problem("bytes", "expected at most {most} bytes, got {got}", most=max_bytes, got=size)
 
 
 def _in_form(error: Message, files: Mapping[str, bytes]) -> Error:
@@ -264,15 +266,15 @@ def _in_form(error: Message, files: Mapping[str, bytes]) -> Error:
     the form wrote."""
     if error.code not in ("at", "more_errors"):
         return "", error
-    where = from_event(error.values["place"]).values
-    file, number = where["file"], where.get("number")
+    place = from_event(error.values["place"]).values
+    file, number = place["file"], place.get("number")
     if file == TASK_FILE:
         return "", from_event(error.values["what"]) if error.code == "at" else error
     field = {"prompts.txt": "prompts"}.get(file, "pairs")
     if file == "prompts.txt" or file.startswith("preferences."):
         if error.code == "more_errors":
             return field, problem("more", "{more} more errors", more=error.values["more"])
-        what = from_event(error.values["what"])
+        message = from_event(error.values["what"])
         text = "line {number}: {what}"
-        return field, problem("in_line", text, number=number, what=what) if number else what
+        return field, problem("in_line", text, number=number, what=message) if number else message
     return "files" if file in files else "", error

@@ -19,9 +19,9 @@ def scores(parts: list[dict[str, Any]], prompt: str, texts: list[str]) -> list[d
     content = {"title": "-", "explanation": "-", "max_new_tokens": 1, "reward": parts}
     errors: dict[int, list[Message]] = {}
 
-    def report(path: schema.KeyPath, what: Message) -> None:
+    def report(path: schema.KeyPath, message: Message) -> None:
         if len(path) > 1 and isinstance(path[1], int):
-            errors.setdefault(path[1], []).append(what)
+            errors.setdefault(path[1], []).append(message)
 
     schema.checked({**content, "prompts": {"file": "-"}}, report)
     messages = [{"role": "user", "content": prompt}]

@@ -10,7 +10,7 @@ from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from playground.people.visitors import Visitor, Visitors
 
-MOST_MODELS = 4  # in one query; a query with more is refused before it reaches the helper
+MAX_MODELS = 4  # in one query; a query with more is refused before it reaches the helper
 
 
 class VisibleRuns:
@@ -27,7 +27,7 @@ class VisibleRuns:
 
     def config(self, run: str) -> dict[str, Any]:
         """The configuration of a run, as the visitor's page gets it."""
-        return self._visitors.shown(self._visitor, self._client.config(run))
+        return self._visitors.page_config(self._visitor, self._client.config(run))
 
     def has(self, run: Any) -> bool:
         """Whether `run` is one of the `runs`."""
@@ -66,11 +66,11 @@ class VisibleModels:
 
     def _query(self, method: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         models = arguments.get("models")
-        models = models[:MOST_MODELS] if isinstance(models, list) else []
+        models = models[:MAX_MODELS] if isinstance(models, list) else []
         models = [*models, arguments.get("model"), arguments.get("reference")]
         self._visitors.check_access(self._visitor, models)
         if "task" in arguments:
-            task = self._visitors.own.named(self._visitor, arguments["task"])
+            task = self._visitors.own.full_name(self._visitor, arguments["task"])
             arguments = {**arguments, "task": task}
         with self._visitors.query_slot(self._visitor):
             return method(**arguments)

@@ -11,17 +11,17 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_HELD = 100_000_000  # bytes of all bodies that are being received
-MOST_DEPTH = 100  # of brackets in JSON; beyond Python's own limit there is a traceback
-MOST_VALUES = 20_000  # in JSON: a route takes seconds to refuse a million unknown keys
+MAX_RECEIVING = 100_000_000  # bytes of all bodies that are being received
+MAX_DEPTH = 100  # of brackets in JSON; beyond Python's own limit there is a traceback
+MAX_VALUES = 20_000  # in JSON: a route takes seconds to refuse a million unknown keys
 
 
 class Bodies:
     """Middleware that receives the body for the app, or answers 413, 408, 400 or 503 in its place.
 
     Args:
-        larger: path -> the largest number of bytes, for paths that accept more than `most_bytes`.
-        most_bytes: the largest number of bytes of a body.
+        larger: path -> the largest number of bytes, for paths that accept more than `max_bytes`.
+        max_bytes: the largest number of bytes of a body.
         seconds: how long a client may take to send the body, or to receive a part of an answer.
     """
 
@@ -29,14 +29,14 @@ class Bodies:
         self,
         app: ASGIApp,
         larger: Mapping[str, int],
-        most_bytes: int,
+        max_bytes: int,
         seconds: float,
     ) -> None:
         self._app = app
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._seconds = seconds
         self._larger = larger
-        self._held = 0
+        self._received = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,16 +52,16 @@ class Bodies:
         except _Gone:
             return
         finally:
-            self._held -= len(body)
+            self._received -= len(body)
 
     async def _receive(
         self, scope: Scope, receive: Receive, body: bytearray
     ) -> JSONResponse | None:
         """Receive the body; returns None, or the response if it is refused."""
-        most = self._larger.get(scope["path"], self._most_bytes)
+        max_bytes = self._larger.get(scope["path"], self._max_bytes)
         length = Headers(scope=scope).get("content-length", "0")
-        if not length.isdecimal() or int(length[:20]) > most:
-            return _refused(413, f"a request takes at most {most} bytes")
+        if not length.isdecimal() or int(length[:20]) > max_bytes:
+            return _refused(413, f"expected a body of at most {max_bytes} bytes, got {length[:20]}")
         try:
             async with asyncio.timeout(self._seconds):
                 more = True
@@ -71,16 +71,18 @@ class Bodies:
                         raise _Gone
                     chunk = message.get("body", b"")
                     body += chunk
-                    self._held += len(chunk)
+                    self._received += len(chunk)
                     more = message.get("more_body", False)
-                    if len(body) > most:
-                        return _refused(413, f"a request takes at most {most} bytes")
-                    if self._held > MOST_HELD:
-                        return _refused(503, "many large requests are under way: try again")
+                    if len(body) > max_bytes:
+                        return _refused(
+                            413, f"expected a body of at most {max_bytes} bytes, got more"
+                        )
+                    if self._received > MAX_RECEIVING:
+                        return _refused(503, "many large requests are in progress: try again")
         except TimeoutError:
-            return _refused(408, f"a request has to arrive within {self._seconds:g} seconds")
+            return _refused(408, f"expected the body within {self._seconds:g} seconds, got a part")
         if not _is_simple(body):
-            line = f"expected JSON of at most {MOST_DEPTH} levels and {MOST_VALUES} values"
+            line = f"expected JSON of at most {MAX_DEPTH} levels and {MAX_VALUES} values"
             return _refused(400, line)
         if _has_half_characters(body):
             return _refused(400, "expected whole characters, got half of a surrogate pair")
@@ -118,15 +120,15 @@ def _refused(status: int, line: str) -> JSONResponse:
 
 
 def _is_simple(body: bytearray) -> bool:
-    """Whether the body has at most MOST_DEPTH levels and MOST_VALUES values, if it is JSON."""
+    """Whether the body has at most MAX_DEPTH levels and MAX_VALUES values, if it is JSON."""
     plain = body.replace(rb"\\", b"").replace(rb"\"", b"")  # all remaining quotes delimit strings
-    if plain.count(b'"') > 4 * MOST_VALUES:  # two around each value, and two around its key
+    if plain.count(b'"') > 4 * MAX_VALUES:  # two around each value, and two around its key
         return False
     outside = b"".join(plain.split(b'"')[::2])  # everything outside strings
     brackets = outside.count(b"[") + outside.count(b"{")
-    if brackets + outside.count(b",") > MOST_VALUES:
+    if brackets + outside.count(b",") > MAX_VALUES:
         return False
-    if brackets <= MOST_DEPTH:
+    if brackets <= MAX_DEPTH:
         return True
     try:
         level = [json.loads(body)]
@@ -134,7 +136,7 @@ def _is_simple(body: bytearray) -> bool:
         return False
     except ValueError:  # not JSON: the route refuses it
         return True
-    for _ in range(MOST_DEPTH):
+    for _ in range(MAX_DEPTH):
         level = [child for value in level for child in _children(value)]
     return not level
 

@@ -17,11 +17,11 @@ from typing import Any
 import uvicorn.config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MOST_FILES = 65_536  # open at once, if the system allows so many
-MOST_HEAD = 65_536  # bytes of a request's first line and headers
-MOST_HEADERS = 200
-MOST_AHEAD = 16  # requests sent before the answer to the one in progress
-MOST_WAITING_BY_ADDRESS = 100  # connections of an address that have sent no whole request
+MAX_FILES = 65_536  # open at once, if the system allows so many
+MAX_HEAD_BYTES = 65_536  # of a request: its first line and headers
+MAX_HEADERS = 200
+MAX_PIPELINED = 16  # requests sent before the answer to the one in progress
+MAX_WAITING_BY_ADDRESS = 100  # connections of an address that have sent no whole request
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
     b"Connection: close\r\n\r\n"
@@ -33,20 +33,20 @@ class ConnectionLimits:
     """The limits of a server, and its connections.
 
     Args:
-        most: connections in all.
-        most_by_address: those of one address.
+        max_connections: of all addresses.
+        max_by_address: those of one address.
         head_seconds: how long a client may take to send the head of a request.
         answer_seconds: how long it may take to read what was written.
     """
 
-    most: int
-    most_by_address: int
+    max_connections: int
+    max_by_address: int
     head_seconds: float
     answer_seconds: float
     open: Counter[str] = field(default_factory=Counter)  # by address
     # connections on which a request, or the rest of one, is awaited, oldest first
     waiting: OrderedDict[Guarded, None] = field(default_factory=OrderedDict)
-    by_address: Counter[str] = field(default_factory=Counter)  # numbers of `waiting`
+    by_address: Counter[str] = field(default_factory=Counter)  # numbers of those in `waiting`
 
     def await_request(self, connection: Guarded) -> None:
         """Wait for a request, or the rest of one, on this connection. If too many connections of
@@ -56,7 +56,7 @@ class ConnectionLimits:
         address = connection.address
         self.waiting[connection] = None
         self.by_address[address] += 1
-        if self.by_address[address] > MOST_WAITING_BY_ADDRESS:
+        if self.by_address[address] > MAX_WAITING_BY_ADDRESS:
             oldest = next(other for other in self.waiting if other.address == address)
             oldest.give_up()
 
@@ -88,11 +88,11 @@ class Guarded(HttpToolsProtocol):
         transport.set_write_buffer_limits(high=0)  # so that writing pauses while anything is unread
         self.address = self.client[0] if self.client else ""
         self.limits.open[self.address] += 1
-        too_many = self.limits.open.total() > self.limits.most
+        too_many = self.limits.open.total() > self.limits.max_connections
         if too_many and self.limits.waiting:
             next(iter(self.limits.waiting)).give_up()
             too_many = False
-        if too_many or self.limits.open[self.address] > self.limits.most_by_address:
+        if too_many or self.limits.open[self.address] > self.limits.max_by_address:
             transport.write(_BUSY)
             transport.close()
             return
@@ -103,8 +103,8 @@ class Guarded(HttpToolsProtocol):
             return
         super().data_received(data)
         self._head = self._head + len(data) if self._in_head else 0
-        if self._head > MOST_HEAD:
-            self.send_400_response("Too long head of a request.")
+        if self._head > MAX_HEAD_BYTES:
+            self.send_400_response("The head of the request is too long.")
             return
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
@@ -136,14 +136,14 @@ class Guarded(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         # The parser turns an error of these callbacks into the status 400.
-        if len(self.pipeline) >= MOST_AHEAD:
-            raise ValueError(f"expected at most {MOST_AHEAD} requests before an answer")
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError(f"expected at most {MAX_PIPELINED} requests before an answer")
         self._in_head = True
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if len(self.headers) >= MOST_HEADERS:
-            raise ValueError(f"expected at most {MOST_HEADERS} headers")
+        if len(self.headers) >= MAX_HEADERS:
+            raise ValueError(f"expected at most {MAX_HEADERS} headers")
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -193,6 +193,6 @@ def _allow_files() -> None:
     except ImportError:  # Windows has no such limit
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if 0 <= soft < MOST_FILES:  # negative: there is none
-        most = MOST_FILES if hard < 0 else min(hard, MOST_FILES)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if 0 <= soft < MAX_FILES:  # negative: there is none
+        limit = MAX_FILES if hard < 0 else min(hard, MAX_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

@@ -1,4 +1,4 @@
-"""Requests with JSON bodies to the routes beside Gradio's: limits, validation and refusals.
+"""Requests with JSON bodies to routes other than Gradio's: limits, validation and refusals.
 
 A refused request changes nothing; the response is {"why", "line"} with a status of 4xx or 503.
 """
@@ -18,6 +18,8 @@ from playground.text.paths import without_folders
 
 
 class Body(BaseModel):
+    """A JSON body without unknown keys; subclasses add its keys."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
@@ -37,6 +39,8 @@ class Refused(Exception):
 
 
 class RateLimited(Refused):
+    """A request beyond a rate limit; another one is accepted in `seconds`."""
+
     def __init__(self, seconds: float) -> None:
         super().__init__(429, "often", f"too many requests: try again in {seconds:.1f} s")
         self.seconds = seconds
@@ -53,16 +57,17 @@ def check_rate(limit: RateLimit, key: str) -> None:
         raise RateLimited(seconds)
 
 
-async def parse(request: Request, kind: type[Body], most_bytes: int) -> Any:
-    """The body of a request, as `kind`. Raises Refused if it is malformed or over `most_bytes`."""
+async def parse(request: Request, kind: type[Body], max_bytes: int) -> Any:
+    """The body of a request, as `kind`. Raises Refused if it is malformed or over `max_bytes`."""
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
-        if len(content) > most_bytes:
-            raise Refused(413, "malformed", f"a request takes at most {most_bytes} bytes")
+        if len(content) > max_bytes:
+            expected = f"expected a body of at most {max_bytes} bytes, got more"
+            raise Refused(413, "malformed", expected)
     try:
         return kind.model_validate_json(bytes(content))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the body"
-        raise Refused(422, "malformed", f"{where}: {first['msg']}") from None
+        key = ".".join(map(str, first["loc"])) or "the body"
+        raise Refused(422, "malformed", f"{key}: {first['msg']}") from None

@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-MOST_A_MINUTE = 20  # lines with the same event and reason; further ones are only counted
-MOST_CHARACTERS = 300  # of a library's message
+MAX_PER_MINUTE = 20  # lines with the same event and reason; further ones are only counted
+MAX_CHARACTERS = 300  # of a library's message
 _SERVER = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 _OWN = ("playground", "align_core")
 _ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +75,7 @@ class Lines(logging.Formatter):
 
 
 class Floods(logging.Filter):
-    """Lets MOST_A_MINUTE equal lines a minute pass; the next line counts those left out."""
+    """Lets MAX_PER_MINUTE equal lines a minute pass; the next line counts those left out."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,13 +89,13 @@ class Floods(logging.Filter):
         with self._lock:
             then, count = self._counts.get(key, (minute, 0))
             if then != minute:
-                left_out, count = max(0, count - MOST_A_MINUTE), 0
+                left_out, count = max(0, count - MAX_PER_MINUTE), 0
                 if left_out:
                     record.fields = {**fields, "left_out": left_out}
             if len(self._counts) > 1000:
                 self._counts.clear()
             self._counts[key] = (minute, count + 1)
-        return count < MOST_A_MINUTE
+        return count < MAX_PER_MINUTE
 
 
 def _fields(record: logging.LogRecord) -> Mapping[str, Any]:
@@ -103,10 +103,10 @@ def _fields(record: logging.LogRecord) -> Mapping[str, Any]:
 
 
 def _content(record: logging.LogRecord) -> dict[str, Any]:
-    own = record.name.split(".")[0] in _OWN
-    first = record.getMessage().partition("\n")[0][:MOST_CHARACTERS]
+    is_own = record.name.split(".")[0] in _OWN
+    first = record.getMessage().partition("\n")[0][:MAX_CHARACTERS]
     content: dict[str, Any] = (
-        {"event": first} if own else {"event": "library", "of": record.name, "says": first}
+        {"event": first} if is_own else {"event": "library", "of": record.name, "says": first}
     )
     content |= _fields(record)
     if record.exc_info and record.exc_info[1] is not None:

@@ -60,7 +60,7 @@ def _problem(blocks: list[Any], values: list[Any]) -> str:
             continue
         choices = [choice for _, choice in block.choices]
         chosen = value if several and isinstance(value, list) else [value]
-        if any(one not in choices for one in chosen):
+        if any(value not in choices for value in chosen):
             expected = f"{'a list of some' if several else 'one'} of {choices}"
             return f"{block.elem_id}: expected {expected}, got {shown(value)}"
     return "expected values that the page's controls can have, got a file or another kind of value"

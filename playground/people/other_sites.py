@@ -18,7 +18,10 @@ from playground.people.addresses import is_loopback
 
 _OWN = ("same-origin", "none")  # "none": the visitor typed the address or used a bookmark
 _REFUSED = "this request comes from a page of another site"
-_FOREIGN = "expected a request to this machine by its own name, got {host}; the variable "
+_WRONG_HOST = (
+    "expected a request to this machine by its own name, got {host}; "
+    "the variable PLAYGROUND_HOSTS takes further names"
+)
 
 
 class OtherSites:
@@ -26,9 +29,9 @@ class OtherSites:
 
     Links and frames may open the page from anywhere. A request without the browser's headers about
     its origin passes, such as one from `gradio_client` or curl. `hosts` are further names of the
-    server; over the loopback interface (`local`: it listens only there) all names but these and the
-    machine's own are refused. `frames` is a list of sources for CSP's frame-ancestors; None allows
-    every frame.
+    server. A request over the loopback interface, the only one on which a `local` server listens,
+    must name one of these or the machine itself as its host. `frames` is a list of sources for
+    CSP's frame-ancestors; None allows every frame.
     """
 
     def __init__(
@@ -60,14 +63,14 @@ class OtherSites:
         await app(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> str | None:
-        """The reason for which a request is refused; None if it is not."""
+        """Why a request is refused, in one line; None if it is not."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         client = scope.get("client")
         if self._local or (client and is_loopback(client[0])):
             name = _name(host)
             if not (name.endswith(".localhost") or is_loopback(name) or self._is_named(host)):
-                return _FOREIGN.format(host=host) + "PLAYGROUND_HOSTS takes further names"
+                return _WRONG_HOST.format(host=host)
         if scope.get("method") == "GET" and headers.get("sec-fetch-mode") == "navigate":
             return None
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")

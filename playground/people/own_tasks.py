@@ -31,8 +31,8 @@ from playground.content.tasks import EARLIER, OTHERS, OWN
 from playground.limits import Limits
 from playground.people.client_address import client_address
 
-KEPT = 3  # folders of a visitor: the newest, and two earlier ones, which runs may use
-LEFT_SECONDS = 3600.0  # without use, after which a task may be deleted to make room
+MAX_KEPT = 3  # folders of a visitor: the newest, and two earlier ones, which runs may use
+UNUSED_SECONDS = 3600.0  # without use, after which a task may be deleted to make room
 _CARD, _FOLDER = "card.json", "own"
 
 
@@ -56,7 +56,7 @@ PUBLIC = TaskLimits(prompts=500, pairs=2000, tokens=64, characters=2000, days=7)
 
 
 class Full(RuntimeError):
-    """The task cannot be kept."""
+    """There is no room for the task."""
 
     def __init__(self) -> None:
         self.message = problem("full", "this server has no room for another task now")
@@ -67,7 +67,7 @@ class OwnTasks:
     """The tasks in `root`. A task is deleted together with its prepared optimum. Thread-safe.
 
     `limits` apply to each task, `places` to all of them. If tasks are not kept forever, those that
-    are unused for LEFT_SECONDS may be deleted to make room.
+    are unused for UNUSED_SECONDS may be deleted to make room.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class OwnTasks:
         """The card of the visitor's task; None if they have none."""
         return self._cards.get(_folder_of(visitor)) if visitor else None
 
-    def named(self, visitor: str | None, task: Any) -> Any:
+    def full_name(self, visitor: str | None, task: Any) -> Any:
         """The full name of the task that a visitor's page calls `task`.
 
         A path counts as OWN, because no page may name one. OWN stays OWN if the visitor has none.
@@ -110,7 +110,7 @@ class OwnTasks:
             return card.full_name if card else OWN
         return from_page(task)
 
-    def shown(self, visitor: str | None, task: Any) -> Any:
+    def page_name(self, visitor: str | None, task: Any) -> Any:
         """The name on the visitor's page for the task with this full name."""
         if not self._is_inside(task):
             return page_name(task)
@@ -128,7 +128,7 @@ class OwnTasks:
     def folder_of(self, visitor: str | None, task: str) -> Path | None:
         """The folder of the visitor's task, or of an earlier one, by its full name; None for any
         other task, and for one that was deleted."""
-        if not visitor or self.shown(visitor, task) not in (OWN, EARLIER):
+        if not visitor or self.page_name(visitor, task) not in (OWN, EARLIER):
             return None
         return Path(task) if Path(task).is_dir() else None
 
@@ -165,7 +165,7 @@ class OwnTasks:
             self._cards[home.name], self._addresses[home.name] = card, address
             register(card, listed=False)
             folders = [path for path in home.iterdir() if path.is_dir()]
-            for old in sorted(folders, key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            for old in sorted(folders, key=lambda path: path.stat().st_mtime)[:-MAX_KEPT]:
                 self._remove(old)
 
     def touch(self, visitor: str | None) -> None:
@@ -206,7 +206,7 @@ class OwnTasks:
                 self._delete(name)
         for entry in prepared.entries():  # a preparation that was stopped has no facts
             with contextlib.suppress(OSError):
-                is_old = steady_time() - entry.path.stat().st_mtime > LEFT_SECONDS
+                is_old = steady_time() - entry.path.stat().st_mtime > UNUSED_SECONDS
                 if entry.path.name.startswith(f"{_FOLDER}-") and not entry.complete and is_old:
                     shutil.rmtree(entry.path, ignore_errors=True)
 
@@ -222,11 +222,11 @@ class OwnTasks:
         visitor's folder `name`. Raises Full if that is not enough."""
         sizes = {other: self._size(other) for other in {*self._cards, name}}
         while (over := self._over(name, address, size, sizes)) is not None:
-            since = steady_time() - LEFT_SECONDS
-            left = [other for other in over - {name} if self._used(other) < since]
-            if self.limits.days is None or not left:
+            since = steady_time() - UNUSED_SECONDS
+            unused = [other for other in over - {name} if self._used(other) < since]
+            if self.limits.days is None or not unused:
                 raise Full
-            oldest = min(left, key=self._used)
+            oldest = min(unused, key=self._used)
             self._delete(oldest)
             del sizes[oldest]
 
@@ -238,10 +238,10 @@ class OwnTasks:
         places = self._places
         limits = [(here, places.tasks_by_address, places.task_megabytes_by_address)]
         limits = [({*sizes}, places.tasks, places.task_megabytes), *(limits if address else ())]
-        for those, most, megabytes in limits:
-            taken = size + sum(sizes[other] for other in those)
-            if len(those) > most or (megabytes is not None and taken > megabytes * 1e6):
-                return those
+        for names, max_tasks, megabytes in limits:
+            taken = size + sum(sizes[other] for other in names)
+            if len(names) > max_tasks or (megabytes is not None and taken > megabytes * 1e6):
+                return names
         return None
 
     def _size(self, name: str) -> int:

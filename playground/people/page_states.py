@@ -15,7 +15,7 @@ from gradio import routes, state_holder
 
 from playground.people.client_address import client_address
 
-MOST_CHARACTERS = 64  # of the name of a session, which a page invents
+MAX_CHARACTERS = 64  # of the name of a session, which a page invents
 
 
 class PageState(state_holder.SessionState):
@@ -41,7 +41,7 @@ class PageStates(state_holder.StateHolder):
         self._addresses: dict[str, str] = {}  # session -> address of its page
 
     def __getitem__(self, session_id: str) -> state_holder.SessionState:
-        session = session_id[:MOST_CHARACTERS]
+        session = session_id[:MAX_CHARACTERS]
         if session not in self.session_data:
             self.session_data[session] = PageState(self.blocks)
             self._addresses[session] = client_address()
@@ -52,13 +52,13 @@ class PageStates(state_holder.StateHolder):
         with self.lock:
             self.session_data.move_to_end(session_id)
             if len(self.session_data) > self.capacity:
-                ((crowded, _),) = Counter(self._addresses.values()).most_common(1)
-                of_it = (name for name in self.session_data if self._addresses[name] == crowded)
-                oldest = next(of_it)
+                ((busiest, _),) = Counter(self._addresses.values()).most_common(1)
+                sessions = (name for name in self.session_data if self._addresses[name] == busiest)
+                oldest = next(sessions)
                 del self.session_data[oldest], self._addresses[oldest]
                 self.time_last_used.pop(oldest, None)
 
 
-def keep_small() -> None:
+def use_page_states() -> None:
     """Let every server that Gradio starts from now on have `PageStates`."""
     routes.StateHolder = PageStates

@@ -17,7 +17,7 @@ WRONG_KEY_SECONDS = 60.0
 # Before its key is read, an attempt waits for each wrong key of the last WRONG_KEY_SECONDS:
 SECONDS_BY_ADDRESS = 0.2  # if it came from the same address
 SECONDS_IN_ALL = 0.05  # from whichever address
-MOST_SECONDS = 3.0  # in sum
+MAX_SECONDS = 3.0  # in sum
 MAX_KEY_LENGTH = 1000  # characters; a longer one is wrong, and costs no time to read
 MAX_REMEMBERED = 1000  # wrong keys, and as many visitors who entered one
 
@@ -46,12 +46,12 @@ class Presenters:
         return self._key is not None
 
     def seconds_to_wait(self, address: str) -> float:
-        """The seconds that an attempt from this address has to wait, at most MOST_SECONDS."""
+        """The seconds that an attempt from this address has to wait, at most MAX_SECONDS."""
         since = time.monotonic() - WRONG_KEY_SECONDS
         with self._lock:
             recent = [sender for then, sender in self._wrong if then > since]
         seconds = SECONDS_BY_ADDRESS * recent.count(address) + SECONDS_IN_ALL * len(recent)
-        return min(seconds, MOST_SECONDS)
+        return min(seconds, MAX_SECONDS)
 
     def sign_in(self, visitor: str | None, key: Any, address: str) -> bool:
         """Make the visitor a presenter if `key` is right; returns whether it is.

@@ -25,11 +25,11 @@ class Entry:
     context: Context = field(default_factory=copy_context)
 
     @property
-    def who(self) -> str:
-        """The entry's `owner`."""
-        return owner(self.visitor, self.address)
+    def owner(self) -> str:
+        """Its `owner_of`."""
+        return owner_of(self.visitor, self.address)
 
 
-def owner(visitor: Visitor, address: str) -> str:
+def owner_of(visitor: Visitor, address: str) -> str:
     """The visitor; all programs without a token at one address count as one."""
     return visitor or f"a program at {address}"

@@ -43,8 +43,8 @@ def with_named_values(
 
     The handler itself takes a dict of values by the names of `controls`, and `visitor`; it returns
     the new values by name. The function returns None if no value changes. The handler gets a task's
-    full name; the page gets its name from `OwnTasks.shown`. The function raises Refused for a value
-    that is not one of its control's `_TYPES`.
+    full name; the page gets its name from `OwnTasks.page_name`. The function raises Refused for a
+    value that is not one of its control's `_TYPES`.
     """
     names = {component: name for name, component in controls.items()}
 
@@ -53,7 +53,7 @@ def with_named_values(
         _check_types(values)
         visitor = visitors.sender(request)
         if "task" in values:
-            values["task"] = visitors.own.named(visitor, values["task"])
+            values["task"] = visitors.own.full_name(visitor, values["task"])
         outputs = as_shown(visitors, visitor, handler(values, visitor=visitor))
         return {controls[name]: value for name, value in outputs.items()} or None
 
@@ -63,7 +63,7 @@ def with_named_values(
 
 def _check_types(values: Mapping[str, Any]) -> None:
     for name, (types, expected) in _TYPES.items():
-        if name in values and type(values[name]) not in types:  # a boolean is no number
+        if name in values and type(values[name]) not in types:  # a boolean is not a number
             got = shown(values[name])
             raise Refused(422, "malformed", f"{name}: expected {expected}, got {got}")
 
@@ -74,7 +74,7 @@ def with_named_task(visitors: Visitors, function: Callable[[Any], Any]) -> Calla
     def wrapped(request: gr.Request, query: Any) -> Any:
         if isinstance(query, dict):
             visitor = visitors.sender(request)
-            task = visitors.own.named(visitor, query.get("task"))
+            task = visitors.own.full_name(visitor, query.get("task"))
             query = {**query, "task": task, "model": from_page(query.get("model"))}
         return function(query)
 
@@ -86,9 +86,9 @@ def as_shown(visitors: Visitors, visitor: Visitor, values: dict[str, Any]) -> di
     """Values by the names of controls, with their task as the visitor's page calls it."""
     values = dict(values)
     if "task" in values:
-        values["task"] = visitors.own.shown(visitor, values["task"])
+        values["task"] = visitors.own.page_name(visitor, values["task"])
     if "picture" in values:
-        task = visitors.own.shown(visitor, values["picture"]["task"])
+        task = visitors.own.page_name(visitor, values["picture"]["task"])
         values["picture"] = {**values["picture"], "task": task}
     return values
 

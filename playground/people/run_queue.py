@@ -23,13 +23,13 @@ from playground.limits import Limits
 from playground.people.attendance import HIDDEN_SECONDS, SECONDS, Attendance
 from playground.people.client_address import client_address
 from playground.people.no_place import AlreadyHasRun, NoPlace, QueueFull, refusal
-from playground.people.queue_entry import Entry, owner
+from playground.people.queue_entry import Entry, owner_of
 from playground.people.server_limits import check_server_limits
 from playground.people.visitors import Visitor, Visitors
 from playground.people.waiting_times import WaitingTimes
 
 POLL_SECONDS = 0.25  # between two checks for a free slot, while the queue is not empty
-MOST_REMEMBERED = 1000  # visitors whose last queued run, or why it did not start, is remembered
+MAX_REMEMBERED = 1000  # visitors whose last queued run, or why it did not start, is remembered
 GRACE = 20.0  # seconds past the time limit; a run checks it after a step, and steps can be long
 
 _LOG = logging.getLogger(__name__)
@@ -42,8 +42,8 @@ NextRun = Callable[[str], dict[str, Any] | None]
 class Position:
     """A place in the queue; `number` 1 is next.
 
-    `seconds` until the run begins are an estimate if `estimated`, otherwise an upper bound, or None
-    without a bound.
+    `seconds` until the run begins: an estimate if `estimated`, otherwise an upper bound; None if
+    there is no bound.
     """
 
     number: int
@@ -82,9 +82,9 @@ class RunQueue:
         self._waiting_times = WaitingTimes(client, self.trials)
         self._lock = threading.Lock()
         self._entries: list[Entry] = []
-        self._live: dict[str, str] = {}  # run or trial -> its `owner`
-        self._start_errors: dict[str, list[Message]] = {}  # `owner` -> errors
-        self._begun: dict[str, str] = {}  # `owner` -> their queued run that began last
+        self._live: dict[str, str] = {}  # run or trial -> its owner (`owner_of`)
+        self._start_errors: dict[str, list[Message]] = {}  # owner -> errors
+        self._begun: dict[str, str] = {}  # owner -> their queued run that began last
         self._thread_running = False
 
     def with_time_limit(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class RunQueue:
         self._client.make_room()
         start = partial(self._start, visitor, options, pace, then)
         bound = self.time_limit or math.inf
-        duration = self._waiting_times.of_run(options, bound, pace)
+        duration = self._waiting_times.run_duration(options, bound, pace)
         return self._enqueue(Entry(visitor, start, duration, options))
 
     def join_trial(
@@ -151,7 +151,7 @@ class RunQueue:
                 configurations.append(self._client.config(run))
         return configurations
 
-    def saw(self, visitor: Visitor, hidden: bool) -> None:
+    def note_request(self, visitor: Visitor, hidden: bool) -> None:
         """Note a request of the visitor's page for news; its tab may be `hidden`."""
         for run in self._client.live():
             if self.visitors.owns(visitor, run):
@@ -169,7 +169,7 @@ class RunQueue:
     def live_trial_owner(self, visitor: Visitor) -> str | None:
         """The owner of the live trial: "own" for the visitor, or "other"; None without a trial."""
         owners = [self._live.get(name) for name in self.trials.live()]
-        is_own = owner(visitor, client_address()) in owners
+        is_own = owner_of(visitor, client_address()) in owners
         return "own" if is_own else "other" if owners else None
 
     def may_stop_trial(self, visitor: Visitor, name: str) -> bool:
@@ -184,21 +184,21 @@ class RunQueue:
 
     def queued_trial(self, visitor: Visitor) -> str | None:
         """The experiment whose trial the visitor has queued; None if there is none."""
-        who = owner(visitor, client_address())
-        return next((entry.trial for entry in self._entries if entry.who == who), None)
+        owner = owner_of(visitor, client_address())
+        return next((entry.trial for entry in self._entries if entry.owner == owner), None)
 
     def leave(self, visitor: Visitor) -> None:
         """Remove the visitor's run or trial from the queue, if there is one."""
-        who = owner(visitor, client_address())
+        owner = owner_of(visitor, client_address())
         with self._lock:
-            self._entries = [entry for entry in self._entries if entry.who != who]
+            self._entries = [entry for entry in self._entries if entry.owner != owner]
             self._waiting_times.forget()
 
     def position(self, visitor: Visitor) -> Position | None:
         """The position of the visitor's run or trial; None if none is queued."""
-        entries, who = list(self._entries), owner(visitor, client_address())
+        entries, owner = list(self._entries), owner_of(visitor, client_address())
         for i, entry in enumerate(entries):
-            if entry.who == who:
+            if entry.owner == owner:
                 waits = self._waiting_times.of([other.duration for other in entries])
                 return Position(i + 1, *waits[i])
         return None
@@ -206,11 +206,11 @@ class RunQueue:
     def start_errors(self, visitor: Visitor) -> list[Message]:
         """The reasons why the visitor's queued run could not start; empty after their next run was
         started or queued."""
-        return self._start_errors.get(owner(visitor, client_address()), [])
+        return self._start_errors.get(owner_of(visitor, client_address()), [])
 
-    def begun(self, visitor: Visitor) -> str | None:
+    def last_begun(self, visitor: Visitor) -> str | None:
         """The visitor's last queued run that began; None after their next was started or queued."""
-        return self._begun.get(owner(visitor, client_address()))
+        return self._begun.get(owner_of(visitor, client_address()))
 
     def _enqueue(self, entry: Entry) -> str | None:
         with self._lock:
@@ -219,16 +219,16 @@ class RunQueue:
             trial = entry.trial
             if trial and (trial in self.trials.live() or self.is_trial_queued(trial)):
                 return None
-            self._start_errors.pop(entry.who, None)
-            self._begun.pop(entry.who, None)
+            self._start_errors.pop(entry.owner, None)
+            self._begun.pop(entry.owner, None)
             if not self._entries and self.has_free_slot():
                 with contextlib.suppress(Busy):  # the process of an ended run is still exiting
                     return self._begin(entry)
             place = len(self._entries)
-            presents = entry.visitor in self.visitors.presenters
-            if not presents and self._is_full_for(entry.address):
+            is_presenter = entry.visitor in self.visitors.presenters
+            if not is_presenter and self._is_full_for(entry.address):
                 raise refusal(QueueFull)
-            if presents:
+            if is_presenter:
                 place = sum(other.visitor in self.visitors.presenters for other in self._entries)
             if not self._thread_running:
                 threading.Thread(target=self._start_when_free, daemon=True).start()
@@ -244,13 +244,16 @@ class RunQueue:
 
     def _has_run(self, new: Entry) -> bool:
         runs, trials = self._client.live(), self.trials.live()
-        self._live = {name: who for name, who in self._live.items() if name in (*runs, *trials)}
+        self._live = {name: owner for name, owner in self._live.items() if name in (*runs, *trials)}
         owned = any(self.visitors.owns(new.visitor, run) for run in runs)
-        return owned or new.who in (*self._live.values(), *(entry.who for entry in self._entries))
+        return owned or new.owner in (
+            *self._live.values(),
+            *(entry.owner for entry in self._entries),
+        )
 
     def _begin(self, entry: Entry) -> str:
         name = entry.context.copy().run(entry.start)
-        self._live[name] = entry.who
+        self._live[name] = entry.owner
         return name
 
     def _start(
@@ -274,14 +277,14 @@ class RunQueue:
         try:
             name = self._begin(first)
             if first.trial is None:
-                _remember(self._begun, first.who, name)
+                _remember(self._begun, first.owner, name)
         except Busy:
             raise
         except ConfigError as error:
-            _remember(self._start_errors, first.who, error.lines)
+            _remember(self._start_errors, first.owner, error.lines)
         except Exception as error:  # such as no memory for a process
             _LOG.exception("fault")
-            _remember(self._start_errors, first.who, [plain(str(error))])
+            _remember(self._start_errors, first.owner, [plain(str(error))])
         self._entries.pop(0)
         self._waiting_times.forget()
 
@@ -326,11 +329,11 @@ class RunQueue:
                     time.sleep(POLL_SECONDS)
         except ConfigError as error:  # such as a deleted folder of the first run
             with self._lock:
-                _remember(self._start_errors, owner(visitor, client_address()), error.lines)
+                _remember(self._start_errors, owner_of(visitor, client_address()), error.lines)
 
 
-def _remember(kept: dict[str, Any], who: str, what: Any) -> None:
-    """Keep `what` of the owner `who`, and forget the oldest entry if there are too many."""
-    kept[who] = what
-    if len(kept) > MOST_REMEMBERED:
-        del kept[next(iter(kept))]
+def _remember(by_owner: dict[str, Any], owner: str, value: Any) -> None:
+    """Store the owner's value, and forget the oldest one if there are too many."""
+    by_owner[owner] = value
+    if len(by_owner) > MAX_REMEMBERED:
+        del by_owner[next(iter(by_owner))]

@@ -1,4 +1,4 @@
-"""This server's limits on the settings of a run, beside those that hold on every machine."""
+"""This server's limits on the settings of a run, in addition to those of every machine."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ def check_server_limits(config: RunConfig, limits: Limits) -> None:
     """Raises ConfigError with a message for each setting that exceeds its limit."""
     lines = []
     for name in _NUMBERS:
-        value, most = getattr(config, name), getattr(limits, name)
-        if value is not None and most is not None and value > most:
-            expected = f"at most {most} on this server"
-            lines.append(option_error(flag(name), value, expected, "most_here", most=most))
-    most = limits.evaluations
-    if most is not None and config.steps // config.eval_every > most:
-        least = -(-config.steps // most)
-        expected = f"at least {least} for {config.steps} steps on this server"
-        values = {"least": least, "steps": config.steps}
+        value, limit = getattr(config, name), getattr(limits, name)
+        if value is not None and limit is not None and value > limit:
+            expected = f"at most {limit} on this server"
+            lines.append(option_error(flag(name), value, expected, "most_here", most=limit))
+    limit = limits.evaluations
+    if limit is not None and config.steps // config.eval_every > limit:
+        interval = -(-config.steps // limit)  # steps between evaluations
+        expected = f"at least {interval} for {config.steps} steps on this server"
+        values = {"least": interval, "steps": config.steps}
         lines.append(
             option_error("--eval-every", config.eval_every, expected, "least_here", **values)
         )

@@ -124,8 +124,10 @@ class Visitors:
     # Talks
 
     def present(self, visitor: Visitor) -> None:
-        """The visitor has opened the room, or the page for a projector: if there is no key and the
-        server is not public, they give a talk from now on."""
+        """Note that the visitor has opened the room, or the page for a projector.
+
+        If there is no key and the server is not public, they give a talk from now on.
+        """
         if self._unguarded and visitor is not None:
             with self._lock:
                 self._speakers[visitor] = None
@@ -181,9 +183,12 @@ class Visitors:
         """The names of all runs that the visitor may see and control, newest first."""
         return [run for run in self._client.runs() if self.may_control(visitor, run)]
 
-    def shown(self, visitor: Visitor, config: Mapping[str, Any]) -> dict[str, Any]:
+    def page_config(self, visitor: Visitor, config: Mapping[str, Any]) -> dict[str, Any]:
         """A run's configuration as the visitor's page gets it: without paths of this server."""
-        return {**page_names.shown(config), "task": self.own.shown(visitor, config["task"])}
+        return {
+            **page_names.page_config(config),
+            "task": self.own.page_name(visitor, config["task"]),
+        }
 
     def shared(self, visitor: Visitor, run: str) -> bool | None:
         """Whether the visitor shares the run; None for a run that is not theirs."""
@@ -234,8 +239,8 @@ class Visitors:
         address = client_address()
         with self._lock:
             taken = self._queries_from[address] if address else 0
-            own = self._queries[visitor] if visitor or not address else 0
-            if own >= MAX_QUERIES or taken >= self._limits.questions_by_address:
+            queries = self._queries[visitor] if visitor or not address else 0
+            if queries >= MAX_QUERIES or taken >= self._limits.questions_by_address:
                 text = "Your earlier questions are still being answered."
                 raise Unanswered(Message("still_answering", {}, text))
             self._queries[visitor] += 1

@@ -42,8 +42,8 @@ class WaitingTimes:
             then, waits = self._estimates
             now = time.monotonic()
             if now - then > ESTIMATE_SECONDS or len(waits) != len(durations):
-                slots = [self._of_live_run(run) for run in self._client.live()]
-                slots += [self.of_trial(name) for name in self._trials.live()]
+                slots = [self._live_run_duration(run) for run in self._client.live()]
+                slots += [self.trial_duration(name) for name in self._trials.live()]
                 slots += [(0.0, True)] * (self._client.at_once - len(slots))
                 heapq.heapify(slots)
                 waits = []
@@ -54,24 +54,25 @@ class WaitingTimes:
                 self._estimates = (now, waits)
             return waits
 
-    def of_run(self, options: dict[str, Any], bound: float, pace: float = 0.0) -> Duration:
+    def run_duration(self, options: dict[str, Any], bound: float, pace: float = 0.0) -> Duration:
         """The duration of a run with these options."""
         seconds = self._client.estimate(delay=pace, **options)
         return (bound, False) if seconds is None else (seconds, True)
 
     def expect(self, name: str, seconds: float) -> Duration:
-        """Store the seconds of an experiment's trial, infinite if unknown; returns `of_trial`."""
+        """Store the seconds of an experiment's trial, infinite if unknown; returns the trial's
+        duration."""
         self._trial_seconds[name] = seconds
-        return self.of_trial(name)
+        return self.trial_duration(name)
 
-    def of_trial(self, name: str) -> Duration:
+    def trial_duration(self, name: str) -> Duration:
         """The remaining duration of the live or queued trial of an experiment."""
         seconds = self._trial_seconds.get(name, math.inf)
         if name in self._trials.live() and (state := self._trials.state(name)):
             return max(0.0, seconds - (time.time() - state["began"])), math.isfinite(seconds)
         return seconds, math.isfinite(seconds)
 
-    def _of_live_run(self, run: str) -> Duration:
+    def _live_run_duration(self, run: str) -> Duration:
         config, (events, _) = self._client.config(run), self._client.events(run)
         bound = config["time_limit"] or math.inf
         if events:
@@ -79,4 +80,4 @@ class WaitingTimes:
         if (self._client.status(run) or {}).get("status") == "paused":
             return bound, False
         left = time_left(config, events)
-        return self.of_run(config, bound) if left is None else (left, True)
+        return self.run_duration(config, bound) if left is None else (left, True)

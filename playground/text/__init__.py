@@ -1,6 +1,6 @@
 """The texts of the page: one catalogue for each language, LANGUAGE.json in this folder.
 
-Those of the story are in a folder of their own, because a lecturer may write other ones.
+Those of the story are in a folder of their own, because a lecturer may replace them.
 """
 
 from __future__ import annotations
@@ -100,17 +100,20 @@ def _placeholders(text: str) -> set[str]:
 
 def _words(method: Method, language: str) -> dict[str, Any]:
     """The texts in a method's record, with identifiers in place of missing names."""
-    own = _merged(method.words.get(ENGLISH, {}), method.words.get(language, {}))
+    method_words = _merged(method.words.get(ENGLISH, {}), method.words.get(language, {}))
     metrics = [curve.metric for chart in method.charts for curve in chart.curves]
     charts = {
         "titles": {chart.id: chart.id for chart in method.charts},
         "help": {chart.id: "" for chart in method.charts},
         "metrics": {metric: {"name": metric, "unit": "", "help": ""} for metric in metrics},
     }
-    named = {"name": own.get("name", method.name), "explanation": own.get("explanation", "")}
+    names = {
+        "name": method_words.get("name", method.name),
+        "explanation": method_words.get("explanation", ""),
+    }
     return {
-        "methods": {method.name: named},
-        "charts": _merged(charts, own.get("charts", {})),
+        "methods": {method.name: names},
+        "charts": _merged(charts, method_words.get("charts", {})),
         "choices": {
             option: {value: value for value in values} for option, values in method.choices.items()
         },

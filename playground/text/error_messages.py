@@ -34,19 +34,19 @@ def _translate(message: Message, words: Mapping[str, Any]) -> str:
         option = values.get("option", "")
         return templates["says"][code].format(**{"name": names.get(option, option), **values})
     if code in templates["files"]:
-        return _of_files(message, words, words["own"]["labels"] | words["own"]["keys"])
+        return _file_message(message, words, words["own"]["labels"] | words["own"]["keys"])
     option, _, rest = message.text.partition(" ")
     return f"{names.get(option, option)} {rest}"
 
 
-def _of_files(message: Message, words: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+def _file_message(message: Message, words: Mapping[str, Any], labels: Mapping[str, str]) -> str:
     """The text of a message about a task's files, which may be composed of other messages.
 
     `labels` are the page's names for the keys of task.toml; messages about files use the keys.
     """
     templates = words["errors"]
     values = {
-        name: _of_files(from_event(value), words, {}) if isinstance(value, dict) else value
+        name: _file_message(from_event(value), words, {}) if isinstance(value, dict) else value
         for name, value in message.values.items()
     }
     if message.code == "takes":

@@ -11,8 +11,8 @@ _LINE = re.compile(r"(?P<threads>\d+) threads? of (?P<cores>\d+) cores \((?P<cpu
 def machine(line: str, words: Mapping[str, str]) -> str:
     """A line that names a machine, in the language of `words`; unchanged if it has another form."""
 
-    def said(match: re.Match[str]) -> str:
+    def translated(match: re.Match[str]) -> str:
         form = "machine_one_thread" if match["threads"] == "1" else "machine"
         return words[form].format(**match.groupdict())
 
-    return _LINE.sub(said, line, count=1)
+    return _LINE.sub(translated, line, count=1)

@@ -41,9 +41,9 @@ def _translate(message: Message, words: Mapping[str, Any]) -> str:
                 if values.get(setting) is not None
             ]
             tries = tries or [templates["try_reward"]]
-            what = translate(values["what"], words)
+            cause = translate(values["what"], words)
             return templates["not_finite"].format(
-                step=values["step"], what=what, tries=templates["or"].join(tries)
+                step=values["step"], what=cause, tries=templates["or"].join(tries)
             )
         case code if code in templates:
             return templates[code].format(**values)

@@ -66,7 +66,8 @@ def build(
     mixture: Callable[..., Any],
 ) -> None:
     """Lay out the view that compares runs; their head-to-head is computed in `questions`, and
-    `mixture` is the server function on an ended run."""
+    `mixture` is the server function that mixes the policy of an ended run with its
+    reference."""
     pictures = picture_threads()
     part(
         "compare",

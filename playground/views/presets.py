@@ -84,7 +84,11 @@ def strip(recordings: Recordings, trail: Callable[..., Any], all_words: dict[str
         value=None,
         cards=cards,
         groups=GROUPS,
-        counterparts={one: other for one, other in COUNTERPARTS.items() if other in cards},
+        counterparts={
+            preset: counterpart
+            for preset, counterpart in COUNTERPARTS.items()
+            if counterpart in cards
+        },
         races={name: pair for name, pair in RACES.items() if {*pair} <= cards.keys()},
         server_functions=[trail],
         words=words,

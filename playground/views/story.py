@@ -18,9 +18,8 @@ from playground.views.parts import PLOTLY_HEAD, part
 
 def build(words: dict[str, Any]) -> None:
     """Lay out the dialog that the story is told in."""
-    rewards = {
-        name: words["story"][name] for name in ("gold", "proxy")
-    }  # the story's plainer words for rewards
+    # The story has plainer words for rewards.
+    rewards = {name: words["story"][name] for name in ("gold", "proxy")}
     texts = {
         "story": words["story"],
         "frontier": words["frontier"],

@@ -77,7 +77,7 @@ def _lay_out(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The controls of the settings by name, and all controls that handlers read or change."""
     updates = Threads("updates", UPDATE_THREADS)
-    long_poll = LongPoll(handlers.newest, updates)
+    long_poll = LongPoll(handlers.end_offset, updates)
     pictures = picture_threads()
 
     def picture_of(query: Callable[[Any], Any]) -> Callable[..., Any]:
@@ -217,7 +217,7 @@ def _connect(
         visitor = queue.visitors.sender(request)
         query = dict(request.query_params)
         if "task" in query:
-            query["task"] = queue.visitors.own.named(visitor, query["task"])
+            query["task"] = queue.visitors.own.full_name(visitor, query["task"])
         linked = links.read(query)
         values = handlers.restore(linked, visitor=visitor)
         if linked and (replaced := links.out_of_range(query, linked)):
@@ -277,12 +277,12 @@ def _connect(
         by_name("set_pace", handlers.set_pace), subset("pace", "live"), **to_last, js=_WITH_SHOWN
     )
     # The run may obey before the answer arrives, so the next press is sent, too.
-    each = {**at_once, "trigger_mode": "multiple", "js": _WITH_SHOWN}
+    every_press = {**at_once, "trigger_mode": "multiple", "js": _WITH_SHOWN}
     for name in ("pause", "resume", "step", "stop"):
         command = bind(name, partial(handlers.command, name))
-        controls[name].click(command, live, **each)
+        controls[name].click(command, live, **every_press)
         if name in ("pause", "resume"):  # also triggered by a key
-            getattr(live, name)(command, live, **each)
+            getattr(live, name)(command, live, **every_press)
     rate = settings["learning_rate"]
     for field, changed in (
         ("beta", settings["beta"].release),

@@ -38,7 +38,7 @@ def build(functions: list[Callable[..., Any]], words: dict[str, Any], server: Se
 def terms(words: dict[str, str], server: Settings) -> list[str]:
     """The terms that apply on this server, one sentence each."""
     limits = server.limits
-    holds = {
+    applies = {
         "limit": server.time_limit is not None,
         "zero_gpu": server.zero_gpu,
         "restart": server.on_space,
@@ -48,4 +48,4 @@ def terms(words: dict[str, str], server: Settings) -> list[str]:
     }
     values = {name: getattr(limits, name) for name in ("run_days", "megabytes", "vote_days")}
     values["seconds"] = f"{server.time_limit or 0:g}"
-    return [words[name].format(**values) for name, shown in holds.items() if shown]
+    return [words[name].format(**values) for name, is_shown in applies.items() if is_shown]

@@ -32,9 +32,9 @@ class Pairs:
     def __init__(self, helper: InferenceClient) -> None:
         self._helper = helper
         self._scoring = ThreadPoolExecutor(1, thread_name_prefix="scoring")
-        self.of = lru_cache(maxsize=32)(self._of)  # all sessions on a model rate the same pairs
+        self.load = lru_cache(maxsize=32)(self._load)  # all sessions on a model rate the same pairs
 
-    def _of(self, task: str, model: str) -> list[dict[str, Any]]:
+    def _load(self, task: str, model: str) -> list[dict[str, Any]]:
         """The pairs for a session. Raises ConfigError for an unknown model, Unanswered if the
         helper is busy."""
         if task in BUILT_IN and model == known_card(task).reference:
@@ -59,9 +59,8 @@ class Pairs:
             for start in range(0, len(pairs), SCORED_AT_ONCE):
                 batch = pairs[start : start + SCORED_AT_ONCE]
                 scored += self._helper.score_pairs(batch, reward_model)
-            session.set_scores(
-                scored, reward_model
-            )  # together, because margins of two models are not comparable
+            # Together, because margins of two models are not comparable.
+            session.set_scores(scored, reward_model)
 
 
 def _unlabelled(pair: dict[str, Any], model: str, rng: random.Random) -> dict[str, Any]:

@@ -60,15 +60,15 @@ def trained_on(client: Client, config: Mapping[str, Any]) -> dict[str, Any] | No
     `through` is true for the reward model; `elsewhere` is true if the run started from the model of
     another run. None if neither was trained on votes.
     """
-    own = numbers(config)
-    votes = own or _of_reward_model(client, config)
+    own_numbers = numbers(config)
+    votes = own_numbers or _reward_model_votes(client, config)
     if votes is None:
         return None
     elsewhere = Path(config["model"]).is_absolute()
-    return {**votes, "through": own is None, "elsewhere": elsewhere}
+    return {**votes, "through": own_numbers is None, "elsewhere": elsewhere}
 
 
-def _of_reward_model(client: Client, config: Mapping[str, Any]) -> dict[str, Any] | None:
+def _reward_model_votes(client: Client, config: Mapping[str, Any]) -> dict[str, Any] | None:
     model = Path(config["reward_model"] or "")
     if model.parent != client.root.resolve():
         return None

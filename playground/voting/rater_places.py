@@ -58,12 +58,12 @@ class RaterPlaces:
                 del self._tokens[key]
 
     def _problem(self, session: str, address: str) -> str | None:
-        """The reason for which no rater can join; None if one can."""
+        """Why no rater can join; None if one can."""
         if self._taken[session] >= self._limits.raters:
             return f"{self._limits.raters} raters have joined, and no more can"
-        most = self._limits.raters_by_address
-        if address and len(self._tokens[session, address]) >= most:
-            return f"{most} raters have joined from this address, and no more can"
+        limit = self._limits.raters_by_address
+        if address and len(self._tokens[session, address]) >= limit:
+            return f"{limit} raters have joined from this address, and no more can"
         return None
 
     def _remove(self, session: Session, active: Collection[str]) -> None:

@@ -252,7 +252,7 @@ class VotingService:
             task_card = known_card(task)
             if (model := model or task_card.reference) is None:
                 raise ConfigError(option_error("model", None, "a run: this task has no reference"))
-            pairs = self._pairs.of(task, model)
+            pairs = self._pairs.load(task, model)
             self._session_places.make_room()
             session = self._sessions.create(
                 f"{datetime.now():%Y-%m-%d-%H%M}-{task_card.name}-{secrets.token_hex(4)}", task
@@ -261,7 +261,7 @@ class VotingService:
             raise Refused(422, "malformed", error.lines[0].text) from None
         except Unanswered as error:
             raise Refused(503, "busy", str(error)) from None
-        self._session_places.made(session.name)
+        self._session_places.note_created(session.name)
         session.add_pairs(pairs)
         if task_card.reward_model is not None:
             self._pairs.score(session, task_card.reward_model)
@@ -325,7 +325,7 @@ class VotingService:
     def _ballot(self, rater: Rater, session: Session, state: _RaterState) -> dict:
         may_vote, ballot = self._may_vote(rater), None
         if may_vote and state.current is not None:
-            ballot = session.shown(rater.token, state.current)
+            ballot = session.as_ballot(rater.token, state.current)
         elif may_vote and (ballot := self._draw(rater, session, state)) is not None:
             state.current = ballot.pair
         pair = ballot and {

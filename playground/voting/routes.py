@@ -137,16 +137,13 @@ class VoteRoutes:
         async def endpoint(request: Request) -> Response:
             try:
                 check_rate(self._addresses, client_address())
-                answered = await answer(request)
+                content = await answer(request)
             except Refused as error:
                 return error.response()
-            except (
-                Closed,
-                sqlite3.Error,
-                OSError,
-            ):  # the session was just deleted, or the disk is full
+            # The session was just deleted, or the disk is full.
+            except (Closed, sqlite3.Error, OSError):
                 return JSONResponse({"why": "lost", "line": "nothing was saved: try again"}, 503)
-            return answered if isinstance(answered, Response) else JSONResponse(answered)
+            return content if isinstance(content, Response) else JSONResponse(content)
 
         return endpoint
 
@@ -154,7 +151,7 @@ class VoteRoutes:
         body = await parse(request, _JoinBody, MAX_BYTES)
         check_rate(self._joins, client_address())
         rater = _rater(request)
-        task = self._visitors.own.named(self._visitor(request), body.task)
+        task = self._visitors.own.full_name(self._visitor(request), body.task)
         if task is not None and card(task) is None:
             raise Refused(422, "malformed", "task: expected an existing task")
         if task is None or await self._votes.run(self._voting.has_joined, rater, task):
@@ -284,8 +281,8 @@ class VoteRoutes:
     def _invitation(self, request: Request) -> dict[str, str | None]:
         """The `link` for phones and its QR `code` as a data URI; both None if no phone can reach
         this server."""
-        reached = address_for_phones(self._settings, request.url.port or 80)
-        link = f"{reached}/vote" if reached else None
+        address = address_for_phones(self._settings, request.url.port or 80)
+        link = f"{address}/vote" if address else None
         return {"link": link, "code": link and segno.make(link, error="m").svg_data_uri(border=2)}
 
     def _visitor(self, request: Request) -> Visitor:

@@ -12,11 +12,11 @@ from playground.limits import Limits
 from playground.people.client_address import client_address
 from playground.people.json_requests import Refused
 
-LEFT_DAYS = 1 / 24  # a session without a vote for so long may be deleted to make room
+UNUSED_DAYS = 1 / 24  # a session without a vote for so long may be deleted to make room
 
 
 class SessionPlaces:
-    """The places of `sessions`. Thread-safe.
+    """Keeps `sessions` within the limits. Thread-safe.
 
     A `needed` session is never deleted. An `active` one, with raters, is deleted only if it has no
     votes and no idle session without votes is left. `deleted` gets the name of each deleted one.
@@ -47,11 +47,11 @@ class SessionPlaces:
         with self._lock:
             while (full := self._full()) is not None:
                 names, line = full
-                if not (self._delete_one_without_votes(names) or self._delete_one_left(names)):
+                if not (self._delete_one_without_votes(names) or self._delete_one_unused(names)):
                     raise Refused(503, "full", line)
 
-    def made(self, name: str) -> None:
-        """Note that the client of this request has made a session."""
+    def note_created(self, name: str) -> None:
+        """Note that the client of this request has created a session."""
         self._addresses[name] = client_address()
 
     def forget(self, name: str) -> None:
@@ -60,15 +60,15 @@ class SessionPlaces:
 
     def check_size(self, name: str) -> None:
         """Raises Refused if the session takes no more votes."""
-        most = self._limits.session_megabytes
-        if most is not None and self._sessions.size(name) > most * 1e6:
-            raise Refused(503, "full", f"this session has {most} MB of votes, and takes no more")
+        limit = self._limits.session_megabytes
+        if limit is not None and self._sessions.size(name) > limit * 1e6:
+            raise Refused(503, "full", f"this session has {limit} MB of votes, and takes no more")
 
     def prune(self, days: float) -> list[str]:
         """Delete the sessions that are unchanged for `days`; then, while all together are too
         large, the one that was unchanged for longest. Returns their names."""
         pruned = [name for name in self._sessions.older_than(days) if self._delete(name)]
-        while self._takes_too_much() and (name := self._delete_one_left(self._sessions.names())):
+        while self._takes_too_much() and (name := self._delete_one_unused(self._sessions.names())):
             pruned.append(name)
         return pruned
 
@@ -79,16 +79,16 @@ class SessionPlaces:
             return names, f"there are {limits.sessions} sessions here, and no room for more"
         if self._takes_too_much():
             return names, "the sessions here take too much space: try again later"
-        address, most = client_address(), limits.sessions_by_address
+        address, limit = client_address(), limits.sessions_by_address
         same = [name for name in names if self._addresses.get(name) == address]
-        if address and len(same) >= most:
-            return same, f"{most} sessions were made from this address, and no more can be"
+        if address and len(same) >= limit:
+            return same, f"{limit} sessions were made from this address, and no more can be"
         return None
 
     def _takes_too_much(self) -> bool:
-        most = self._limits.vote_megabytes
-        names = self._sessions.names() if most is not None else []
-        return most is not None and sum(map(self._sessions.size, names)) > most * 1e6
+        limit = self._limits.vote_megabytes
+        names = self._sessions.names() if limit is not None else []
+        return limit is not None and sum(map(self._sessions.size, names)) > limit * 1e6
 
     def _delete_one_without_votes(self, names: Collection[str]) -> bool:
         needed, active = self._needed(), self._active()
@@ -100,12 +100,12 @@ class SessionPlaces:
                     return True
         return len(self._sessions.names()) < len(names)  # broken files are not counted any more
 
-    def _delete_one_left(self, names: Collection[str]) -> str | None:
+    def _delete_one_unused(self, names: Collection[str]) -> str | None:
         """Delete the session that was unchanged for longest; returns its name, or None."""
         if self._limits.vote_days is None:
             return None
-        left = (name for name in self._sessions.older_than(LEFT_DAYS) if name in names)
-        return next(filter(self._delete, left), None)
+        unused = (name for name in self._sessions.older_than(UNUSED_DAYS) if name in names)
+        return next(filter(self._delete, unused), None)
 
     def _delete(self, name: str) -> bool:
         if name in self._needed() or name in self._active():

@@ -16,7 +16,7 @@ from playground.content.readings.evaluations import BELOW, HOLDING_BETA, NEAR, R
 PROMPTS, TEXTS = 64, 4  # probe prompts of an evaluation, and texts for each (docs/metrics.md)
 
 
-def of_policy(
+def policy_verdict(
     metrics: Mapping[str, float | None],
     beta: float,
     agreement: float | None,
@@ -54,7 +54,7 @@ def _policy_key(gain: float, kl: float, beta: float, agreement: float | None, vo
     return "held" if beta >= HOLDING_BETA else "unmoved"
 
 
-def of_reward_model(metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def reward_model_verdict(metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The verdict on a reward model (`statistics.reward_model_metrics`); None without votes."""
     if not metrics or not metrics["votes"]:
         return None

@@ -158,7 +158,7 @@ class VoteTraining:
         for run, config in self._runs(session):
             report = self._run_report(run, config, session, held_out)
             if methods()[config["method"]].makes == "reward model":
-                report["verdict"] = verdicts.of_reward_model(report["held_out"])
+                report["verdict"] = verdicts.reward_model_verdict(report["held_out"])
             elif report["status"] in ENDED:
                 report |= self._policy_report(run, config, agreement, decided)
             runs.append(report)
@@ -176,7 +176,7 @@ class VoteTraining:
                 samples = _samples(replay(self._client.events(run)[0]))
                 if len(samples) > 1:  # the first are of the untrained policy
                     before, after = ("reference", "policy")
-                    changed = (one for one in samples[-1] if one[before] != one[after])
+                    changed = (sample for sample in samples[-1] if sample[before] != sample[after])
                     shown = next(changed, samples[-1][0])
                     texts = {"before": shown[before]["text"], "after": shown[after]["text"]}
                     return {"method": config["method"], "prompt": shown["prompt"], **texts}
@@ -188,8 +188,8 @@ class VoteTraining:
         status = (self._client.status(run) or {"status": "starting"})["status"]
         report = {"run": run, "method": config["method"], "status": status}
         report |= {"votes": None, "simulated": None, "held_out": None, "texts": [], "verdict": None}
-        if own := numbers(config):
-            report |= {name: own[name] for name in ("votes", "simulated")}
+        if vote_numbers := numbers(config):
+            report |= {name: vote_numbers[name] for name in ("votes", "simulated")}
         votes = trained_on(self._client, config)
         report["mixed"] = bool(votes and votes["simulated"])
         is_reward_model = methods()[config["method"]].makes == "reward model"
@@ -232,7 +232,9 @@ class VoteTraining:
                 }
                 for sample in (samples[-1] if samples else [])[:SHOWN]
             ],
-            "verdict": verdicts.of_policy(last, beta, agreement, votes, optimum.full_gain(config)),
+            "verdict": verdicts.policy_verdict(
+                last, beta, agreement, votes, optimum.full_gain(config)
+            ),
         }
 
     def _runs(self, session: Session) -> list[tuple[str, dict[str, Any]]]:
@@ -242,12 +244,12 @@ class VoteTraining:
         for run in self._client.runs():
             with contextlib.suppress(ConfigError):  # the run was written by another version
                 configs[run] = self._client.config(run)
-        own = {run for run, config in configs.items() if config["preferences"] in files}
-        models = {str((self._client.root / run).resolve()) for run in own}
+        own_runs = {run for run, config in configs.items() if config["preferences"] in files}
+        models = {str((self._client.root / run).resolve()) for run in own_runs}
         return [
             (run, config)
             for run, config in configs.items()
-            if run in own or config["reward_model"] in models
+            if run in own_runs or config["reward_model"] in models
         ]
 
     def _model(self, name: str | None) -> str | None:

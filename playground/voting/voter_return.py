@@ -13,7 +13,7 @@ from align_core.votes import statistics
 from align_core.votes.session import Session
 from playground.voting.vote_training import VoteTraining
 
-RENEWED = 3.0  # seconds; a hall of phones asks all the time, and a session has many votes
+MAX_AGE = 3.0  # of an answer, in seconds: many phones ask often, and a session has many votes
 MAX_SESSIONS = 64
 
 
@@ -21,14 +21,14 @@ MAX_SESSIONS = 64
 class _Computed:
     """The answers for all raters of a session, and when they were computed."""
 
-    at: float = -RENEWED
+    at: float = -MAX_AGE
     agreement: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     taught: Mapping[str, str] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class VoterReturn:
-    """Computes the answers of a session at most once in RENEWED seconds. Thread-safe."""
+    """Computes the answers of a session at most once in MAX_AGE seconds. Thread-safe."""
 
     def __init__(self, vote_training: VoteTraining) -> None:
         self._vote_training = vote_training
@@ -47,7 +47,7 @@ class VoterReturn:
             if len(self._computed) > MAX_SESSIONS:
                 self._computed.popitem(last=False)
         with computed.lock:  # of this session alone: its other phones wait for the same answer
-            if time.monotonic() - computed.at >= RENEWED:
+            if time.monotonic() - computed.at >= MAX_AGE:
                 computed.agreement = statistics.with_majority(session.votes())
                 computed.taught = self._vote_training.taught(session)
                 computed.at = time.monotonic()

@@ -135,7 +135,7 @@ def room(sessions):
 class Unanswering:
     """Stands in for `Pairs` where the helper has no time."""
 
-    def of(self, task, model):
+    def load(self, task, model):
         raise Unanswered(Message("busy", {}, "busy"))
 
 
@@ -169,7 +169,7 @@ def test_all_sessions_stay_within_their_bytes(room, sessions, monkeypatch):
         service.cast(rater, pair, "left")
         raters.append(rater)
     monkeypatch.setattr(voting, "IDLE_SECONDS", -1)
-    monkeypatch.setattr(session_places, "LEFT_DAYS", -1)
+    monkeypatch.setattr(session_places, "UNUSED_DAYS", -1)
     service.open_room(raters[0])
     for rater in raters[:2]:
         files = sessions.root / "trained-on" / rater.session

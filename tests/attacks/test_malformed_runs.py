@@ -188,7 +188,7 @@ def test_a_watched_run_may_disappear(root, reader):
     assert after["shown"]["run"] != name
     assert [run["run"] for run in after["compared"]["runs"]] == [HEALTHY]
     assert reader.client.runs() == [HEALTHY]
-    reader.train.newest(name)
+    reader.train.end_offset(name)
     is_json(after)
 
 

@@ -15,7 +15,7 @@ from align_core.cli.main import main
 from align_core.config.errors import ConfigError
 from align_core.runs.client import Client
 from align_core.votes import preference_files, statistics
-from align_core.votes.session_checks import MOST_BYTES
+from align_core.votes.session_checks import MAX_BYTES
 from align_core.votes.sessions import Sessions
 from playground.limits import Limits
 from playground.people.run_queue import RunQueue
@@ -60,7 +60,7 @@ def scratched(path: Path) -> None:
 
 def sparse(path: Path) -> None:
     with path.open("r+b") as file:
-        file.truncate(MOST_BYTES + 1)
+        file.truncate(MAX_BYTES + 1)
 
 
 def rebuilt(*statements: str) -> Callable[[Path], None]:

@@ -111,11 +111,8 @@ def test_a_path_has_its_last_name_on_pages_and_is_found_by_it():
 
 NEVER_END = ("reload", "vibe")
 ODD = {"run": [], "offset": 10**400, "task": {}, "model": [1], "beta": 10**400, "sought": None}
-NEED_MODELS = (
-    "generate",
-    "score",
-    "head_to_head",
-)  # `test_an_error_about_the_model_of_a_question_has_no_path`
+# For `test_an_error_about_the_model_of_a_question_has_no_path`.
+NEED_MODELS = ("generate", "score", "head_to_head")
 
 
 @pytest.fixture

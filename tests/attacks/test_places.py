@@ -216,7 +216,7 @@ def test_sessions_with_a_vote_are_removed_if_votes_are_pruned(sessions, monkeypa
     raters = [voted() for _ in range(3)]
     with pytest.raises(Refused, match="no room for more"):
         voted()
-    monkeypatch.setattr(session_places, "LEFT_DAYS", -1)  # nobody has voted for a long time
+    monkeypatch.setattr(session_places, "UNUSED_DAYS", -1)  # nobody has voted for a long time
     with pytest.raises(Refused, match="no room for more"):
         voted()
     monkeypatch.setattr(voting, "IDLE_SECONDS", -1)  # and the raters are gone

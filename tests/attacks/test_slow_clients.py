@@ -18,11 +18,11 @@ from gradio import networking
 from playground.app import Page
 from playground.limits import Limits
 from playground.people import connections
-from playground.people.bodies import MOST_VALUES, _has_half_characters, _is_simple
+from playground.people.bodies import MAX_VALUES, _has_half_characters, _is_simple
 from playground.settings import Settings
 from tests.waiting import until
 
-MOST_BYTES = 200_000
+MAX_BYTES = 200_000
 SECONDS = 2  # for the head of a request, and for its body
 PATIENCE = 120  # seconds for an answer, from a busy machine
 JSON = b"Content-Type: application/json\r\n"
@@ -39,7 +39,7 @@ def page():
         connections_by_address=200,
         head_seconds=SECONDS,
         body_seconds=SECONDS,
-        body_bytes=MOST_BYTES,
+        body_bytes=MAX_BYTES,
     )
     page.server = replace(Settings.read({}), limits=limits)
     with pytest.MonkeyPatch.context() as patched:
@@ -188,13 +188,13 @@ def test_an_idle_server_rests(page):
 
 def test_only_values_outside_of_texts_count():
     rows = "\n".join(json.dumps({"prompt": '[,{"\\', "chosen": "\\"}) for _ in range(30_000))
-    body = json.dumps({"pairs": rows, "numbers": list(range(MOST_VALUES - 2))}).encode()
+    body = json.dumps({"pairs": rows, "numbers": list(range(MAX_VALUES - 2))}).encode()
     assert _is_simple(bytearray(body))
     assert not _is_simple(bytearray(body.replace(b"[0, ", b"[0, 0, ")))
 
 
 def test_a_large_body_is_refused_before_it_is_read(server):
-    assert post(server, "/gradio_api/queue/join", b"x" * (MOST_BYTES + 1)) == 413
+    assert post(server, "/gradio_api/queue/join", b"x" * (MAX_BYTES + 1)) == 413
     with closing(connected(server)) as connection:
         connection.sendall(
             head("/gradio_api/queue/join", JSON.strip(), b"Content-Length: 9" + b"0" * 12)
@@ -329,7 +329,7 @@ def test_a_server_may_open_as_many_files_as_the_system_allows(monkeypatch, limit
 
 def test_an_address_does_not_take_all_connections(server, endless, monkeypatch):
     wait_for_no_connections()
-    monkeypatch.setattr(connections.Guarded.limits, "most_by_address", 10)
+    monkeypatch.setattr(connections.Guarded.limits, "max_by_address", 10)
     with ExitStack() as stack:
         for _ in range(10):
             stack.enter_context(closing(connected(server)))

@@ -143,9 +143,8 @@ def visit(chromium, profile):
         page.on("request", watch)
         page.on("pageerror", lambda error: broken.append(str(error)))
         page.goto(url)
-        page.wait_for_selector(
-            "#masthead h1:not(:empty)", state="attached"
-        )  # earlier presses have no effect
+        # Earlier presses have no effect.
+        page.wait_for_selector("#masthead h1:not(:empty)", state="attached")
         page.wait_for_selector("#charts .js-plotly-plot")
         if settled:  # until then, the server's answer may replace what a test sets
             page.wait_for_selector("body[data-settled]", state="attached")
@@ -234,7 +233,7 @@ def refused():
 
 def has_ended(helper):
     helper.close()
-    return not helper._under_way
+    return not helper._in_progress
 
 
 @pytest.fixture

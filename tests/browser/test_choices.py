@@ -134,9 +134,8 @@ def run_works_after_a_choice_that_the_server_refused(page, client):
     refused = []
 
     def refuse(route):
-        if (
-            refused or "reviews" not in route.request.post_data
-        ):  # the label of Run is also requested
+        # The label of Run is also requested.
+        if refused or "reviews" not in route.request.post_data:
             return route.fallback()
         refused.append(route)
         return route.fulfill(status=429, json={})

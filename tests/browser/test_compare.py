@@ -109,9 +109,8 @@ def an_old_run_is_found_by_typing_and_choices_stay(page, client):
     recorded(client, "2025-12-31-235900-ppo-reviews", "finished", 0.9)
     old = "#compare [value='2025-12-31-235900-ppo-reviews']"
     assert page.locator(old).count() == 0
-    page.fill(
-        "#compare .sought", "2025-12-31 0.9"
-    )  # one search, whose answer draws the choices once
+    # One search, whose answer draws the choices once.
+    page.fill("#compare .sought", "2025-12-31 0.9")
     page.wait_for_selector(old, state="attached")
     assert page.locator("#compare [name=models]").count() == 3
     page.check(old, force=True)

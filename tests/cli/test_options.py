@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from align_core.cli.options import RUN_OPTIONS, Parser, add_run_options, checked, named
+from align_core.cli.options import RUN_OPTIONS, Parser, add_run_options, checked, option_values
 from align_core.config.fields import Seed
 from align_core.config.run_config import RunConfig
 
@@ -17,7 +17,7 @@ def parsed(*argv):
 
 def test_every_field_of_a_configuration_is_an_option_without_a_default():
     arguments, _ = parsed()
-    assert named(arguments, *RUN_OPTIONS) == dict.fromkeys(RUN_OPTIONS)
+    assert option_values(arguments, *RUN_OPTIONS) == dict.fromkeys(RUN_OPTIONS)
     assert {"method", *RUN_OPTIONS} == set(RunConfig.model_fields)
 
 

@@ -39,7 +39,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("ALIGN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(task_card, "_registered", {})
     monkeypatch.setattr(loader, "_loaded", {})
-    task_in_nats._measured.cache_clear()
+    task_in_nats._measured_scale.cache_clear()
     return tmp_path / "cache" / "optimum"
 
 
@@ -126,7 +126,7 @@ def test_a_killed_preparation_continues_and_ends_like_an_unbroken_one(
     monkeypatch.setattr(preparation, "sample_prompt", killed)
     argv = ["prepare", "--task", str(folder), "--model", "sft-reviews", *SETTINGS]
     assert main(argv) == 1
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command continues" in capsys.readouterr().err
     (entry,) = prepared.entries()
     assert not entry.complete and stored(str(folder), "sft-reviews", "probe") is None
     assert main(["cache"]) == 0 and "not complete" in capsys.readouterr().out

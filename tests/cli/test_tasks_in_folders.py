@@ -20,7 +20,7 @@ TEXTS = (" was warm and superb.", " was dull dull dull")
 def as_in_a_new_process(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(task_card, "_registered", {})
     patch.setattr(loader, "_loaded", {})
-    task_in_nats._measured.cache_clear()
+    task_in_nats._measured_scale.cache_clear()
 
 
 @pytest.fixture(autouse=True)

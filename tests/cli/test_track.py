@@ -125,7 +125,7 @@ def test_a_tracker_that_fails_does_not_end_the_run(main, tmp_path, monkeypatch):
     run = ("train", "dpo", "--task", "reviews", "--steps", 3, "--run-dir", tmp_path / "run")
     code, out, err = main(*run, "--report-to", "wandb")
     assert code == 0 and out.startswith("finished")
-    assert err.count("--report-to wandb ended, the run goes on: ") == 1 and "no route" in err
+    assert err.count("--report-to wandb ended, the run continues: ") == 1 and "no route" in err
 
 
 def test_what_is_no_tracker_or_not_installed_is_refused(main, tmp_path, monkeypatch):

@@ -79,7 +79,7 @@ def test_preference_files_are_read_before_the_run_starts(refused, tmp_path):
     )
     assert [line.split()[0] for line in lines] == ["--steps", "--preferences", "--preferences"]
     assert "line 1: chosen and rejected are the same" in lines[1]
-    assert "line 2: this is not a complete JSON object" in lines[2]
+    assert "line 2: expected a complete JSON object" in lines[2]
     assert not (tmp_path / "run").exists()
 
 

@@ -184,7 +184,7 @@ def test_the_limits_of_processes_and_the_windows_of_measurements():
     assert (child_process.EXIT_CODE_TIMEOUT, forkserver.START_TIMEOUT) == (5, 300)
     assert (index.RETRY_SECONDS, index.RELIST_SECONDS, index.SETTLED) == (1, 0.1, 2)
     assert (session.OPEN_TIMEOUT, sqlite_writer.BUSY_TIMEOUT) == (1, 30)
-    assert (child_process.MAX_UNSENT, client.MOST_USED) == (1000, 1000)  # messages, runs
+    assert (child_process.MAX_UNSENT, client.MAX_USED_KEPT) == (1000, 1000)  # messages, runs
     assert (durations.RECENT, durations.DELAY_STEPS, preset_checks.WIDTH) == (20, 3, 10)  # steps
     assert (machine_speed.PROBE_SECONDS, machine_speed._TIMEOUT) == (0.085, 120)
     assert (machine_speed.ONE_THREAD, machine_speed.REPEATED) == (1.7, 1.5)  # times as long
@@ -197,16 +197,16 @@ def test_the_limits_of_processes_and_the_windows_of_measurements():
 
 
 def test_the_sizes_of_files_texts_and_batches():
-    assert (directory.MOST_LOG, stored_config.MOST_BYTES) == (256_000_000, 100_000)  # bytes
+    assert (directory.MAX_LOG_BYTES, stored_config.MAX_BYTES) == (256_000_000, 100_000)  # bytes
     assert directory._TAIL == 64_000
-    assert (session_checks.MOST_BYTES, session_checks.MOST_CHARACTERS) == (200_000_000, 100_000)
-    assert (reference_samples.AT_ONCE, prepare_process.MOST_SAMPLES) == (2e10, 512)
+    assert (session_checks.MAX_BYTES, session_checks.MAX_CHARACTERS) == (200_000_000, 100_000)
+    assert (reference_samples.AT_ONCE, prepare_process.MAX_SAMPLES) == (2e10, 512)
     assert (prompts.CHECKED, samples.PRINTED, scores.PADDED_TO) == (10_000, 5, 256)
     assert (rejection.AT_ONCE, learned_optimum.WORK) == (128, 2.048e9)
-    assert online_dpo.OTHER_NOISE == 2**40
-    assert (learned_optimum.SCORED, learned_optimum.FEWEST_SCORED) == (32, 16)
-    assert learned_optimum.FEWEST_EFFECTIVE == 8
-    assert model_files._MOST_HEADER == 104_857_600
+    assert online_dpo.LABEL_SEED_OFFSET == 2**40
+    assert (learned_optimum.SCORED, learned_optimum.MIN_SCORED) == (32, 16)
+    assert learned_optimum.MIN_EFFECTIVE == 8
+    assert model_files._MAX_HEADER == 104_857_600
     assert preparation.KLS == (0.5, 1.0, 2.0, 3.0)  # nats
 
 

@@ -10,7 +10,7 @@ from peft import get_peft_model
 
 from align_core.config import model_index, model_size
 from align_core.config.digests import model_digest
-from align_core.config.model_size import MOST, EvaluationSize, evaluation_size, parameters
+from align_core.config.model_size import FULL_SIZE, EvaluationSize, evaluation_size, parameters
 from align_core.models.loading import load_policy, lora_config
 from tests import toy
 
@@ -84,10 +84,10 @@ def test_a_model_of_the_hub_is_the_snapshot_in_the_cache(saved, tmp_path, monkey
 def test_the_size_of_evaluations_depends_on_parameters_and_token_limit(monkeypatch):
     for name in model_index.embedded():
         if "reward" not in name:
-            assert evaluation_size(name, 40) == MOST
+            assert evaluation_size(name, 40) == FULL_SIZE
     sizes = {"real": 135e6, "middle": 30e6, "edge": 140e6, "over": 140e6 + 1, "unknown": None}
     monkeypatch.setattr(model_size, "parameters", sizes.get)
-    assert evaluation_size("real", 1) == MOST == EvaluationSize(64, 4, 1024)
+    assert evaluation_size("real", 1) == FULL_SIZE == EvaluationSize(64, 4, 1024)
     assert evaluation_size("middle", 32) == EvaluationSize(32, 2, 512)
     # The limit is 140 M · 24 texts · 40 tokens.
     assert evaluation_size("real", 32) == evaluation_size("edge", 40) == EvaluationSize(12, 2, 512)

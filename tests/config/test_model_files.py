@@ -36,10 +36,10 @@ DAMAGES = {
     "nested": (FILE, b"\x20\x4e" + 6 * b"\0" + b"[" * 20_000, "model.safetensors: .*, got others"),
     "no weights": (FILE, None, "it has no weights, expected model.safetensors"),
     "empty pickle": ("pytorch_model.bin", b"", "pytorch_model.bin is empty"),
-    "config": ("config.json", b"{", "config.json: expected JSON, got this: .*line 1"),
+    "config": ("config.json", b"{", "config.json: expected JSON: .*line 1"),
     "config is a list": ("config.json", b"[]", "config.json: expected a JSON object"),
     "config is not text": ("config.json", b"\xff\xfe", "config.json: .*"),
-    "generation": ("generation_config.json", b"", "generation_config.json: expected JSON, got"),
+    "generation": ("generation_config.json", b"", "generation_config.json: expected JSON: "),
     "a shard": (
         INDEX,
         shards({"a": "model-2.safetensors"}),

@@ -9,7 +9,7 @@ import struct
 import pytest
 
 from align_core.config import model_size
-from align_core.config.model_size import MOST, EvaluationSize, evaluation_size, parameters
+from align_core.config.model_size import FULL_SIZE, EvaluationSize, evaluation_size, parameters
 
 
 def weights(*shapes: tuple[int, ...]) -> bytes:
@@ -64,9 +64,9 @@ def test_an_adapter_has_the_parameters_of_its_base_too(model):
 def test_an_evaluation_has_the_most_texts_that_the_work_allows(monkeypatch):
     """Texts times tokens times parameters are at most those of 24 texts of 40 tokens of 140 M."""
     work = 24 * 40 * 140e6
-    sizes = (MOST, EvaluationSize(32, 2, 512), EvaluationSize(12, 2, 512))
+    sizes = (FULL_SIZE, EvaluationSize(32, 2, 512), EvaluationSize(12, 2, 512))
     smallest = EvaluationSize(8, 2, 512)
-    assert EvaluationSize(64, 4, 1024) == MOST
+    assert EvaluationSize(64, 4, 1024) == FULL_SIZE
     for size, smaller in zip(sizes, (*sizes[1:], smallest), strict=True):
         largest = work / size.texts / 40
         for count, expected in ((largest, size), (largest * 1.001, smaller)):

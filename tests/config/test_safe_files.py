@@ -25,7 +25,7 @@ def test_a_file_is_read_up_to_a_number_of_bytes(tmp_path):
     assert error_of(read_bytes, file, 4) == errno.EFBIG
     with open_file(file) as opened:
         assert opened.read() == b"12345"
-    assert safe_files.MOST_BYTES == 4_000_000
+    assert safe_files.MAX_BYTES == 4_000_000
 
 
 def test_a_pipe_or_a_folder_is_refused_without_waiting(tmp_path):

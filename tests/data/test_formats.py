@@ -69,8 +69,8 @@ def test_unpaired_preferences():
     ("shape", "row", "problem"),
     [
         (formats.prompt, {"text": "a"}, "expected a column prompt"),
-        (formats.prompt, {"prompt": " "}, "prompt: expected text, got an empty one"),
-        (formats.prompt, {"prompt": []}, "prompt: expected text, got an empty one"),
+        (formats.prompt, {"prompt": " "}, "prompt: expected a text, got an empty one"),
+        (formats.prompt, {"prompt": []}, "prompt: expected a text, got an empty one"),
         (formats.prompt, {"prompt": 3}, "got 3"),
         (formats.prompt, {"prompt": [{"role": "user", "content": None}]}, "role and content"),
         (formats.prompt, {"messages": BLUE}, "the last one the assistant's"),

@@ -61,7 +61,7 @@ def test_ratings_are_single_texts_or_the_two_of_a_pair(jsonl):
     )
     file = jsonl(rating, cut, rating)
     assert read_ratings(file) == [rating, good, bad, rating]
-    assert read_ratings(file, most=2) == [rating, good, bad]
+    assert read_ratings(file, max_rows=2) == [rating, good, bad]
 
 
 def test_ratings_of_one_label_are_refused(jsonl):
@@ -90,7 +90,7 @@ def test_missing_and_empty_files(tmp_path, jsonl):
 
 def test_a_torn_line_is_named(jsonl):
     (line,) = lines(jsonl(PAIR, json.dumps(PAIR)[:-9]))
-    assert "line 2: this is not a complete JSON object" in line
+    assert "line 2: expected a complete JSON object" in line
 
 
 def test_a_damaged_parquet_file(tmp_path):

@@ -28,7 +28,7 @@ def test_jsonl_has_a_value_in_each_line(tmp_path):
         (b"[" * 200_000, "expected a JSON object, got brackets nested too deeply"),
         (b'{"prompt": "caf\xe9"}', "expected UTF-8, got the byte 0xe9"),
         (b'{"prompt": "a\\u0000b"}', "expected text, got a NUL byte"),
-        (b'{"prompt"', "this is not a complete JSON object"),
+        (b'{"prompt"', "expected a complete JSON object"),
         (
             b"1" * MAX_LINE_BYTES,  # too long with its newline
             f"expected at most {MAX_LINE_BYTES} bytes in a line, got {MAX_LINE_BYTES + 1}",
@@ -89,7 +89,9 @@ def test_parquet_has_rows_and_is_read_in_batches(tmp_path):
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(table), path)
     assert list(rows(path)) == list(enumerate(table, start=1))
     assert (unit(path), unit(tmp_path / "a.csv")) == ("row", "line")
-    assert read(path, json.dumps(table).encode()) == [(1, "this Parquet file is damaged")]
+    assert read(path, json.dumps(table).encode()) == [
+        (1, "expected a Parquet file, got a damaged one")
+    ]
 
 
 def test_a_missing_file(tmp_path):

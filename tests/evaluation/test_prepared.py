@@ -40,7 +40,7 @@ def test_a_preparation_needs_space_for_all_its_texts(tmp_path, monkeypatch):
     made = object.__new__(preparation.Preparation)
     made._samples, made._prompts = 3, {"probe": ["a", "b"], "heldout": ["c"]}
     made._task, made._entry = SimpleNamespace(max_new_tokens=5), Entry(tmp_path / "new" / "entry")
-    assert (made.texts, made.most_bytes) == (9, 324)
+    assert (made.texts, made.max_bytes) == (9, 324)
     for free in (324, 323):
         monkeypatch.setattr(shutil, "disk_usage", lambda path, n=free: SimpleNamespace(free=n))
         if free == 324:
@@ -55,7 +55,7 @@ def test_a_scale_is_a_positive_number(monkeypatch):
 
     def scale(*stored):
         entries = [SimpleNamespace(facts=lambda one=one: {"reward_scale": one}) for one in stored]
-        monkeypatch.setattr(prepared, "_of_pair", lambda *_: entries)
+        monkeypatch.setattr(prepared, "_entries_of", lambda *_: entries)
         return stored_scale("task", "model")
 
     assert scale(None, 0.0, -1.5, "2", 0.75, 3.0) == 0.75
@@ -76,7 +76,7 @@ def test_stored_texts_of_a_prompt_count_as_old_ones(tmp_path):
     stored.save(tmp_path / "parts" / "probe-0.npz")
     (tmp_path / "parts" / "probe-0.json").write_text('{"reward/length": 0.25}')
     reported = []
-    samples, means = made._of_prompt(None, "probe", 0, "a", lambda *news: reported.append(news))
+    samples, means = made._sample_prompt(None, "probe", 0, "a", lambda *news: reported.append(news))
     assert reported == [(3, False)] and means == {"reward/length": 0.25}
     assert samples.rewards.tolist() == [[0.5, 1.0, 2.0]]
 

@@ -67,7 +67,7 @@ def test_half_of_the_errors_of_each_kind_are_within_the_quartile():
 
 def test_gold_is_compared_at_equal_kl_on_the_line_between_two_points():
     curve = [{"kl": 0.5, "gold": 1.0}, {"kl": 1.5, "gold": 2.0}]
-    assert collapse_runs._at(curve) == pytest.approx(1.5)
+    assert collapse_runs._gold_at_budget(curve) == pytest.approx(1.5)
 
 
 def result(student=0.0, normal=2.0, lost=-20.0, top=0.7):

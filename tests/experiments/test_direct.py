@@ -15,7 +15,7 @@ REWARDS = np.random.default_rng(0).normal(size=(4, 4000))
 def run(points, seed, loss="ipo", beta=0.1):
     return {
         "settings": {"loss": loss, "beta": beta, "seed": seed},
-        "found": {"points": points},
+        "measured": {"points": points},
     }
 
 

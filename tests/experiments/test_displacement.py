@@ -23,7 +23,7 @@ def run(kind, seed, change, prompts):
     curve = [[0, 0.0, 0.0], [16, change / 2, -4.0], [32, change, -9.0]]
     mass = {name: [0.25, 0.25] for name in displacement_runs.CLASSES}
     found = {"curve": curve, "fell": 0.75, "prompts": prompts, "mass": mass}
-    return {"settings": {"kind": kind, "seed": seed}, "found": found}
+    return {"settings": {"kind": kind, "seed": seed}, "measured": found}
 
 
 def result(similar=-3.0, different=-1.0):

@@ -24,7 +24,7 @@ def runs_of(method, settings, points, seeds=(0, 1, 2)):
             runs.append(
                 {
                     "settings": {"method": method, "seed": seed, **shared, **strength},
-                    "found": {"curve": [start, end], "win_rates": [0.9, 0.5 + more / 10]},
+                    "measured": {"curve": [start, end], "win_rates": [0.9, 0.5 + more / 10]},
                     "seconds": 1.0,
                 }
             )
@@ -36,7 +36,7 @@ def reward_models(raters, accuracy):
     return [
         {
             "settings": {"method": "best-of-n", "seed": seed, "raters": raters, "pairs": 4000},
-            "found": {"curve": curve, "accuracy": accuracy},
+            "measured": {"curve": curve, "accuracy": accuracy},
         }
         for seed in range(3)
     ]

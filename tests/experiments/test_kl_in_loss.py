@@ -57,8 +57,8 @@ def test_k1_in_the_reward_has_the_gradient_of_the_kl(small):
 
     def kl():
         now = [token_tree.log_softmax(step) for step in logits]
-        logp = token_tree.of_texts(now)
-        return (np.exp(logp) * (logp - token_tree.of_texts(reference))).sum()
+        logp = token_tree.text_logprobs(now)
+        return (np.exp(logp) * (logp - token_tree.text_logprobs(reference))).sum()
 
     slopes = []
     for step in logits:
@@ -75,10 +75,8 @@ def test_k1_in_the_reward_has_the_gradient_of_the_kl(small):
 @pytest.mark.parametrize(
     "variant, slope",
     [
-        (
-            "reward_k1",
-            lambda ratios: np.full(len(ratios), ratios.sum()),
-        ),  # k2 of the text, in the loss
+        # k2 of the text, in the loss.
+        ("reward_k1", lambda ratios: np.full(len(ratios), ratios.sum())),
         ("loss_k1", np.ones_like),
         ("loss_k3", lambda ratios: 1 - np.exp(-ratios)),
         ("loss_tokens", lambda ratios: ratios),  # k2 of each token
@@ -99,7 +97,7 @@ def test_training_with_k1_in_the_reward_ends_at_the_optimum(small, monkeypatch):
     found = token_tree.trained(reference, rewards, betas, *kl_in_loss.VARIANTS["reward_k1"])
     for one, other in zip(found, best, strict=True):
         assert one == pytest.approx(other, abs=1e-6)
-    logp, ref = token_tree.of_texts(best), token_tree.of_texts(reference)
+    logp, ref = token_tree.text_logprobs(best), token_tree.text_logprobs(reference)
     expected = (np.exp(logp) * rewards).sum(1) - betas * (np.exp(logp) * (logp - ref)).sum(1)
     assert limit == pytest.approx(expected, abs=1e-12)
     assert np.exp(logp).sum(1) == pytest.approx([1, 1])

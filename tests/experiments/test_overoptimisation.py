@@ -17,7 +17,7 @@ def run(method, pairs, layers, seed, points, beta=None):
     own = {"accuracy": 0.8, "parameters": 1} if method == "best-of-n" else {}
     settings = {"method": method, "pairs": pairs, "layers": layers, "seed": seed}
     settings |= {} if beta is None else {"beta": beta}
-    return {"settings": settings, "found": {"curve": curve, **own}, "seconds": 1.0}
+    return {"settings": settings, "measured": {"curve": curve, **own}, "seconds": 1.0}
 
 
 def test_a_fitted_curve_is_the_mean_of_the_seeds_fits_up_to_their_kl():

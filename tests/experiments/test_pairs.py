@@ -27,7 +27,7 @@ def test_the_optimum_itself_has_the_whole_share(monkeypatch):
     runs = [
         {
             "settings": {"pairs": size, "method": method, "seed": seed},
-            "found": {"gain": best.reward - rewards.mean(), "kl": best.kl, "accuracy": 0.9}
+            "measured": {"gain": best.reward - rewards.mean(), "kl": best.kl, "accuracy": 0.9}
             if method == "reward"
             else {"gain": 0.0, "kl": 0.0, "accuracy": None},
         }

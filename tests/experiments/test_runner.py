@@ -25,7 +25,7 @@ def calls(monkeypatch):
     fake = types.ModuleType("fake")
     fake.stages = lambda quick: [{"a": {"x": 1}, "b": {"x": 2}}, {"c": {"x": 3}}]
     fake.measure = lambda folder, x: made.append(x) or x / 3
-    fake.summary = lambda runs: {"sum": sum(run["found"] for run in runs)}
+    fake.summary = lambda runs: {"sum": sum(run["measured"] for run in runs)}
     fake.verdicts = lambda result: []
     fake.findings = lambda result: [("sum", {"sum": f"{result['sum']:g}"})]
     fake.SENTENCES = {"sum": "The sum is {sum}."}

@@ -15,9 +15,9 @@ from align_core.tasks import load_task
 def run(source, method, seed, more):
     settings = {"source": source, "task": shift.SOURCES[source], "method": method, "seed": seed}
     if method == "reward":
-        return {"settings": settings, "found": {"accuracy": 0.8, "pairs": 10}}
+        return {"settings": settings, "measured": {"accuracy": 0.8, "pairs": 10}}
     numbers = {"more": more, "kl": 1.0, "gain": more / 2, "efficiency": None}
-    return {"settings": settings, "found": numbers}
+    return {"settings": settings, "measured": numbers}
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_losses_are_computed_by_seed(result):
 def test_the_verdict_names_the_method_that_suffers(result):
     lines = conclusions(shift, result)
     assert "texts of the pretrained model, the gold reward rises by PPO 2.10 ± 0.50" in lines[-2]
-    assert lines[-1] == "There DPO clearly loses by the shift, PPO neither clearly loses nor gains."
+    assert lines[-1] == "With this shift, DPO clearly loses, PPO neither clearly loses nor gains."
 
 
 def pairs_of(source):

@@ -52,7 +52,7 @@ def test_score_gives_each_token_under_policy_and_reference(named):
         assert (scored["logp"], scored["ref_logp"]) == pytest.approx((sum(ours), sum(theirs)), 1e-5)
     name = "reward-reviews"
     embedded = ProxyReward(loading.load_reward_model(name), loading.load_tokenizer(name))
-    (proxy,) = embedded.of_texts([PROMPT], [" good . never bad"], [True])
+    (proxy,) = embedded.score_texts([PROMPT], [" good . never bad"], [True])
     assert long["proxy_reward"] == pytest.approx(proxy, abs=1e-5), (
         "the reward model has another tokenizer than the policy"
     )

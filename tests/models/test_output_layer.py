@@ -30,7 +30,7 @@ N, H, V = 50, 16, 37
 @pytest.fixture(params=[10**9, 20 * V])
 def layer(request, monkeypatch):
     """An output layer, its inputs and tokens; in one chunk and in three."""
-    monkeypatch.setattr(output_layer, "_ENTRIES", request.param)
+    monkeypatch.setattr(output_layer, "_MAX_LOGITS", request.param)
     torch.manual_seed(0)
     head = torch.nn.Linear(H, V).requires_grad_(False)
     return head, 3 * torch.randn(N, H), torch.randint(V, (N,))

@@ -73,7 +73,7 @@ def test_the_part_uses_its_own_chat_template(renumbered, tmp_path):
     tokenizer = load_tokenizer(NAME)
     prompt = "[system]Short.[user]The plot of this film"
     proxy = ProxyReward(load_reward_model(NAME), tokenizer)
-    (expected,) = proxy.of_texts([prompt], [TEXTS[0].lstrip()], [True])
+    (expected,) = proxy.score_texts([prompt], [TEXTS[0].lstrip()], [True])
     assert scorer(str(tmp_path / "chat"))(completions(system))[0] == pytest.approx(
         expected, abs=1e-5
     )

@@ -162,7 +162,7 @@ def test_a_sample_with_more_tokens_than_positions_is_truncated(tmp_path):
     scores = proxy(["the film"], [long], completion_ids=[[2] * 20])
     assert scores == pytest.approx([alone(model, [2, 4] + [WORDS.index("good")] * 6)], abs=1e-5)
     with pytest.raises(ConfigError, match="expected at most 8 tokens, got 23"):
-        proxy.of_texts(["the film"], [long], [True])
+        proxy.score_texts(["the film"], [long], [True])
 
 
 ENCODER = {"vocab_size": 80, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -197,9 +197,8 @@ def test_an_encoder_gives_its_own_output_for_whole_texts(kind, config):
     sizes = {"num_labels": 1, "pad_token_id": tokenizer.pad_token_id, "intermediate_size": 64}
     model = kind(config(**{**ENCODER, "vocab_size": len(tokenizer), **sizes})).eval()
     for p in model.parameters():
-        torch.nn.init.normal_(
-            p, std=0.3
-        )  # with the usual 0.02 all texts have nearly the same output
+        # With the usual 0.02 all texts have nearly the same output.
+        torch.nn.init.normal_(p, std=0.3)
     proxy = ProxyReward(model, tokenizer)
     prompts, texts = ["the film", "the plot was never dull"], [" was good", " . a fine film ."]
     expected = []
@@ -207,5 +206,5 @@ def test_an_encoder_gives_its_own_output_for_whole_texts(kind, config):
         with torch.no_grad():
             own = tokenizer(prompt + text, return_tensors="pt")
             expected.append(model(own["input_ids"]).logits.item())
-    assert proxy.of_texts(prompts, texts, [True, True]) == pytest.approx(expected, abs=2e-6)
+    assert proxy.score_texts(prompts, texts, [True, True]) == pytest.approx(expected, abs=2e-6)
     assert abs(expected[0] - expected[1]) > 1e-3

@@ -69,7 +69,7 @@ def test_all_too_long_prompts_are_reported_at_once():
     with pytest.raises(ConfigError) as refused:
         check_prompts(Films(), policy, tokenizer)
     assert [line.text for line in refused.value.lines] == [
-        f"the prompt {prompt!r} of films: expected at most 1 tokens (the model's 7 positions less "
+        f"the prompt {prompt!r} of films: expected at most 1 tokens (the model's 7 positions minus "
         "max_new_tokens, 6), got 2"
         for prompt in ("the film", "a plot")
     ]

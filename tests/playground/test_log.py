@@ -152,10 +152,10 @@ def test_a_flood_is_counted(lines, monkeypatch):
     read = lines()
     clock = [600.0]
     monkeypatch.setattr(log, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    for _ in range(log.MOST_A_MINUTE + 30):
+    for _ in range(log.MAX_PER_MINUTE + 30):
         log.refused("request", "often")
     log.refused("request", "full")
-    assert len(read()) == log.MOST_A_MINUTE + 1
+    assert len(read()) == log.MAX_PER_MINUTE + 1
     clock[0] += 60
     log.refused("request", "often")
     log.refused("request", "often")

@@ -112,9 +112,9 @@ def test_the_commands_name_the_space_and_its_folder(tmp_path, capsys):
 def test_bad_input_writes_nothing(tmp_path, capsys):
     (tmp_path / "mine").write_text("kept")
     assert space.main([str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"OUT takes a new or an empty folder, got {tmp_path}\n"
+    assert capsys.readouterr().err == f"OUT: expected a new or empty folder, got {tmp_path}\n"
     assert space.main(["--name", "no name", str(tmp_path / "out")]) == 2
-    assert capsys.readouterr().err == "--name takes ME/NAME, got 'no name'\n"
+    assert capsys.readouterr().err == "--name: expected ME/NAME, got 'no name'\n"
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 

@@ -149,7 +149,7 @@ REFUSED = {
         lambda: get_peft_model(
             toy.policy(), PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)
         ),
-        "an adapter of weights, as of LoRA, got PromptTuningConfig",
+        "an adapter of weights, such as LoRA, got PromptTuningConfig",
     ),
 }
 
@@ -164,7 +164,7 @@ def test_a_policy_that_cannot_be_trained_is_refused(tmp_path, kind):
 def test_removed_names_are_refused_with_their_replacements(tmp_path):
     old = torch.nn.Module()
     old.v_head = torch.nn.Linear(2, 1)
-    with pytest.raises(TypeError, match=r"v_head, as of TRL 0.11; docs/ppo.md, .Coming from TRL"):
+    with pytest.raises(TypeError, match=r"v_head, as in TRL 0.11; docs/ppo.md, .Coming from TRL"):
         made(tmp_path, model=old)
     with pytest.raises(TypeError, match=r"step belongs to TRL 0.11: .*train\(\); docs/ppo.md"):
         made(tmp_path).step([], [], [])
@@ -251,5 +251,5 @@ def test_an_optimiser_of_the_policy_alone_gets_the_value_head_too(tmp_path):
     assert trainer.model.value_head.linear.weight.abs().sum() > 0
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
     other = torch.optim.AdamW(toy.policy().parameters(), 1e-3)
-    with pytest.raises(ValueError, match="optimiser of the weights of value_model, too"):
+    with pytest.raises(ValueError, match="an optimiser that also has the weights of value_model"):
         made(tmp_path, optimizers=(other, schedule))

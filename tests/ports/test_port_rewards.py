@@ -231,7 +231,10 @@ ARGUMENTS = {
     "data_collator": ("pad", r"a function of rows, or None, got str"),
     "optimizers": (None, "a pair: an optimiser and a schedule, each or None, got nothing"),
     "callbacks": (TrainerCallback(), "a list of callbacks, or None, got TrainerCallback"),
-    "peft_config": ({"r": 2}, r"a configuration of PEFT, as LoraConfig\(…\), or None, got dict"),
+    "peft_config": (
+        {"r": 2},
+        r"a configuration of PEFT, such as LoraConfig\(…\), or None, got dict",
+    ),
 }
 
 

@@ -214,7 +214,7 @@ def test_a_reload_finds_the_runs(client):
 @pytest.mark.parametrize("name", ["../secret", "/etc", "", "2026-01-01-000000-ppo-reviews", "a\n"])
 def test_names_from_outside_are_checked(client, name):
     for ask in (client.events, client.status, client.config):
-        with pytest.raises(ConfigError, match="is no run here"):
+        with pytest.raises(ConfigError, match="there is no run"):
             ask(name)
 
 
@@ -224,7 +224,7 @@ def test_names_from_outside_are_checked(client, name):
 def test_a_folder_with_another_name_is_not_a_run(client, name):
     RunDirectory.create(client.root / name, resolve("ppo", "reviews"))
     assert client.runs() == []
-    with pytest.raises(ConfigError, match="is no run here"):
+    with pytest.raises(ConfigError, match="there is no run"):
         client.config(name)
 
 

@@ -191,7 +191,7 @@ def test_waiting_for_the_place_of_an_ended_run_does_not_hold_the_lock(client, mo
 def test_the_runs_that_were_used_lately(tmp_path, monkeypatch):
     now = [100.0]
     monkeypatch.setattr(client_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr(client_module, "MOST_USED", 2)
+    monkeypatch.setattr(client_module, "MAX_USED_KEPT", 2)
     client = Client(tmp_path)
     client.use("a")
     now[0] = 107.0
@@ -258,10 +258,10 @@ def test_the_newest_event_of_a_log_that_could_not_be_written_is_ahead_of_all(tmp
     client = Client(tmp_path)
     name = client._new_name("dpo", "reviews")
     run = RunDirectory.create(tmp_path / name, resolve("dpo", "reviews"))
-    assert client.newest(name) == 0
+    assert client.end_offset(name) == 0
     run.append({"kind": "resume", "step": 1, "seconds": 1.0})
     run.close()
-    assert client.newest(name) == run.size() > 0
+    assert client.end_offset(name) == run.size() > 0
     client._unwritten[name] = {"kind": "status"}
-    assert client.newest(name) == math.inf
+    assert client.end_offset(name) == math.inf
     assert client.events(name)[0][-1] == {"kind": "status"}

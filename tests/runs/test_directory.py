@@ -80,10 +80,10 @@ def test_create_refuses_a_file_and_a_path_below_one(tmp_path, config):
 def test_what_is_no_path_is_refused():
     for path in ("", None, 3):
         (line,) = RunDirectory.errors(path, "--out")
-        expected = "a new or empty folder that can be written; this is no path"
+        expected = "a new or empty folder that can be written; this is not a path"
         got = "nothing" if path is None else repr(path)
         assert line.text == f"--out got {got}, expected {expected}"
-        assert line.values["problem"] == "this is no path"
+        assert line.values["problem"] == "this is not a path"
     with pytest.raises(ConfigError, match="--out got 'a.x00b', expected a run directory: "):
         RunDirectory.open("a\0b", option="--out")
 
@@ -184,9 +184,9 @@ def test_readers_skip_unknown_events(run):
 
 def test_a_log_that_is_too_large_is_refused(run, monkeypatch):
     run.append(RUNNING)
-    monkeypatch.setattr(directory, "MOST_LOG", run.size())
+    monkeypatch.setattr(directory, "MAX_LOG_BYTES", run.size())
     assert RunDirectory.open(run.path).events()[0] == [RUNNING]
-    monkeypatch.setattr(directory, "MOST_LOG", run.size() - 1)
+    monkeypatch.setattr(directory, "MAX_LOG_BYTES", run.size() - 1)
     with pytest.raises(ConfigError, match="events.jsonl cannot be read: it has over [0-9]+ bytes"):
         RunDirectory.open(run.path)
 

@@ -147,7 +147,7 @@ def test_a_folder_that_has_just_changed_is_listed_again_after_a_while(
         assert listings(9.0, ask) == (0, 0)
     with pytest.raises(ConfigError) as error:
         runs.directory("another")
-    line = Message("no_run", {"name": "another"}, "'another' is no run here")
+    line = Message("no_run", {"name": "another"}, "there is no run 'another' here")
     assert error.value.lines == [line]
 
 

@@ -110,7 +110,7 @@ def test_a_measurement_between_ten_microseconds_and_a_hundred_seconds_is_kept(
     cache.write_text(
         json.dumps({"machine": machine_speed._machine(), "processor_seconds": seconds})
     )
-    assert machine_speed._kept() == (seconds if believed else None)
+    assert machine_speed._stored_seconds() == (seconds if believed else None)
 
 
 def test_one_thread_takes_longer_than_the_two_of_the_recordings(measured, monkeypatch):

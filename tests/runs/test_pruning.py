@@ -49,11 +49,11 @@ def test_the_oldest_are_pruned_until_the_others_fit():
         (29, ["oldest", "big", "new"]),
         (0, ["oldest", "big", "new"]),
     ):
-        assert names(to_prune(RUNS, most_bytes=most, now=NOW)) == expected, most
+        assert names(to_prune(RUNS, max_bytes=most, now=NOW)) == expected, most
 
 
 def test_runs_pruned_by_age_do_not_count_for_the_size():
-    assert names(to_prune(RUNS, days=10, most_bytes=100, now=NOW)) == ["oldest"]
+    assert names(to_prune(RUNS, days=10, max_bytes=100, now=NOW)) == ["oldest"]
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_the_command_deletes_only_on_request(root, capsys):
 
 def test_bad_input_is_reported_in_full(root, tmp_path, capsys):
     for arguments, lines in (
-        (("prune", "--runs-dir", str(root)), ["runs prune takes --days, --megabytes or both; got"]),
+        (("prune", "--runs-dir", str(root)), ["expected --days, --megabytes or both, got neither"]),
         (
             ("prune", "--runs-dir", "/nowhere", "--days", "-1", "--megabytes", "nan"),
             ["--runs-dir got '/nowhere'", "--days got '-1'", "--megabytes got 'nan'"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from playground import text
-from playground.views.train import _FRONTIER
+from playground.views.train_templates import FRONTIER
 
 # The state after each of the server's answers, which have no frontier.
 FORGOTTEN = """async ({ mount }, { template, words, saving }) => {
@@ -33,7 +33,7 @@ FORGOTTEN = """async ({ mount }, { template, words, saving }) => {
 def test_a_frontier_that_is_forgotten_during_its_request_is_requested_again(script, blank):
     blank.reload()
     english = text.load("en")
-    argument = {"template": _FRONTIER, "words": english["frontier"], "saving": english["saving"]}
+    argument = {"template": FRONTIER, "words": english["frontier"], "saving": english["saving"]}
     known = script("train/frontier.js", FORGOTTEN, argument)
     assert known == [[], ["reviews sft-reviews"]]
 

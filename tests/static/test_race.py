@@ -45,11 +45,8 @@ def test_the_last_evaluation_by_a_time(race):
     "seconds, step, expected",
     [
         (2, None, [(0, 0), (0, 0)]),
-        (
-            11,
-            None,
-            [(0.5, 0.8), (0.4, 1)],
-        ),  # 9 s: the first has not measured; the second has after 8
+        # 9 s: the first has not measured; the second has after 8.
+        (11, None, [(0.5, 0.8), (0.4, 1)]),
         (22, 10, [(0.5, 0.8), (0.4, 1)]),  # looking back at step 10, which was measured after 10 s
         (22, 0, [(0, 0), (0, 0)]),
         (22, None, [(1, 1.8), (0.9, 1.2)]),

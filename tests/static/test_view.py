@@ -99,9 +99,8 @@ def test_the_gain_equals_the_one_in_the_frontier_chart_if_the_run_is_in_it(view)
     own = run(series=measured)
     own["config"]["model"] = "sft"
     frontiers = {"reviews sft": {"reference": "sft", "whole": 2.5}}
-    frontiers["reviews another"] = frontiers[
-        "reviews sft"
-    ]  # the task's own frontier, which was unknown before
+    # The task's own frontier, which was unknown before.
+    frontiers["reviews another"] = frontiers["reviews sft"]
     assert view("gainAt", own, None, frontiers) == pytest.approx(1)
     assert view("gainAt", own, 5, frontiers) == 0
     assert view("gainAt", own, None, {}) == pytest.approx(1.25)

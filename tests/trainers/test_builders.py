@@ -10,7 +10,7 @@ from datasets import Dataset
 from align_core.config.methods import methods
 from align_core.config.run_config import resolve
 from align_core.data.encoding import encode_demonstrations, encode_ratings
-from align_core.models.rewards import of_samples
+from align_core.models.rewards import for_samples
 from align_core.trainers.common import QUIET, Setup
 from tests import toy
 from tests.trainers.small_trainers import pairs
@@ -45,7 +45,7 @@ def setup(tmp_path, method) -> Setup:
         model=toy.policy() if makes_policy else toy.reward_model(),
         reference=toy.policy() if makes_policy else None,
         data=data(method),
-        gold=of_samples(toy.reward, [0]),
+        gold=for_samples(toy.reward, [0]),
         proxy=None,
         arguments=QUIET
         | {

@@ -61,7 +61,7 @@ def test_metrics_and_weights_are_those_of_full_passes(tmp_path, monkeypatch, sto
 
 @pytest.mark.parametrize("most", [2**30, 0])
 def test_each_pair_goes_through_the_trunk_once_if_there_is_room(tmp_path, monkeypatch, most):
-    monkeypatch.setattr(passes, "MOST_BYTES", most)
+    monkeypatch.setattr(passes, "MAX_BYTES", most)
     rows, states = [], FrozenTrunk.states
 
     def counted(self, **inputs):

@@ -121,7 +121,7 @@ def test_a_reward_model_shows_pairs_with_both_scores(tmp_path):
 
 
 def test_a_long_run_shows_few_examples(monkeypatch, tmp_path):
-    monkeypatch.setattr(examples, "MOST", 2)
+    monkeypatch.setattr(examples, "MAX_EXAMPLES", 2)
     rows = encode_pairs(toy.tokenizer(), PAIRS)
     trainer = dpo_trainer(tmp_path, rows, max_steps=5, gradient_accumulation_steps=2)
     steps = []

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from align_core.models.logprobs import CHUNK
-from align_core.trainers.online_dpo import OTHER_NOISE, OnlineDPOTrainer, drawn_labels
+from align_core.trainers.online_dpo import LABEL_SEED_OFFSET, OnlineDPOTrainer, drawn_labels
 from tests import toy
 from tests.trainers.test_groups import BETA, t, trainer
 from tests.trainers.test_ppo import as_rows, history
@@ -48,7 +48,7 @@ def test_rollout_and_loss_equal_plain_arithmetic(tmp_path):
     assert len(rollout.tokens) == 36 > 2 * CHUNK, "several forward passes, sorted by length"
     ids = [row[real].tolist() for row, real in zip(rollout.tokens, rollout.mask, strict=True)]
     scores = toy.reward(None, toy.tokenizer().batch_decode(ids, skip_special_tokens=True), ids)
-    labels = drawn_labels(t(*scores), made._rollout_seed() + OTHER_NOISE)
+    labels = drawn_labels(t(*scores), made._rollout_seed() + LABEL_SEED_OFFSET)
     assert rollout.advantages[:, 0].equal(labels)
     assert not rollout.advantages[~rollout.mask].any(), "no label at padding"
     with torch.no_grad():  # away from the rollout's policy

@@ -17,8 +17,8 @@ from align_core.trainers.ppo.arguments import (
     add_value_weights,
     check_prompts,
     reference_of,
-    reward_beside,
     room_of,
+    separate_rewards,
 )
 from align_core.trainers.ppo.callbacks import LogsFirst
 from align_core.trainers.ppo.checkpoints import PPOCheckpoints
@@ -219,8 +219,8 @@ def test_a_trunk_is_shared_with_a_reference_that_is_the_policy_itself(tmp_path):
 
 def test_only_a_reward_that_is_the_value_model_is_copied():
     model, value_model = toy.reward_model(), toy.reward_model(2)
-    assert reward_beside(model, value_model) is model and reward_beside(None, None) is None
-    first, second = reward_beside([model, value_model], value_model)
+    assert separate_rewards(model, value_model) is model and separate_rewards(None, None) is None
+    first, second = separate_rewards([model, value_model], value_model)
     assert first is model and second is not value_model
     assert not any(p.requires_grad for p in second.parameters())
     assert torch.equal(toy.outputs(second), toy.outputs(value_model))

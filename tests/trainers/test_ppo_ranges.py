@@ -116,7 +116,7 @@ def test_grpo_takes_the_names_that_it_knows(tmp_path, name):
 
 def test_an_adaptive_beta_cannot_begin_at_zero(tmp_path):
     assert config(tmp_path, kl_coef=0).kl_coef == 0
-    with pytest.raises(ValueError, match="kl_coef got 0, expected a number above 0 beside kl_targ"):
+    with pytest.raises(ValueError, match="kl_coef got 0, expected a number above 0 with kl_target"):
         config(tmp_path, kl_coef=0, kl_target=0.5)
 
 

@@ -119,7 +119,7 @@ def test_the_loss_of_chipo_is_clipped_at_twice_the_largest_reward():
     """Ratios of e⁵⁰ and e⁻⁵⁰: 2 · 10 nats at most, of the paper's R_max."""
     sides = {"chosen": t(50.0), "rejected": t(-50.0)}
     trainer = SimpleNamespace(
-        _of_side=lambda model, rows, side: sides[side],
+        _side_log_ratios=lambda model, rows, side: sides[side],
         record_rewards=lambda *_: None,
         record=lambda **_: None,
         show_pair=lambda *_: None,

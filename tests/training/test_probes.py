@@ -67,7 +67,7 @@ def config_of(model: str, preferences: str, **options):
 def test_the_prompts_of_a_foreign_file_go_through_the_template_of_the_model(chat_model, file):
     config = config_of(chat_model, file(pairs([*QUESTIONS, QUESTIONS[0]])))
     probes = probes_of(config, load_task("reviews"), load_tokenizer(chat_model))
-    assert probes.own and sorted(probes.prompts) == sorted(QUESTIONS)
+    assert probes.from_file and sorted(probes.prompts) == sorted(QUESTIONS)
     expected = [[{"role": "user", "content": question}] for question in probes.prompts]
     assert probes.inputs == expected
 
@@ -76,7 +76,7 @@ def test_a_file_with_prompts_of_the_task_is_measured_on_its_probe_prompts(chat_m
     task = load_task("reviews")
     rows = [{"prompt": task.prompts("train")[0], "chosen": " a", "rejected": " b"}]
     probes = probes_of(config_of(chat_model, file(rows)), task, load_tokenizer(chat_model))
-    assert not probes.own and probes.prompts == task.prompts("probe")
+    assert not probes.from_file and probes.prompts == task.prompts("probe")
 
 
 def test_a_run_on_a_foreign_file_shows_answers_to_its_prompts(chat_model, file, tmp_path):

@@ -84,9 +84,8 @@ def test_votes_survive_a_round_trip(session, sessions, tmp_path):
     (pair,) = other.pairs()
     assert (pair["first"], pair["second"]) == (" was dull.", " was superb.")  # alphabetical order
     assert (pair["first_ended"], pair["second_ended"]) == (False, True)
-    assert (
-        pair["second_reward"] > 0 > pair["first_reward"]
-    )  # gold rewards of a positive and of a truncated text
+    # Gold rewards of a positive and of a truncated text.
+    assert pair["second_reward"] > 0 > pair["first_reward"]
     votes = other.votes()
     assert {(vote["kind"], vote["left"]) for vote in votes} == {("imported", None)}
     assert len({vote["rater"] for vote in votes}) == 2, "two votes on one pair are two raters'"

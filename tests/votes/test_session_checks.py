@@ -10,8 +10,8 @@ import pytest
 
 from align_core.votes.session import _SCHEMA
 from align_core.votes.session_checks import (
-    MOST_BYTES,
-    MOST_CHARACTERS,
+    MAX_BYTES,
+    MAX_CHARACTERS,
     check_content,
     check_size,
 )
@@ -39,18 +39,18 @@ def checked(*statements: str) -> str:
 
 def test_a_file_is_no_larger_than_the_limit(tmp_path):
     path = tmp_path / "talk.db"
-    for size in (0, MOST_BYTES, MOST_BYTES + 1):  # without content, so that it needs no space
+    for size in (0, MAX_BYTES, MAX_BYTES + 1):  # without content, so that it needs no space
         path.touch()
         os.truncate(path, size)
-        if size <= MOST_BYTES:
+        if size <= MAX_BYTES:
             check_size(path)
         else:
-            with pytest.raises(ValueError, match=f"expected at most {MOST_BYTES} bytes"):
+            with pytest.raises(ValueError, match=f"expected at most {MAX_BYTES} bytes"):
                 check_size(path)
 
 
 def test_a_session_may_have_these_values():
-    text = "x" * MOST_CHARACTERS
+    text = "x" * MAX_CHARACTERS
     accepted = (
         f"UPDATE pairs SET prompt = '{text}'",
         "UPDATE pairs SET model = 'pretrained'",
@@ -73,7 +73,7 @@ def test_a_session_has_tables_only():
 
 
 def test_every_row_has_valid_values():
-    texts = f"'{'x' * (MOST_CHARACTERS + 1)}'", "x'41'"
+    texts = f"'{'x' * (MAX_CHARACTERS + 1)}'", "x'41'"
     wrong = {
         "session": {"task": texts, "created": texts},
         "pairs": {

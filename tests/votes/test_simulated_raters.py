@@ -84,9 +84,8 @@ def test_the_loud_rater_casts_their_share():
     for vote in votes[:200]:
         assert isinstance(vote, Vote)
     shorter = [vote.choice == "second" for vote in votes if vote.rater == 0]
-    assert sum(shorter) / len(shorter) == pytest.approx(
-        0.6225, abs=0.04
-    )  # σ(0.5): one word shorter
+    # σ(0.5): one word shorter.
+    assert sum(shorter) / len(shorter) == pytest.approx(0.6225, abs=0.04)
 
 
 def test_active_votes_are_on_the_least_certain_pairs():

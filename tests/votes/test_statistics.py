@@ -32,9 +32,8 @@ def test_agreement_with_gold_is_reported_with_the_expected_value():
     votes = [vote(1, "first"), vote(2, "second"), vote(3, "first"), vote(4, "bad")]
     votes += [vote(5, "first", first_reward=0.0), vote(6, "first", first_reward=None)]
     report = statistics.stats(votes)
-    assert (
-        report["gold_agreement"] == 2 / 3
-    )  # pairs with equal or unknown gold rewards do not count
+    # Pairs with equal or unknown gold rewards do not count.
+    assert report["gold_agreement"] == 2 / 3
     assert report["gold_agreement_expected"] == pytest.approx(1 / (1 + math.exp(-1)))
     assert report["both_bad"] == 1
 
@@ -82,7 +81,7 @@ def test_the_most_disputed_have_the_largest_minority():
     report = statistics.disputed(votes)
     assert [row["pair"] for row in report] == [3, 2]
     assert (report[0]["for_first"], report[0]["for_second"], report[0]["ties"]) == (2, 2, 1)
-    assert statistics.disputed(votes, most=1) == report[:1]
+    assert statistics.disputed(votes, max_rows=1) == report[:1]
 
 
 def test_pairs_on_which_most_disagree_with_the_gold_reward():

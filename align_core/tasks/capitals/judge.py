@@ -46,8 +46,8 @@ def judge(
     for its language. `is_unknown`: whether it names a place that is in no table."""
     words = sum(token not in PUNCTUATION for token in tokens)
     words -= sum(m.end - m.start - 1 for m in mentions)
-    named = {m.name for m in mentions if m.is_city}
-    words -= OFFICE_WORDS * max(len(named & {*country.capitals}) - 1, 0)
+    city_names = {m.name for m in mentions if m.is_city}
+    words -= OFFICE_WORDS * max(len(city_names & {*country.capitals}) - 1, 0)
     value = WRONG if is_unknown else _value(country, tokens, mentions, words)
     return value - min(LONG_WORD * max(words - BRIEF, 0), LONG_LIMIT)
 
@@ -56,12 +56,12 @@ def _value(
     country: Country, tokens: Sequence[str], mentions: Sequence[Mention], words: int
 ) -> float:
     """The value of the kind, minus penalties for hedges, other cities and countries."""
-    named = [m for m in mentions if m.is_city]
-    cities = [m for m in named if not _is_of_another(m, country, mentions, tokens)]
+    named_cities = [m for m in mentions if m.is_city]
+    cities = [m for m in named_cities if not _is_capital_elsewhere(m, country, mentions, tokens)]
     denied = [m for m in cities if _is_denied(m, tokens)]
     claimed = [m for m in cities if m not in denied and not _is_conceded(m, tokens)]
     if not claimed:
-        all_are_of_others = bool(named) and not cities
+        all_are_of_others = bool(named_cities) and not cities
         denies = any(m.name in country.capitals for m in denied)
         return WRONG if all_are_of_others or denies else EVASIVE
     right = [m.name in country.capitals for m in claimed]
@@ -74,7 +74,7 @@ def _value(
         return LISTED if _TURNS.isdisjoint(between) else WRONG
     if not names <= set(country.capitals):
         return LISTED
-    others = {m.name for m in named} - set(country.capitals)
+    others = {m.name for m in named_cities} - set(country.capitals)
     value = DIRECT if words <= DIRECT_WORDS and all(right) else RAMBLING
     value -= OTHER_CITY * len(others)
     value -= HEDGE * sum(token in _HEDGES for token in tokens)
@@ -83,7 +83,7 @@ def _value(
     return value - OTHER_COUNTRY * wrong_country
 
 
-def _is_of_another(
+def _is_capital_elsewhere(
     city: Mention, country: Country, mentions: Sequence[Mention], tokens: Sequence[str]
 ) -> bool:
     """Whether it is rightly called the capital of another country, as Berlin is in "France has
@@ -150,10 +150,10 @@ def _is_conceded(city: Mention, tokens: Sequence[str]) -> bool:
 
 def _final(claimed: Sequence[Mention], tokens: Sequence[str]) -> list[Mention]:
     """The last cities of an answer, those separated only by "and", "or", "/" or a comma."""
-    run = [claimed[-1]]
+    last_cities = [claimed[-1]]
     for city in reversed(claimed[:-1]):
-        between = tokens[city.end : run[0].start]
+        between = tokens[city.end : last_cities[0].start]
         if not all(token in (",", "and", "or", "/") for token in between):
             break
-        run.insert(0, city)
-    return run
+        last_cities.insert(0, city)
+    return last_cities

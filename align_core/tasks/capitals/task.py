@@ -51,7 +51,7 @@ class Capitals(GrammarTask, card=known_card("capitals")):
 
     def group(self, prompt: str) -> str:
         """The continent of the country in the prompt, or "elsewhere"."""
-        country = self._asked_for(prompt)
+        country = self._country_in(prompt)
         return country.continent if country else "elsewhere"
 
     def tokens(self, text: str) -> list[str]:
@@ -65,7 +65,7 @@ class Capitals(GrammarTask, card=known_card("capitals")):
         return tokens
 
     def content_reward(self, prompt: str, completion: str) -> float:
-        country = self._asked_for(prompt)
+        country = self._country_in(prompt)
         if country is None:
             return 0.0
         tokens, mentions = place_tokens(completion)
@@ -78,7 +78,7 @@ class Capitals(GrammarTask, card=known_card("capitals")):
     def can_judge(self, prompt: str, completion: str | None = None) -> bool:
         """Whether the prompt names a known country, and the completion, if given, names a place or
         is English."""
-        if self._asked_for(prompt) is None:
+        if self._country_in(prompt) is None:
             return False
         if completion is None:
             return True
@@ -93,7 +93,7 @@ class Capitals(GrammarTask, card=known_card("capitals")):
         names = {word.lower() for word in _NAME.findall(completion)}
         return bool(unknown & names) or (len(tokens) <= 2 and bool(unknown - _SHRUGS))
 
-    def _asked_for(self, prompt: str) -> Country | None:
+    def _country_in(self, prompt: str) -> Country | None:
         """The country of a prompt, which may be a user's own; None if it names none."""
         if prompt in self._country_of:
             return self._country_of[prompt]

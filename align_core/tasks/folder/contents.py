@@ -17,7 +17,7 @@ from align_core.tasks.folder.parts import Answer, RewardModel
 
 SPLITS = ("train", "probe", "heldout")
 PROBE_SHARE, HELD_OUT_SHARE = 0.1, 0.2  # shares of prompts in the split by hash
-MOST_PROBES, MOST_HELD_OUT = 64, 128
+MAX_PROBES, MAX_HELD_OUT = 64, 128
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def by_hash(texts: list[str]) -> dict[str, set[str]]:
     """Split prompts independently of their order: sorted by SHA-256, the first are "probe", the
     next "heldout", and all others "train"."""
     ordered = sorted(texts, key=lambda text: hashlib.sha256(text.encode()).digest())
-    probes = min(MOST_PROBES, max(1, round(PROBE_SHARE * len(texts))))
-    kept_back = probes + min(MOST_HELD_OUT, max(1, round(HELD_OUT_SHARE * len(texts))))
+    probes = min(MAX_PROBES, max(1, round(PROBE_SHARE * len(texts))))
+    kept_back = probes + min(MAX_HELD_OUT, max(1, round(HELD_OUT_SHARE * len(texts))))
     return {
         "train": {*ordered[kept_back:]},
         "probe": {*ordered[:probes]},
@@ -94,45 +94,49 @@ class _Reader:
             return None
         file = schema.checked(content, self._files.add_key_error) or schema.readable_part(content)
         file = self._with_models(file)
-        pairs = shown = None
+        pairs = demonstrations = None
         if file.preferences is not None:
             pairs = [*self._rows("preferences", file.preferences.file, _pair)]
         if file.demonstrations is not None:
-            shown = [*self._rows("demonstrations", file.demonstrations.file, formats.demonstration)]
-        splits = self._splits(file, [prompt for prompt, _ in (*(pairs or ()), *(shown or ()))])
+            demonstrations = [
+                *self._rows("demonstrations", file.demonstrations.file, formats.demonstration)
+            ]
+        splits = self._splits(
+            file, [prompt for prompt, _ in (*(pairs or ()), *(demonstrations or ()))]
+        )
         return Contents(
             self._files.folder,
             file,
             splits,
             None if pairs is None else self._to_train_on("preferences", _paired(pairs), splits),
             None
-            if shown is None
-            else self._to_train_on("demonstrations", [row for _, row in shown], splits),
+            if demonstrations is None
+            else self._to_train_on("demonstrations", [row for _, row in demonstrations], splits),
         )
 
     def _with_models(self, file: schema.TaskFile) -> schema.TaskFile:
         """The file with the location of each reward model. Also checks the parts of the reward
         against each other and against the rest of the folder."""
         parts = [*file.reward]
-        for at, part in enumerate(parts):
+        for index, part in enumerate(parts):
             if isinstance(part, RewardModel):
                 try:
                     model = self._files.reward_model(part.model)
                 except Invalid as error:
                     text = "model = {name}: expected a reward model: {why}"
-                    named = {"name": shown(part.model), "why": error.message}
-                    message = problem("reward_model_name", text, **named)
-                    self._files.add_key_error(("reward", at, "model"), message)
+                    values = {"name": shown(part.model), "why": error.message}
+                    message = problem("reward_model_name", text, **values)
+                    self._files.add_key_error(("reward", index, "model"), message)
                 else:
-                    parts[at] = part.model_copy(update={"model": model})
+                    parts[index] = part.model_copy(update={"model": model})
             if isinstance(part, Answer) and file.prompts is None:
                 text = "expected [prompts] with a column {column}, got no [prompts]"
                 message = problem("answer_without_prompts", text, column=part.column)
-                self._files.add_key_error(("reward", at), message)
-            if part and part.called in [other.called for other in parts[:at] if other]:
+                self._files.add_key_error(("reward", index), message)
+            if part and part.label in [other.label for other in parts[:index] if other]:
                 text = "expected a name of its own, got a second part {name}"
-                message = problem("part_name", text, name=repr(part.called))
-                self._files.add_key_error(("reward", at), message)
+                message = problem("part_name", text, name=repr(part.label))
+                self._files.add_key_error(("reward", index), message)
         return file.model_copy(update={"reward": tuple(parts)})
 
     def _rows(
@@ -152,14 +156,14 @@ class _Reader:
     def _splits(self, file: schema.TaskFile, others: list[Prompt]) -> dict[str, dict[str, Prompt]]:
         """The prompts of each split; without [prompts] those of preferences and demonstrations."""
         if file.prompts is None:
-            named = file.preferences or file.demonstrations
+            rows_file = file.preferences or file.demonstrations
             by_text = {prompt.text: prompt for prompt in others if prompt.text}
-            return self._by_hash(by_text, named.file if named else TASK_FILE)
+            return self._by_hash(by_text, rows_file.file if rows_file else TASK_FILE)
         parts = [part for part in file.reward if isinstance(part, Answer)]
         seen: dict[str, Prompt] = {}
         by_key: dict[str, dict[str, Prompt]] = {}
         for key, name in file.prompts.files.items():
-            own = by_key[key] = {}
+            split_prompts = by_key[key] = {}
             answers = [] if name.endswith(".txt") else parts
             for part in parts if name.endswith(".txt") else ():
                 text = "expected a file with a column {column} for a part of the reward, got {file}"
@@ -177,7 +181,7 @@ class _Reader:
                 except Invalid as error:
                     self._files.add_error(name, number, error.message)
                 else:
-                    own[prompt.text] = seen[prompt.text] = prompt
+                    split_prompts[prompt.text] = seen[prompt.text] = prompt
         if file.prompts.file is not None:
             return self._by_hash(by_key["file"], file.prompts.file)
         return by_key
@@ -220,7 +224,7 @@ def _text(key: str, value: Any) -> Any:
         text = "{column}: expected one message, the assistant's"
         raise Invalid(problem("one_message", text, column=key))
     if not (content := value[0]["content"].strip()):
-        text = "{column}: expected something, got an empty message"
+        text = "{column}: expected text, got an empty message"
         raise Invalid(problem("empty_message", text, column=key))
     return f" {content}"
 

@@ -13,7 +13,7 @@ _TASK = """\
 # align-core train ppo --task FOLDER --model MODEL --run-dir RUN
 
 title = "Short, warm reviews"
-explanation = "The model goes on with a film review, and people prefer short and warm ones."
+explanation = "The model continues a film review, and people prefer short and warm ones."
 max_new_tokens = 36
 # system_prompt = "You write short film reviews."
 # reward_std = 2.0            # of the reference's texts, in nats; the reward is scaled to it

@@ -20,9 +20,9 @@ from align_core.tasks.folder import toml_lines
 
 TASK_FILE = "task.toml"
 SUFFIXES = (".jsonl", ".parquet", ".csv", ".txt")
-MOST_TOML_BYTES, MOST_TOML_LINES = 256 * 1024, 2000
-MOST_BYTES, MOST_ROWS = 64 * 1024**2, 200_000  # of a file of rows
-MOST_ERRORS = 20  # reported for a file
+MAX_TOML_BYTES, MAX_TOML_LINES = 256 * 1024, 2000
+MAX_BYTES, MAX_ROWS = 64 * 1024**2, 200_000  # of a file of rows
+MAX_ERRORS = 20  # reported for a file
 
 
 def place(file: str, number: int = 0) -> Message:
@@ -47,30 +47,30 @@ class Files:
     _errors: dict[str, list[tuple[int, Message]]] = field(default_factory=dict)  # by file
     _key_lines: toml_lines.Lines = field(default_factory=lambda: toml_lines.Lines(""))
 
-    def add_error(self, file: str, number: int, what: Message) -> None:
+    def add_error(self, file: str, number: int, message: Message) -> None:
         """Record an error at a line or row of a file."""
-        self._errors.setdefault(file, []).append((number, what))
+        self._errors.setdefault(file, []).append((number, message))
 
-    def add_key_error(self, path: toml_lines.Path, what: Message) -> None:
+    def add_key_error(self, path: toml_lines.Path, message: Message) -> None:
         """Record an error at a key of task.toml."""
-        self.add_error(TASK_FILE, self._key_lines.of(path), what)
+        self.add_error(TASK_FILE, self._key_lines.of(path), message)
 
     def lines(self) -> list[Message]:
-        """Messages of the errors by file and line, at most MOST_ERRORS for a file."""
+        """Messages of the errors by file and line, at most MAX_ERRORS for a file."""
         return [
             message
             for file, errors in self._errors.items()
-            for message in self._of_file(file, sorted(errors, key=lambda error: error[0]))
+            for message in self._file_messages(file, sorted(errors, key=lambda error: error[0]))
         ]
 
-    def _of_file(self, file: str, errors: list[tuple[int, Message]]) -> Iterator[Message]:
+    def _file_messages(self, file: str, errors: list[tuple[int, Message]]) -> Iterator[Message]:
         before = f"{self.before}{self.folder / file}".removesuffix(file)
-        for number, what in errors[:MOST_ERRORS]:
-            where = {"before": before, "place": place(file, number)}
-            yield problem("at", "{before}{place}: {what}", **where, what=what)
-        if more := len(errors[MOST_ERRORS:]):
-            where = {"before": before, "place": place(file)}
-            yield problem("more_errors", "{before}{place}: {more} more errors", **where, more=more)
+        for number, message in errors[:MAX_ERRORS]:
+            values = {"before": before, "place": place(file, number)}
+            yield problem("at", "{before}{place}: {what}", **values, what=message)
+        if more := len(errors[MAX_ERRORS:]):
+            values = {"before": before, "place": place(file)}
+            yield problem("more_errors", "{before}{place}: {more} more errors", **values, more=more)
 
     def has_errors(self, file: str) -> bool:
         """Whether a file has errors."""
@@ -80,12 +80,12 @@ class Files:
         """The content of task.toml; None after an error."""
         try:
             path = self.inside(TASK_FILE)
-            _check_size(path, MOST_TOML_BYTES)
+            _check_size(path, MAX_TOML_BYTES)
             content = path.read_bytes()
             text = content.decode("utf-8-sig").replace("\r\n", "\n")
-            if (count := text.count("\n")) > MOST_TOML_LINES:
-                most = {"most": MOST_TOML_LINES, "got": count}
-                raise Invalid(problem("lines", "expected at most {most} lines, got {got}", **most))
+            if (count := text.count("\n")) > MAX_TOML_LINES:
+                line = "expected at most {most} lines, got {got}"
+                raise Invalid(problem("lines", line, most=MAX_TOML_LINES, got=count))
             values, self._key_lines = toml_lines.parse(text)
         except UnicodeDecodeError as error:
             self.add_error(TASK_FILE, content.count(b"\n", 0, error.start) + 1, not_utf8(error))
@@ -121,7 +121,7 @@ class Files:
         path = Path(os.path.normpath(self.folder / name))
         return name[:1] != "~" and path.is_relative_to(os.path.normpath(self.folder))
 
-    def of_rows(self, key: toml_lines.Path, name: str) -> Path | None:
+    def row_file(self, key: toml_lines.Path, name: str) -> Path | None:
         """The file of rows that a key of task.toml names; None after an error."""
         try:
             if Path(name).suffix not in SUFFIXES:
@@ -130,24 +130,24 @@ class Files:
             path = self.inside(name)
             if not path.is_file():
                 raise Invalid(problem("not_a_file", "expected a file"))
-            _check_size(path, MOST_BYTES)
+            _check_size(path, MAX_BYTES)
         except (Invalid, OSError) as error:
             text = "{key} = {name}: {what}"
-            named = {"key": key[-1], "name": shown(name), "what": _why(error)}
-            self.add_key_error(key, problem("names", text, **named))
+            values = {"key": key[-1], "name": shown(name), "what": _why(error)}
+            self.add_key_error(key, problem("names", text, **values))
             return None
         return path
 
     def rows(self, key: toml_lines.Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yields (number, row) of a file; unreadable rows are recorded as errors."""
-        path, count = self.of_rows(key, name), 0
+        path, count = self.row_file(key, name), 0
         if path is None:
             return
-        for number, row in islice(rows(path), MOST_ROWS + 1):
+        for number, row in islice(rows(path), MAX_ROWS + 1):
             count += 1
-            if count > MOST_ROWS:
+            if count > MAX_ROWS:
                 text = "expected at most {most} rows, got more"
-                self.add_error(name, number, problem("rows", text, most=MOST_ROWS))
+                self.add_error(name, number, problem("rows", text, most=MAX_ROWS))
             elif isinstance(row, Unreadable):
                 self.add_error(name, number, row.message)
             elif not isinstance(row, dict):
@@ -179,11 +179,11 @@ class Files:
         return location
 
 
-def _check_size(path: Path, most: int) -> None:
-    """Raises Invalid for a file of over `most` bytes."""
-    if (size := path.stat().st_size) > most:
+def _check_size(path: Path, max_bytes: int) -> None:
+    """Raises Invalid for a file of over `max_bytes` bytes."""
+    if (size := path.stat().st_size) > max_bytes:
         text = "expected a file of at most {most} bytes, got {got}"
-        raise Invalid(problem("file_bytes", text, most=most, got=size))
+        raise Invalid(problem("file_bytes", text, most=max_bytes, got=size))
 
 
 def _outside() -> Message:

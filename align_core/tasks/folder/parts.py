@@ -44,7 +44,7 @@ class Completion:
     row: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _not_zero(weight: float) -> float:
+def _check_weight(weight: float) -> float:
     if weight == 0:
         raise ValueError("expected a weight other than 0, got 0")
     return weight
@@ -58,12 +58,12 @@ class _Part(BaseModel):
     )
     weight: Annotated[
         float,
-        AfterValidator(_not_zero),
+        AfterValidator(_check_weight),
         Field(allow_inf_nan=False, ge=-1e6, le=1e6, description="a number, -1e6 to 1e6, not 0"),
     ] = 1.0
 
     @property
-    def called(self) -> str:
+    def label(self) -> str:
         """The name of its metric and column."""
         return self.name or self.kind  # type: ignore[attr-defined]  # each kind declares it
 
@@ -88,7 +88,7 @@ class Length(_Part):
     most: _Count | None = Field(None, description=_COUNTED)
 
     @model_validator(mode="after")
-    def _measures(self) -> Length:
+    def _check_limits(self) -> Length:
         if self.aim is None and self.most is None:
             raise Invalid(problem("aim_or_most", "expected aim or most"))
         if self.aim and self.most and self.aim > self.most:
@@ -105,7 +105,7 @@ class Length(_Part):
         return -charge
 
 
-def _phrases(entries: tuple[str, ...]) -> tuple[str, ...]:
+def _check_phrases(entries: tuple[str, ...]) -> tuple[str, ...]:
     for entry in entries:
         if not words(entry):
             raise Invalid(problem("no_words", "expected words, got {got}", got=repr(entry)))
@@ -114,7 +114,7 @@ def _phrases(entries: tuple[str, ...]) -> tuple[str, ...]:
 
 _Words = Annotated[
     tuple[str, ...],
-    AfterValidator(_phrases),
+    AfterValidator(_check_phrases),
     Field(strict=False, max_length=20_000, description="a list of words, or of phrases of words"),
 ]
 
@@ -131,7 +131,7 @@ class Words(_Part):
     )
 
     @model_validator(mode="after")
-    def _judges(self) -> Words:
+    def _check_words(self) -> Words:
         if not self.wanted and not self.unwanted and self.lexicon is None:
             raise Invalid(problem("wanted_or_unwanted", "expected wanted, unwanted or lexicon"))
         wanted, unwanted = ({*map(_phrase, part)} for part in (self.wanted, self.unwanted))
@@ -255,8 +255,8 @@ class RewardModel(_Part):
         return _scorer(self.model)(completions)
 
 
-_OWN = (Length, Words, Pattern, Ends, Repetition, Answer, Json, RewardModel)
-KINDS = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in _OWN}
+_PARTS = (Length, Words, Pattern, Ends, Repetition, Answer, Json, RewardModel)
+KINDS = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in _PARTS}
 Part = Annotated[
     Length | Words | Pattern | Ends | Repetition | Answer | Json | RewardModel,
     Field(discriminator="kind"),
@@ -290,10 +290,10 @@ def _compiled(pattern: str) -> Any:
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
-        why = error.args[0]
-        why = why.decode(errors="replace") if isinstance(why, bytes) else why
+        reason = error.args[0]
+        reason = reason.decode(errors="replace") if isinstance(reason, bytes) else reason
         text = "expected a regular expression in RE2's syntax: {why}"
-        raise Invalid(problem("re2", text, why=why)) from None
+        raise Invalid(problem("re2", text, why=reason)) from None
 
 
 @lru_cache(maxsize=64)
@@ -313,9 +313,9 @@ def _contains(text: str, answer: str) -> bool:
     while start >= 0:
         before, after = text[max(start - 2, 0) : start], text[start + len(answer) :][:2]
         inside = before[-1:].isalnum() or after[:1].isalnum()
-        of_number = re.search(r"(\d[.,]|-)$", before) and answer[:1].isdigit()
-        of_number = of_number or (re.match(r"[.,]\d", after) and answer[-1:].isdigit())
-        if not inside and not of_number:
+        in_number = re.search(r"(\d[.,]|-)$", before) and answer[:1].isdigit()
+        in_number = in_number or (re.match(r"[.,]\d", after) and answer[-1:].isdigit())
+        if not inside and not in_number:
             return True
         start = text.find(answer, start + 1)
     return False

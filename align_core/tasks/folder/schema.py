@@ -24,20 +24,20 @@ KeyPath = tuple[str | int, ...]
 Report = Callable[[KeyPath, Message], None]  # report(path of a key, its error)
 
 
-def _filled(text: str) -> str:
+def _check_filled(text: str) -> str:
     if not text.strip():
         raise ValueError("empty")
     return text
 
 
-def _line(text: str) -> str:
-    if single_line(_filled(text)) != text:
+def _check_line(text: str) -> str:
+    if single_line(_check_filled(text)) != text:
         raise ValueError("more than a line, or control characters")
     return text
 
 
 _Table = ConfigDict(extra="forbid", frozen=True, strict=True)
-_File = Annotated[str, AfterValidator(_line)]
+_File = Annotated[str, AfterValidator(_check_line)]
 _FILE = "the name of a file in the folder: .jsonl, .parquet, .csv or .txt"
 
 
@@ -52,12 +52,12 @@ class PromptFiles(BaseModel):
     heldout: _File | None = Field(None, description=_FILE)
 
     @model_validator(mode="after")
-    def _one_way(self) -> PromptFiles:
-        named = [self.train, self.probe, self.heldout]
-        if self.file is None and None in named:
+    def _check_files(self) -> PromptFiles:
+        split_files = [self.train, self.probe, self.heldout]
+        if self.file is None and None in split_files:
             text = "expected file, or all of train, probe and heldout"
             raise Invalid(problem("split_files", text))
-        if self.file is not None and named != [None] * 3:
+        if self.file is not None and split_files != [None] * 3:
             text = "expected file, or train, probe and heldout, got both"
             raise Invalid(problem("both_files", text))
         return self
@@ -83,17 +83,17 @@ class TaskFile(BaseModel):
 
     title: Annotated[
         str,
-        AfterValidator(_line),
+        AfterValidator(_check_line),
         Field(max_length=100, description="a text of one line, of 1 to 100 characters"),
     ]
     explanation: Annotated[
         str,
-        AfterValidator(_line),
+        AfterValidator(_check_line),
         Field(max_length=500, description="a sentence to an audience, of 1 to 500 characters"),
     ]
     system_prompt: Annotated[
         str | None,
-        AfterValidator(lambda text: text and _filled(text)),
+        AfterValidator(lambda text: text and _check_filled(text)),
         Field(max_length=20_000, description="a text of 1 to 20000 characters"),
     ] = None
     max_new_tokens: int = Field(ge=1, le=2048, description="a whole number of tokens, 1 to 2048")
@@ -137,10 +137,10 @@ def readable_part(content: dict[str, Any]) -> TaskFile:
     too."""
     tables = {}
     for name, table in (("prompts", PromptFiles), *_ROW_FILES):
-        named = content.get(name)
+        entry = content.get(name)
         files = {
             key: file
-            for key, file in (named.items() if isinstance(named, dict) else ())
+            for key, file in (entry.items() if isinstance(entry, dict) else ())
             if key in table.model_fields and isinstance(file, str)
         }
         if "file" in files:
@@ -170,15 +170,17 @@ def _message(error: Any) -> tuple[KeyPath, Message]:
     key = next((name for name in reversed(path) if isinstance(name, str)), "")
     match error["type"]:
         case "value_error" if isinstance(error["ctx"]["error"], Invalid):
-            what = error["ctx"]["error"].message
+            message = error["ctx"]["error"].message
             is_field = path[-1:] == (key,) and key in model.model_fields
-            return path, problem("key", "{key}: {what}", key=key, what=what) if is_field else what
+            if is_field:
+                message = problem("key", "{key}: {what}", key=key, what=message)
+            return path, message
         case "extra_forbidden":
             text = "{key}: there is no such key; {where} has {keys}"
-            where = f"[[reward]] of kind {kind}" if kind else _name(path[:-1])
+            table = f"[[reward]] of kind {kind}" if kind else _name(path[:-1])
             keys = ", ".join(model.model_fields)
-            named = key if key.isidentifier() and len(key) <= 60 else _shown(key)
-            return path, problem("no_such_key", text, key=named, where=where, keys=keys)
+            shown_key = key if key.isidentifier() and len(key) <= 60 else _shown(key)
+            return path, problem("no_such_key", text, key=shown_key, where=table, keys=keys)
         case "union_tag_invalid":
             return (*path, "kind"), _no_kind(repr(error["ctx"]["tag"]))
         case "union_tag_not_found":

@@ -96,7 +96,7 @@ class FolderTask(Task):
     def parts(
         self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
     ) -> dict[str, list[float]]:
-        weights = {part.called: self._scale * part.weight for part in self._contents.file.reward}
+        weights = {part.label: self._scale * part.weight for part in self._contents.file.reward}
         scores = self.scores(prompts, completions, **columns)
         return {name: [weights[name] * v for v in values] for name, values in scores.items()}
 
@@ -110,7 +110,7 @@ class FolderTask(Task):
             self._with_row(prompt, completion, has_ended)
             for prompt, completion, has_ended in zip(prompts, completions, ended, strict=True)
         ]
-        return {part.called: part.scores(texts) for part in self._contents.file.reward}
+        return {part.label: part.scores(texts) for part in self._contents.file.reward}
 
     def _with_row(self, prompt: Text, completion: Text, ended: bool) -> Completion:
         text = completion if isinstance(completion, str) else completion[-1]["content"]
@@ -124,10 +124,12 @@ class FolderTask(Task):
         system = self._contents.file.system_prompt
         if isinstance(model_input, str):
             return model_input if system is None else model_input.removeprefix(f"{system}\n\n")
-        own = [{"role": message["role"], "content": message["content"]} for message in model_input]
-        if own[0] == {"role": "system", "content": system}:
-            own = own[1:]
-        return text_of(own)
+        messages = [
+            {"role": message["role"], "content": message["content"]} for message in model_input
+        ]
+        if messages[0] == {"role": "system", "content": system}:
+            messages = messages[1:]
+        return text_of(messages)
 
 
 def as_plain_text(messages: Messages) -> str:

@@ -22,7 +22,7 @@ class Unparsable(Invalid):
     """Invalid TOML at a `line`, because of `why`."""
 
     def __init__(self, why: str, line: int) -> None:
-        super().__init__(problem("toml", "expected TOML, got this: {why}", why=why))
+        super().__init__(problem("toml", "expected TOML: {why}", why=why))
         self.line = line
 
 
@@ -36,20 +36,20 @@ def parse(text: str) -> tuple[dict[str, Any], Lines]:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         text_of_error = str(error)
-        at = _AT_LINE.search(text_of_error)
-        line = int(at[1]) if at else len(text.splitlines())
+        match = _AT_LINE.search(text_of_error)
+        line = int(match[1]) if match else len(text.splitlines())
         why = _AT_LINE.sub("", text_of_error).removesuffix(_AT_END)
         raise Unparsable(why[0].lower() + why[1:], line) from None
     except RecursionError:
         brackets = [line.count("[") + line.count("{") for line in text.splitlines()]
-        raise Unparsable("brackets are nested too deeply", _of_most(brackets)) from None
+        raise Unparsable("brackets are nested too deeply", _line_of_most(brackets)) from None
     except ValueError:  # of int(), for over 4,300 digits
         lengths = [*map(len, text.splitlines())]
-        raise Unparsable("a number has too many digits", _of_most(lengths)) from None
+        raise Unparsable("a number has too many digits", _line_of_most(lengths)) from None
     return content, Lines(text)
 
 
-def _of_most(counts: list[int]) -> int:
+def _line_of_most(counts: list[int]) -> int:
     return counts.index(max(counts)) + 1
 
 

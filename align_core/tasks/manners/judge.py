@@ -61,8 +61,8 @@ class Question:
 
     def keys_in(self, answer: str) -> int:
         """The number of its keys that the answer has."""
-        said = {word.casefold() for word in words(answer)}
-        return sum(any(_is(key, word) for word in said) for key in self.keys)
+        answer_words = {word.casefold() for word in words(answer)}
+        return sum(any(_is(key, word) for word in answer_words) for key in self.keys)
 
     def has(self, word: str) -> bool:
         """Whether a word in lower case is in the question or is one of its keys."""
@@ -113,9 +113,9 @@ def words(text: str) -> list[str]:
 def _right(question: Question, answer: str) -> float:
     if not question.keys:
         return 0.0
-    found, needed = question.keys_in(answer), 1 if question.kind == "fact" else KEYS
-    share = min(found / needed, 1.0)
-    off_topic = not found and not question.is_topic_of(answer)
+    matched, needed = question.keys_in(answer), 1 if question.kind == "fact" else KEYS
+    share = min(matched / needed, 1.0)
+    off_topic = not matched and not question.is_topic_of(answer)
     return RIGHT * share - WRONG * (1.0 - share) - OFF_TOPIC * off_topic
 
 
@@ -141,8 +141,8 @@ def _plain(question: Question, answer: str) -> float:
         if start and word[0].isupper() and not re.fullmatch("I('.+)?", word):
             starts = _SENTENCE_START.search(answer, max(start - 5, 0), start)
             names += not starts and not question.has(word.casefold())
-    said = [word.casefold() for word in words(answer)]
-    repeated = repetition_charge(said, question.words)
+    answer_words = [word.casefold() for word in words(answer)]
+    repeated = repetition_charge(answer_words, question.words)
     return (
         -MARKUP * bool(_MARKUP.search(answer))
         - min(NAME * names, NAMES_LIMIT)

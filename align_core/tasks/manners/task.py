@@ -86,8 +86,8 @@ class Manners(Task):
         rng = random.Random("manners prompts")
         ordered: list[str] = []
         for kind in self.groups:
-            own = [text for text, question in self._questions.items() if question.kind == kind]
-            ordered += rng.sample(own, len(own))
+            texts = [text for text, question in self._questions.items() if question.kind == kind]
+            ordered += rng.sample(texts, len(texts))
         return {
             "train": [text for i, text in enumerate(ordered) if i % 3],
             "probe": ordered[::6],

@@ -224,8 +224,8 @@ _RULES = (
     + _IDIOMS
     + _rule("adjective_warm", _WARM_ADJECTIVES)
     + _rule("adjective_cold", _COLD_ADJECTIVES)
-    + _rule("part", _interleaved([one for one, _ in ASPECTS.values()]))
-    + _rule("parts", _interleaved([many for _, many in ASPECTS.values()]))
+    + _rule("part", _interleaved([singular for singular, _ in ASPECTS.values()]))
+    + _rule("parts", _interleaved([plural for _, plural in ASPECTS.values()]))
     + _rule("person", PERSONS)
     + _rule("film", FILMS)
     + _rule("plain_adjective", _PLAIN)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 _AUXILIARIES = frozenset(
-    """was is were are am did does do has have had will would could can should might am""".split()
+    "was is were are am did does do has have had will would could can should might".split()
 )
-_WHETHER = frozenset("what how who why where when".split())
+_WH_WORDS = frozenset("what how who why where when".split())
 _MODALS = frozenset("can could would should does did will".split())
 _ANYONE = frozenset("anyone anybody someone somebody i you we they people one".split())
 _NO = """
@@ -86,6 +86,6 @@ def as_statement(tokens: list[str]) -> list[str] | None:
         return [first.removesuffix("n't"), *tokens[1:]]
     if first in _AUXILIARIES and tokens[2:3] == ["not"]:
         return [*tokens[:2], *tokens[3:]]
-    if first.removesuffix("'s") in _WHETHER or "or" in tokens[-3:]:  # "dull or what?"
+    if first.removesuffix("'s") in _WH_WORDS or "or" in tokens[-3:]:  # "dull or what?"
         return tokens
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _NUMBER = r"(\d+(?:[.,]\d+)?)"
-_OF = re.compile(
+_FRACTION = re.compile(
     rf"((?<!\S)[-−])?\b{_NUMBER}(?: stars?)?(?: ?/ ?| out of | of ){_NUMBER}\b"
     r"(?! ?/)(?: stars?| points?)?",
     re.IGNORECASE,
@@ -53,7 +53,7 @@ def spell_ratings(text: str) -> str:
     for pattern, emoji in _EMOTICONS.items():
         text = pattern.sub(emoji, text)
     text = _HALVES.sub(_half, text.replace("½", ".5"))
-    text = _OF.sub(_of, text)
+    text = _FRACTION.sub(_fraction, text)
     text = _DRAWN.sub(_drawn, text)
     text = _STARS.sub(lambda match: _rated(_number(match[1]), 5.0) or match[0], text)
     text = _PERCENT.sub(lambda match: _rated(float(match[1]), 100.0), text)
@@ -79,7 +79,7 @@ def _rated(number: float, scale: float) -> str:
     return f" rated{round(100 * min(number / scale, 1.0))}percent "
 
 
-def _of(match: re.Match[str]) -> str:
+def _fraction(match: re.Match[str]) -> str:
     below_zero, number, full = match[1], _number(match[2]), _number(match[3])
     return _rated(0.0 if below_zero else number, full) if full in _SCALES else match[0]
 

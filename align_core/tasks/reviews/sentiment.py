@@ -30,7 +30,7 @@ ANSWERED = 1.0  # the value of "Would I watch it again? Yes.", whose question ha
 
 _SEEING = frozenset("see watch recommend go buy rent bother miss return".split())
 _PRONOUNS = frozenset("it i we he she they this that".split())
-_DID = frozenset("did was were is are does do could would had has".split())
+_AUXILIARIES = frozenset("did was were is are does do could would had has".split())
 _END = frozenset(".!?;")
 
 
@@ -61,23 +61,23 @@ class SentimentReader:
         Tokens before `start`, those of the prompt, are only context: they can negate, concede or
         intensify, or ask the question that later tokens answer.
         """
-        total, last, asked = 0.0, 0.0, None
+        total, last, question_value = 0.0, 0.0, None
         counted: set[tuple[str, ...]] = set()
         for begin, sentence in _sentences(tokens):
             offset = max(start - begin, 0)
             answer = questions.reply(sentence)
-            if answer is not None and (asked is not None or _is_denial(sentence, answer)):
+            if answer is not None and (question_value is not None or _is_denial(sentence, answer)):
                 says_yes, size = answer
-                if asked is None:  # it takes back the sentence before
+                if question_value is None:  # it takes back the sentence before
                     total += last * (NEGATION - 1.0)
                 else:
-                    total += asked if says_yes else NEGATION * asked
+                    total += question_value if says_yes else NEGATION * question_value
                 sentence, offset = sentence[size:], max(offset - size, 0)
-            asked = None
+            question_value = None
             if _asks(sentence):
-                asked = self._asked(sentence)
+                question_value = self._question_value(sentence)
             elif len(sentence) > offset:
-                last = self._said(sentence, offset, counted)
+                last = self._statement_value(sentence, offset, counted)
                 total += last
         return -total if tokens[-2:] == ["/", "s"] else total
 
@@ -87,12 +87,14 @@ class SentimentReader:
             word in self._words or word.endswith("n't") or rating_value(word) is not None
         )
 
-    def _asked(self, question: list[str]) -> float:
+    def _question_value(self, question: list[str]) -> float:
         """The value of an open question, read as a statement."""
         value = self._sentence(question, 0, set())
         return value if value or _SEEING.isdisjoint(question) else ANSWERED
 
-    def _said(self, sentence: list[str], start: int, counted: set[tuple[str, ...]]) -> float:
+    def _statement_value(
+        self, sentence: list[str], start: int, counted: set[tuple[str, ...]]
+    ) -> float:
         if sentence[-1] == "?":
             if questions.expects_no(sentence):
                 denial = questions.as_denial(sentence)
@@ -207,7 +209,7 @@ def _elliptic_turn(sentence: list[str]) -> int | None:
             subject, verb, *rest = (sentence[i] for i in words[-size + 1 :])
             if (
                 subject in _PRONOUNS
-                and verb.removesuffix("n't") in _DID
+                and verb.removesuffix("n't") in _AUXILIARIES
                 and rest in ([], ["not"], ["never"], ["indeed"], ["wrong"], ["mistaken"])
             ):
                 return words[-size]

@@ -50,17 +50,17 @@ if TYPE_CHECKING:
 COMING_FROM = 'docs/ppo.md, "Coming from TRL", shows what to write'
 
 
-def check_kinds(
+def check_types(
     args: Any, data_collator: Any, optimizers: Any, callbacks: Any, peft_config: Any
 ) -> None:
-    """Check the settings, and the kinds of the arguments that others than this package read.
+    """Check the settings, and the types of the arguments that are passed on to other libraries.
 
     Raises:
-        TypeError: one is of another kind.
+        TypeError: an argument has another type.
         ValueError: a setting is invalid.
     """
     is_pair = isinstance(optimizers, tuple | list) and len(optimizers) == 2
-    kinds = {
+    checks = {
         "args": (args, isinstance(args, RolloutConfig), "a PPOConfig"),
         "data_collator": (
             data_collator,
@@ -77,12 +77,12 @@ def check_kinds(
         "peft_config": (
             peft_config,
             peft_config is None or isinstance(peft_config, PeftConfig),
-            "a configuration of PEFT, as LoraConfig(…), or None",
+            "a configuration of PEFT, such as LoraConfig(…), or None",
         ),
     }
-    for name, (value, holds, expected) in kinds.items():
+    for name, (value, holds, expected) in checks.items():
         if not holds:
-            raise TypeError(f"{name}: expected {expected}, got {_kind(value)}")
+            raise TypeError(f"{name}: expected {expected}, got {_type_name(value)}")
     args.check()
 
 
@@ -93,10 +93,10 @@ def _is_callback(value: Any) -> bool:
     )
 
 
-def _kind(value: Any) -> str:
+def _type_name(value: Any) -> str:
     """The class of a value; a list's with those of its items."""
     if isinstance(value, list | tuple):
-        return f"{type(value).__name__} of {', '.join(map(_kind, value)) or 'nothing'}"
+        return f"{type(value).__name__} of {', '.join(map(_type_name, value)) or 'nothing'}"
     return "nothing" if value is None else type(value).__name__
 
 
@@ -112,17 +112,17 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
     add_padding_token(tokenizer)
 
 
-def reward_beside(
+def separate_rewards(
     rewards: RewardModel | Sequence[RewardModel] | None, value_model: nn.Module | None
 ) -> Any:
-    """The reward, or several, of which one that is the value model, too, is a copy: only the
-    values are trained."""
+    """The reward or rewards. One that is also the value model is replaced by a frozen copy, because
+    the value model is trained."""
     if isinstance(rewards, list | tuple):
-        return [reward_beside(reward, value_model) for reward in rewards]
+        return [separate_rewards(reward, value_model) for reward in rewards]
     if rewards is None or rewards is not value_model:
         return rewards
-    own: Any = copy.deepcopy(rewards)
-    return own.requires_grad_(False)
+    frozen: Any = copy.deepcopy(rewards)
+    return frozen.requires_grad_(False)
 
 
 def policy_of(
@@ -141,14 +141,14 @@ def policy_of(
     if ref_model is model:
         raise ValueError("ref_model is model itself, expected None or another model")
     if hasattr(model, "v_head"):
-        line = "expected a causal language model, got one with a v_head, as of TRL 0.11"
+        line = "expected a causal language model, got one with a v_head, as in TRL 0.11"
         raise TypeError(f"model: {line}; {COMING_FROM}")
     if not isinstance(model, PreTrainedModel | PeftModel):
         line = f"expected a causal language model, got {type(model).__name__}"
         raise TypeError(f"model: {line}; AutoModelForCausalLM.from_pretrained(…) loads one")
     if isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning:
         kind = type(model.active_peft_config).__name__
-        raise ValueError(f"model: expected an adapter of weights, as of LoRA, got {kind}")
+        raise ValueError(f"model: expected an adapter of weights, such as LoRA, got {kind}")
     if getattr(model, "_hf_peft_config_loaded", False):
         line = "expected PeftModel.from_pretrained(base, adapter, is_trainable=True)"
         raise ValueError(f"model: {line}, got a model that has loaded an adapter itself")
@@ -178,7 +178,7 @@ def reference_of(
     """The reference: `ref_model`, or without one the policy as it is now.
 
     That is None, for the policy with its adapter disabled, if the adapter is new and changes
-    nothing yet; the initial weights of any other adapter, as of a PiSSA, which takes a part out of
+    nothing yet; the initial weights of any other adapter, such as PiSSA, which takes a part out of
     the base; otherwise a copy of the policy.
 
     Raises:
@@ -188,17 +188,17 @@ def reference_of(
         if not isinstance(ref_model, PreTrainedModel | PeftModel):
             line = f"expected a causal language model, or None, got {shown(ref_model)}"
             raise TypeError(f"ref_model: {line}")
-        ours, theirs = (m.get_input_embeddings().num_embeddings for m in (policy, ref_model))
-        if ours != theirs:
-            line = f"expected the {ours} tokens of the policy, got {theirs}"
-            raise ValueError(f"ref_model: {line}; ref_model.resize_token_embeddings({ours})")
+        rows, ref_rows = (m.get_input_embeddings().num_embeddings for m in (policy, ref_model))
+        if rows != ref_rows:
+            line = f"expected the {rows} tokens of the policy, got {ref_rows}"
+            raise ValueError(f"ref_model: {line}; ref_model.resize_token_embeddings({rows})")
     if ref_model is None and has_new_adapter and _changes_nothing(policy):
         return None
     if ref_model is not None or not isinstance(policy, PeftModel):
         reference = copy.deepcopy(policy) if ref_model is None else ref_model
         return reference.requires_grad_(False).eval().to(args.device)
     if distributed.SHARDED_BY:
-        line = f"expected a model beside a policy with an adapter under {distributed.SHARDED_BY}"
+        line = f"expected a model for a policy with an adapter under {distributed.SHARDED_BY}"
         raise ValueError(f"ref_model: {line}, got None")
     return InitialWeights(policy)
 
@@ -269,12 +269,12 @@ def room_of(
     Raises:
         ValueError: there is none.
     """
-    most = min(positions(model) for model in (policy, *others) if model is not None)
-    if most <= args.response_length:
-        line = f"expected less than {most}, the positions of the models"
+    max_positions = min(positions(model) for model in (policy, *others) if model is not None)
+    if max_positions <= args.response_length:
+        line = f"expected less than {max_positions}, the positions of the models"
         raise ValueError(f"response_length got {args.response_length}, {line}")
     rows = policy.get_input_embeddings().num_embeddings
-    return Room(most - args.response_length, args.response_length, rows)
+    return Room(max_positions - args.response_length, args.response_length, rows)
 
 
 def check_prompts(
@@ -327,6 +327,6 @@ def add_value_weights(
     if any(id(p) in known for p in weights):
         return
     if schedule is not None:
-        line = "expected an optimiser of the weights of value_model, too, or no schedule beside it"
+        line = "expected an optimiser that also has the weights of value_model, or no schedule"
         raise ValueError(f"optimizers: {line}")
     optimizer.add_param_group({"params": weights})

@@ -22,7 +22,7 @@ def build(setup: Setup) -> PPOTrainer:
     """The PPO trainer of a run, on its reward model or the gold reward.
 
     The value model is a copy of the reward model. In three cases it is a value head instead: with
-    LoRA, to save memory; for a reward model with other tokens than the policy; and for an encoder.
+    LoRA, to save memory; for a reward model whose tokens differ from the policy's; for an encoder.
     """
     config, proxy, value_model = setup.config, setup.proxy, None
     if isinstance(proxy, ProxyReward) and proxy.gives_values and not config.lora_r:
@@ -34,7 +34,7 @@ def build(setup: Setup) -> PPOTrainer:
         setup.data,
         reward=reward_of(setup),
         value_model=value_model,
-        # λ < 1 adds bias to reduce variance, which a trained value model need not.
+        # λ < 1 adds bias to reduce variance; a trained value model has little.
         lam=0.95 if value_model is None else 1.0,
         whiten_advantages=config.whiten_advantages,
         cliprange_value=VALUE_CLIP,

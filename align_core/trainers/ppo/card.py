@@ -42,14 +42,14 @@ def model_card(
 ) -> str:
     """The card, Markdown with the metadata that the Hub reads."""
     args, base = trainer.args, _base(trainer)
-    own = [tags] if isinstance(tags, str) else list(tags or ())
+    tag_list = [tags] if isinstance(tags, str) else list(tags or ())
     is_adapter = isinstance(trainer.policy, PeftModel) and not trainer.was_merged
     data = ModelCardData(
         library_name="peft" if is_adapter else "transformers",
         pipeline_tag="text-generation",
         base_model=base if model_index.is_hub_id(base) else None,
         datasets=[dataset_name] if dataset_name and model_index.is_hub_id(dataset_name) else None,
-        tags=sorted({*TAGS, *own}),
+        tags=sorted({*TAGS, *tag_list}),
     )
     facts = {
         "base model": escaped(last_part(base)),

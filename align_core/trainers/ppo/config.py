@@ -196,7 +196,7 @@ class RolloutConfig(TrainingArguments):
                 expected = " or ".join(map(repr, values))
                 raise ValueError(f"{name} got {value!r}, expected {expected}")
         if self.kl_target is not None and self.kl_coef == 0:
-            line = "expected a number above 0 beside kl_target, by which it is multiplied"
+            line = "expected a number above 0 with kl_target, which adapts it by a factor"
             raise ValueError(f"kl_coef got 0, {line}")
         episodes = self.local_episodes * distributed.WORLD_SIZE
         if self.kl_target is not None and self.kl_horizon < episodes:
@@ -212,7 +212,7 @@ class RolloutConfig(TrainingArguments):
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings; `stop_token` is no secret, which TrainingArguments would take it for."""
+        """The settings; `stop_token` is not a secret, which TrainingArguments would take it for."""
         return {**super().to_dict(), "stop_token": self.stop_token}
 
     @property
@@ -272,15 +272,15 @@ class RolloutConfig(TrainingArguments):
         """Whether the model's own end tokens end a response."""
         return self.stop_token == "eos" and self.stop_token_id is None
 
-    def end_ids(self, of_model: list[int]) -> list[int]:
+    def end_ids(self, model_ends: list[int]) -> list[int]:
         """Ids of the tokens that end a response; empty if only `response_length` ends it.
 
-        `of_model` are the end tokens of policy and tokenizer.
+        `model_ends` are the end tokens of policy and tokenizer.
         """
-        given: Any = self.stop_token_id
-        if given is not None:
-            return [*given] if isinstance(given, list | tuple) else [given]
-        return of_model if self.stops_at_ends else []
+        token_ids: Any = self.stop_token_id
+        if token_ids is not None:
+            return [*token_ids] if isinstance(token_ids, list | tuple) else [token_ids]
+        return model_ends if self.stops_at_ends else []
 
     def counted_in_updates(self, prompts: int | None) -> Self:
         """A copy in Trainer's units: optimiser steps and micro-batches.

@@ -37,7 +37,8 @@ def check_generator(args: Any, policy_name: str) -> None:
     """Check that vLLM is installed, if it is to sample, and that it can load the policy.
 
     Raises:
-        ImportError, ValueError: it is not, or cannot.
+        ImportError: vLLM is not installed.
+        ValueError: vLLM cannot load the policy.
     """
     if args.generator == "transformers":
         return
@@ -45,7 +46,11 @@ def check_generator(args: Any, policy_name: str) -> None:
         line = "generator got 'vllm', expected 'transformers', or vllm to be installed"
         raise ImportError(f"{line}: pip install vllm, where there is a GPU")
     if not policy_name or distributed.SHARDED_BY:
-        got = f"shards by {distributed.SHARDED_BY}" if distributed.SHARDED_BY else "one without"
+        got = (
+            f"shards by {distributed.SHARDED_BY}"
+            if distributed.SHARDED_BY
+            else "one without a name"
+        )
         line = f"expected a policy from a folder or the hub for generator='vllm', got {got}"
         raise ValueError(f"model: {line}")
 
@@ -86,10 +91,12 @@ def _responses(trainer: PPOTrainer, prompts: Prompts, draw: RandomDraw) -> Respo
     if trainer.generator is not None:
         ids, logprobs = trainer.generator.generate(prompts.real(), None, 1)[1:3]
         responses = recomputed(trainer, prompts, ids)
-        theirs = [[of_token[0] for of_token in row] for row in logprobs]
-        theirs_padded = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in theirs], True)
-        off = (theirs_padded.to(responses.logp.device) - responses.logp)[responses.mask].abs()
-        trainer.logp_differences.append(off)
+        generator_logps = [[token[0] for token in row] for row in logprobs]
+        padded = torch.nn.utils.rnn.pad_sequence(
+            [torch.tensor(row) for row in generator_logps], True
+        )
+        difference = (padded.to(responses.logp.device) - responses.logp)[responses.mask].abs()
+        trainer.logp_differences.append(difference)
         return responses
     frozen = model.frozen if trainer.ref_model is None else None
     return sample(
@@ -111,7 +118,7 @@ def recomputed(trainer: PPOTrainer, prompts: Prompts, ids: list[list[int]]) -> R
     """Responses that were written elsewhere, with the log-probabilities of the policy here."""
     model, temperature = trainer.model, trainer.args.temperature
     tokens, mask = (part.to(model.device) for part in pad_responses(ids, trainer.pad_id))
-    kept: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
     for rows in length_batches(prompts, mask):
         width = int(mask[rows].sum(1).max())
         real = mask[rows, :width]
@@ -123,12 +130,12 @@ def recomputed(trainer: PPOTrainer, prompts: Prompts, ids: list[list[int]]) -> R
         columns = {"logp": token_logprobs(logits, part), "logits": logits, "states": states}
         for name, column in columns.items():
             if column is not None:
-                if name not in kept:
-                    kept[name] = column.new_zeros(*mask.shape, *column.shape[2:])
+                if name not in outputs:
+                    outputs[name] = column.new_zeros(*mask.shape, *column.shape[2:])
                 shape = real.shape + (1,) * (column.dim() - 2)
-                kept[name][rows, :width] = column * real.view(shape)
+                outputs[name][rows, :width] = column * real.view(shape)
     ended = [_ended(row, trainer.ends, trainer.stops) for row in ids]
-    return Responses(tokens, mask, torch.tensor(ended, device=mask.device), **kept)
+    return Responses(tokens, mask, torch.tensor(ended, device=mask.device), **outputs)
 
 
 def _ended(ids: list[int], ends: Collection[int], stops: StopStrings | None) -> bool:

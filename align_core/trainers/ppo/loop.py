@@ -113,11 +113,11 @@ class OwnLoop(Trainer):
         episodes = self._gathered(rows, size, seed, unscored)
         self._turns += 1
         ids = [row[real].tolist() for row, real in zip(episodes.tokens, episodes.mask, strict=True)]
-        asked = [
+        before = [
             row[real.bool()].tolist()
             for row, real in zip(episodes.prompt_ids, episodes.prompt_mask, strict=True)
         ]
-        texts = completion_texts(self.processing_class, asked, ids, self.ends)
+        texts = completion_texts(self.processing_class, before, ids, self.ends)
         return SampledRollout(prompts, texts, ids, episodes)
 
     def learn(
@@ -126,7 +126,7 @@ class OwnLoop(Trainer):
         scores: Sequence[Any],
         episodes: Sequence[Any] | None = None,
     ) -> None:
-        """Steps 4 to 7 on a rollout and its scores, or on several ones, the turns of an episode.
+        """Steps 4 to 7 on a rollout and its scores, or on several, the turns of an episode.
 
         The score of a completion is a number, or a list with a number for each of its tokens. All
         rollouts together have at most `batch_size` completions.
@@ -140,24 +140,26 @@ class OwnLoop(Trainer):
             ValueError: the number of scores or episodes is wrong, a score is not a finite number,
                 or there are too many or too few completions.
         """
-        turns, given, of = rollout, scores, episodes
+        turns, turn_scores, turn_episodes = rollout, scores, episodes
         if not isinstance(turns, Sequence):
-            turns, given, of = [turns], [scores], episodes and [episodes]
+            turns, turn_scores, turn_episodes = [turns], [scores], episodes and [episodes]
         if not all(isinstance(turn, SampledRollout) for turn in turns):
             raise TypeError(f"rollout: expected what rollout(prompts) returned, got {shown(turns)}")
-        if len(turns) != len(given):
-            line = f"expected a list for each of {len(turns)} rollouts, got {len(given)}"
+        if len(turns) != len(turn_scores):
+            line = f"expected a list for each of {len(turns)} rollouts, got {len(turn_scores)}"
             raise ValueError(f"scores: {line}")
-        parts = [self._scored(*turn) for turn in zip(turns, given, strict=True)]
+        parts = [self._scored(*turn) for turn in zip(turns, turn_scores, strict=True)]
         joined = Episodes.joined(parts, self.pad_id)
-        if of is not None:
-            numbers = _numbered(of, [turn.completion_ids for turn in turns])
+        if turn_episodes is not None:
+            numbers = _numbered(turn_episodes, [turn.completion_ids for turn in turns])
             joined = replace(joined, turn_of=torch.tensor(numbers, device=joined.tokens.device))
         args, count = self.args, len(joined.tokens)
         pieces = args.num_mini_batches * args.gradient_accumulation_steps
-        least = pieces * self.accelerator.num_processes
-        if not least <= count <= args.batch_size:
-            line = f"expected {least} to {args.batch_size} episodes, a minibatch's to batch_size"
+        min_count = pieces * self.accelerator.num_processes
+        if not min_count <= count <= args.batch_size:
+            line = (
+                f"expected {min_count} to {args.batch_size} episodes, a minibatch's to batch_size"
+            )
             raise ValueError(f"rollout: {line}, got {count}")
         self._begin()
         assert self._epoch is not None  # by `_begin`
@@ -229,7 +231,7 @@ def _numbered(
     episodes: Sequence[Sequence[Hashable]], completions: Sequence[Sequence[Any]]
 ) -> list[int]:
     """The number of each completion's episode, rollout by rollout."""
-    sizes, expected = [len(names) for names in episodes], [len(of) for of in completions]
+    sizes, expected = [len(names) for names in episodes], [len(texts) for texts in completions]
     if sizes != expected or any(len({*names}) < len(names) for names in episodes):
         line = f"expected lists of {expected} different names, one for each completion"
         raise ValueError(f"episodes: {line}, got {shown([*map(list, episodes)])}")

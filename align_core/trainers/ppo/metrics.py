@@ -21,7 +21,7 @@ else:
 class PPOMetrics(Trainer):
     """A mixin of PPOTrainer that logs the means of recorded metrics over steps and processes."""
 
-    began: float  # of the training, in seconds
+    began: float  # when training began, by time.perf_counter
     step_facts: dict[str, Any]
 
     def _record(self, metrics: dict[str, Tensor]) -> None:
@@ -29,9 +29,9 @@ class PPOMetrics(Trainer):
             self._metrics[name].append(float(value))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log these. The entry of a step, which has a loss, also gets the means of all recorded
-        metrics since the last one. The summary of a run is no entry: `train` returns it, and
-        callbacks and scripts for TRL's PPO, which logs none, expect a rollout's metrics."""
+        """Log the entry `logs`. That of a step, which has a loss, also gets the means of all
+        metrics recorded since the last one. The summary of a run is not logged: `train` returns it,
+        and callbacks and scripts for TRL's PPO, which logs none, expect a rollout's metrics."""
         if "train_runtime" in logs:
             return
         if "loss" in logs and self._metrics:
@@ -57,7 +57,7 @@ class PPOMetrics(Trainer):
     def log_step(self) -> None:
         """Log the current step, before evaluation, saving and other callbacks."""
         control = self.control
-        later = control.should_evaluate, control.should_save
+        postponed = control.should_evaluate, control.should_save
         control.should_evaluate = control.should_save = False
         self._maybe_log_save_evaluate(
             self._tr_loss,
@@ -68,8 +68,8 @@ class PPOMetrics(Trainer):
             start_time=None,
             **self.step_facts,
         )
-        control.should_evaluate |= later[0]
-        control.should_save |= later[1]
+        control.should_evaluate |= postponed[0]
+        control.should_save |= postponed[1]
 
 
 def rollout_metrics(
@@ -103,12 +103,12 @@ def reward_means(episodes: Episodes, rewards: Sequence[str]) -> dict[str, Tensor
 
 def mismatch_metrics(differences: Sequence[Tensor]) -> dict[str, Tensor]:
     """Mean and maximum of |their − our log-probability|, in nats, at the tokens that another
-    generator has sampled; {} if this process has sampled. The names are those of TRL's GRPO."""
+    generator has sampled; {} if this process sampled them. The names are those of TRL's GRPO."""
     if not differences:
         return {}
-    every = torch.cat([*differences])
+    values = torch.cat([*differences])
     name = "sampling/sampling_logp_difference"
-    return {f"{name}/mean": every.mean(), f"{name}/max": every.max()}
+    return {f"{name}/mean": values.mean(), f"{name}/max": values.max()}
 
 
 @torch.no_grad()

@@ -31,9 +31,9 @@ _RENAMED = {
 class TRLNames(Trainer):
     """A mixin of PPOTrainer with TRL's names for its attributes."""
 
-    def __new__(cls, *_: Any, **given: Any) -> TRLNames:
+    def __new__(cls, *_: Any, **arguments: Any) -> TRLNames:
         """Raises TypeError for arguments of older trainers, naming what replaces each."""
-        if old := [f"{name}: use {_RENAMED[name]}" for name in given if name in _RENAMED]:
+        if old := [f"{name}: use {_RENAMED[name]}" for name in arguments if name in _RENAMED]:
             line = "PPOTrainer has no argument " + "; no ".join(old)
             raise TypeError(f"{line}; {COMING_FROM}")
         return super().__new__(cls)

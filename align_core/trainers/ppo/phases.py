@@ -25,12 +25,12 @@ class Phases:
         self.listener: Callable[..., Any] | None = None
 
     def write(self, prompts: Prompts) -> None:
-        """Texts to these prompts are written from now on."""
+        """Report that responses to these prompts are being written."""
         if self.listener is not None:
             self.listener("writing", count=len(prompts.ids))
 
     def score(self, prompts: Prompts, responses: Responses) -> None:
-        """The texts are written, and are scored from now on."""
+        """Report that the responses are written and are being scored."""
         if self.listener is None:
             return
         first, tokenizer = torch.tensor([0]), self._tokenizer
@@ -39,6 +39,6 @@ class Phases:
         self.listener("scoring", count=len(prompts.ids), prompt=prompt, text=text)
 
     def update(self, count: int) -> None:
-        """The texts are scored, and `count` updates on them begin."""
+        """Report that the responses are scored and `count` updates on them begin."""
         if self.listener is not None:
             self.listener("updating", count=count)

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 CHECKED = 10_000  # rows that are checked before a run; others are checked in their rollout
 
 # Columns of TRL's formats that are arguments of the chat template.
-_OF_TEMPLATE = ("tools", "chat_template_kwargs")
+_TEMPLATE_COLUMNS = ("tools", "chat_template_kwargs")
 # Columns that are read here, or whose names are other arguments of reward functions.
 _RESERVED = {
     "prompt",
@@ -86,7 +86,7 @@ def encoded(tokenizer: PreTrainedTokenizerBase, prompts: Inputs, rows: Sequence[
     """The token ids of the prompts of these rows; the template gets their tools and arguments."""
     if are_token_ids(prompts) or isinstance(prompts[0], str):
         return encode_prompts(tokenizer, prompts)
-    if not any(row.get(name) for row in rows for name in _OF_TEMPLATE):
+    if not any(row.get(name) for row in rows for name in _TEMPLATE_COLUMNS):
         return encode_prompts(tokenizer, prompts)
     texts = [
         prompt_text(tokenizer, prompt, **_template_arguments(row))
@@ -98,8 +98,8 @@ def encoded(tokenizer: PreTrainedTokenizerBase, prompts: Inputs, rows: Sequence[
 
 def _template_arguments(row: Row) -> dict[str, Any]:
     """The row's arguments for the chat template, without the None that Arrow writes for missing."""
-    given = {"tools": row.get("tools"), **(row.get("chat_template_kwargs") or {})}
-    return {name: value for name, value in given.items() if value is not None}
+    arguments = {"tools": row.get("tools"), **(row.get("chat_template_kwargs") or {})}
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def columns_of(rows: Sequence[Row]) -> dict[str, list]:
@@ -112,7 +112,7 @@ def check_columns(name: str, data: Dataset | IterableDataset, has_collator: bool
     """Check that a data set has rows, and a column with prompts.
 
     Raises:
-        ValueError: it has not; the message begins with the argument's `name`.
+        ValueError: rows or the column are missing; the message begins with the argument's `name`.
     """
     if data is None:
         raise ValueError(f"{name}: expected a data set with a column prompt or input_ids, got None")
@@ -136,7 +136,7 @@ def check_columns(name: str, data: Dataset | IterableDataset, has_collator: bool
 
 
 class Room(NamedTuple):
-    """The room for a prompt: at most `tokens` tokens, which are the positions of the models less
+    """The room for a prompt: at most `tokens` tokens, which are the positions of the models minus
     `response_length`, from a vocabulary of `rows` rows."""
 
     tokens: float
@@ -153,7 +153,7 @@ class Room(NamedTuple):
             if not tokens:
                 expected, got = "one token or more", 0
             elif len(tokens) > self.tokens:
-                expected = f"at most {self.tokens} tokens (the positions of the models less "
+                expected = f"at most {self.tokens} tokens (the positions of the models minus "
                 expected += f"response_length, {self.response_length})"
                 got = len(tokens)
             elif max(tokens) >= self.rows:

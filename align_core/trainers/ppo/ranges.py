@@ -77,10 +77,10 @@ def check_settings(settings: Any) -> None:
     Raises:
         ValueError: a value is not one that its setting takes.
     """
-    of_trainer = {field.name for field in fields(TrainingArguments)}
+    trainer_settings = {field.name for field in fields(TrainingArguments)}
     for field in fields(settings):
         value = getattr(settings, field.name)
-        is_switch = isinstance(field.default, bool) and field.name not in of_trainer
+        is_switch = isinstance(field.default, bool) and field.name not in trainer_settings
         if field.name in RANGES:
             setattr(settings, field.name, _number(field, value))
         elif is_switch and not isinstance(value, bool):
@@ -114,10 +114,10 @@ def _check_lists(settings: Any) -> None:
             continue
         if not isinstance(values, list | tuple) or not values or not all(map(holds, values)):
             raise _refused(by_name[name], values, expected)
-    given = settings.stop_token_id
-    ids = given if isinstance(given, list | tuple) else [given]
-    if given is not None and not (ids and all(one in ZERO_OR_MORE for one in ids)):
-        raise _refused(by_name["stop_token_id"], given, "the id of a token, or a list of ids")
+    stop_ids = settings.stop_token_id
+    ids = stop_ids if isinstance(stop_ids, list | tuple) else [stop_ids]
+    if stop_ids is not None and not (ids and all(token_id in ZERO_OR_MORE for token_id in ids)):
+        raise _refused(by_name["stop_token_id"], stop_ids, "the id of a token, or a list of ids")
 
 
 def _refused(field: Field, value: Any, expected: str) -> ValueError:

@@ -15,14 +15,14 @@ RewardFunction: TypeAlias = Callable[..., Sequence[float | None] | Sequence[Sequ
 
 LOADED = "AutoModelForSequenceClassification.from_pretrained(…, num_labels=1)"
 
-_NAMED = ("prompts", "completions", "completion_ids", "trainer_state")  # what functions get
+_ARGUMENTS = ("prompts", "completions", "completion_ids", "trainer_state")  # what functions get
 
 
 def check_function(reward: Any, name: str) -> None:
     """Check that a reward is a function that can be called by names.
 
     Raises:
-        TypeError: it is not, or cannot.
+        TypeError: it is not a function, or takes other names.
     """
     if not callable(reward):
         line = f"reward_model: expected a model with one label or a function, got {shown(reward)}"
@@ -32,10 +32,10 @@ def check_function(reward: Any, name: str) -> None:
     signature = _signature(reward)
     try:
         if signature is not None:
-            signature.bind_partial(**dict.fromkeys(_NAMED))
+            signature.bind_partial(**dict.fromkeys(_ARGUMENTS))
     except TypeError:
-        line = f"expected a function that takes {', '.join(_NAMED)} and columns of the data set by "
-        line += f"name, as (completions, **_), got {signature}"
+        line = f"expected a function that takes {', '.join(_ARGUMENTS)} and columns of the data "
+        line += f"set by name, as (completions, **_), got {signature}"
         raise TypeError(f"reward_model {name}: {line}") from None
 
 
@@ -43,14 +43,14 @@ def check_columns(function: RewardFunction, name: str, data: str, columns: Colle
     """Check that a function of this `name` can be called with the `columns` of the set `data`.
 
     Raises:
-        TypeError: it cannot.
+        TypeError: it cannot be called so.
     """
     signature = _signature(function)
     try:
         if signature is not None:
-            signature.bind(**dict.fromkeys([*_NAMED, *columns]))
+            signature.bind(**dict.fromkeys([*_ARGUMENTS, *columns]))
     except TypeError as error:
-        line = f"expected a function of {', '.join(_NAMED)} and the other columns of {data} "
+        line = f"expected a function of {', '.join(_ARGUMENTS)} and the other columns of {data} "
         line += f"({', '.join(columns) or 'none'}), got {signature}: {error}"
         raise TypeError(f"reward_model {name}: {line}") from None
 

@@ -145,30 +145,37 @@ class Batch:
         return Batch(prompts=self.prompts[rows], **cut)
 
     def micro_batches(
-        self, minibatches: int, pieces: int, process: int, processes: int, seed: torch.Generator
+        self,
+        minibatches: int,
+        accumulation_steps: int,
+        process: int,
+        processes: int,
+        generator: torch.Generator,
     ) -> Iterator[Batch]:
-        """One epoch: this process's part of each minibatch, in `pieces` micro-batches.
+        """One epoch: this process's part of each minibatch, in `accumulation_steps` micro-batches.
 
-        The episodes are shuffled by the generator `seed`; each micro-batch has its `weight`.
+        The episodes are shuffled by the generator; each micro-batch has its `weight`.
         """
-        order = torch.randperm(len(self.tokens), generator=seed)
+        order = torch.randperm(len(self.tokens), generator=generator)
         lengths = self.mask.sum(1).cpu()
         for rows in order.tensor_split(minibatches):
-            for micro_batch in rows.tensor_split(processes)[process].tensor_split(pieces):
+            for micro_batch in rows.tensor_split(processes)[process].tensor_split(
+                accumulation_steps
+            ):
                 share = float(lengths[micro_batch].sum() / lengths[rows].sum())
-                yield replace(self[micro_batch], weight=share * pieces * processes)
+                yield replace(self[micro_batch], weight=share * accumulation_steps * processes)
 
 
 def epochs(batch: Batch, args: RolloutConfig, accelerator: Accelerator, seed: int) -> list[Batch]:
     """This process's micro-batches of every minibatch of every epoch over a rollout."""
     generator = torch.Generator().manual_seed(seed)
     process, processes = accelerator.process_index, accelerator.num_processes
-    pieces = args.gradient_accumulation_steps
+    accumulation_steps = args.gradient_accumulation_steps
     return [
         micro_batch
         for _ in range(args.num_ppo_epochs)
         for micro_batch in batch.micro_batches(
-            args.num_mini_batches, pieces, process, processes, generator
+            args.num_mini_batches, accumulation_steps, process, processes, generator
         )
     ]
 
@@ -236,8 +243,8 @@ def _from_trunk(
     trunk_states: Tensor,
     temperature: float,
 ) -> Comparison:
-    own, states = trunk_divergence(
+    columns, states = trunk_divergence(
         model.policy, model.frozen, trunk_states, batch, temperature, reference
     )
     values = model.values(*batch, states)
-    return Comparison(own.logp, own.ref_logp, values, own.kl.float(), own.entropy)
+    return Comparison(columns.logp, columns.ref_logp, values, columns.kl.float(), columns.entropy)

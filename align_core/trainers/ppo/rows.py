@@ -75,7 +75,7 @@ class StreamedRows:
         self._next = 0
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        """The row `number`. Raises LookupError if it was read before."""
+        """The row `number`. Raises LookupError if it has been read before."""
         if number < self._next:
             raise LookupError(f"expected row {self._next} of the stream or later, got {number}")
         while True:

@@ -101,14 +101,14 @@ class Samples(Trainer):
         ids = encoded(tokenizer, prompts_of(rows, self.data_collator, tokenizer), rows)
         return {"input_ids": ids.ids, "attention_mask": ids.mask}
 
-    def _eval_data(self, given: Any) -> Any:
+    def _eval_data(self, dataset: Any) -> Any:
         sets = self.eval_dataset
-        if isinstance(given, str):
-            if not isinstance(sets, Mapping) or given not in sets:
+        if isinstance(dataset, str):
+            if not isinstance(sets, Mapping) or dataset not in sets:
                 names = ", ".join(sets) if isinstance(sets, Mapping) else "a data set"
-                raise ValueError(f"eval_dataset: expected {names}, got the name {given!r}")
-            given = sets[given]
-        data = sets if given is None else given
+                raise ValueError(f"eval_dataset: expected {names}, got the name {dataset!r}")
+            dataset = sets[dataset]
+        data = sets if dataset is None else dataset
         if data is None:
             raise ValueError("eval_dataset: expected a data set for evaluate(), got None")
         if not isinstance(data, Mapping):

@@ -107,11 +107,15 @@ def score_function(
     several: list[Any] = [*rewards] if isinstance(rewards, list | tuple) else [rewards]
     if not several:
         raise ValueError("reward_model: expected one reward or more, got an empty list")
-    own = [*tokenizers] if isinstance(tokenizers, list | tuple) else [tokenizers] * len(several)
-    if len(own) != len(several):
-        line = f"expected {len(several)} tokenizers, one for each reward, got {len(own)}"
+    reward_tokenizers = (
+        [*tokenizers] if isinstance(tokenizers, list | tuple) else [tokenizers] * len(several)
+    )
+    if len(reward_tokenizers) != len(several):
+        line = (
+            f"expected {len(several)} tokenizers, one for each reward, got {len(reward_tokenizers)}"
+        )
         raise ValueError(f"reward_processing_classes: {line}")
-    for tokenizer in own:
+    for tokenizer in reward_tokenizers:
         if tokenizer is not None and not hasattr(tokenizer, "pad_token_id"):
             line = f"expected tokenizers, or None, got {shown(tokenizer)}"
             raise TypeError(f"reward_processing_classes: {line}")
@@ -119,7 +123,7 @@ def score_function(
         line = f"expected {len(several)} numbers, one for each reward, got {len(weights)}"
         raise ValueError(f"reward_weights: {line}")
     parts: list[ProxyReward | RewardFunction] = []
-    for reward, tokenizer in zip(several, own, strict=True):
+    for reward, tokenizer in zip(several, reward_tokenizers, strict=True):
         if isinstance(reward, nn.Module):
             parts.append(_proxy(reward.to(device), tokenizer, writer, ends, rows))
         else:
@@ -151,7 +155,7 @@ class SummedRewards:
         """Check that the functions can be called with these columns of the set `data`.
 
         Raises:
-            TypeError: one cannot.
+            TypeError: one of them cannot.
         """
         for part in self._parts:
             if not isinstance(part, ProxyReward):
@@ -176,18 +180,19 @@ class SummedRewards:
         completions: Sequence[Text] = texts
         if not isinstance(prompt_texts[0], str):
             completions = [[{"role": "assistant", "content": text}] for text in texts]
-        named = {"prompts": prompt_texts, "completions": completions, "completion_ids": ids}
-        of_parts = []
+        arguments = {"prompts": prompt_texts, "completions": completions, "completion_ids": ids}
+        token_rewards = []
         for part in self._parts:
             values: Any
             if isinstance(part, ProxyReward):
                 read = before if part.reads_ids else prompts
                 values = part(read, texts, completion_ids=ids)
             else:
-                values = awaited(part(**named, **columns))
-            of_parts.append(token_scores(values, ids, f"reward function {name_of_reward(part)}"))
-        each = torch.stack(of_parts, -1)  # [B, T, R]
-        return Scores(each @ self._weights, each.sum(1))
+                values = awaited(part(**arguments, **columns))
+            source = f"reward function {name_of_reward(part)}"
+            token_rewards.append(token_scores(values, ids, source))
+        by_reward = torch.stack(token_rewards, -1)  # [B, T, R]
+        return Scores(by_reward @ self._weights, by_reward.sum(1))
 
 
 def token_scores(returned: Any, ids: Sequence[Sequence[int]], source: str) -> Tensor:
@@ -211,12 +216,12 @@ def token_scores(returned: Any, ids: Sequence[Sequence[int]], source: str) -> Te
     rows = []
     for number, (value, row) in enumerate(zip(values, ids, strict=True)):
         value = value.tolist() if hasattr(value, "tolist") else value
-        of_tokens = value if isinstance(value, list | tuple) else [0.0] * (len(row) - 1) + [value]
-        if len(of_tokens) != len(row):
+        numbers = value if isinstance(value, list | tuple) else [0.0] * (len(row) - 1) + [value]
+        if len(numbers) != len(row):
             line = f"{source}: expected {len(row)} numbers for completion {number}, one for each "
-            raise ValueError(f"{line}of its completion_ids, got {len(of_tokens)}")
+            raise ValueError(f"{line}of its completion_ids, got {len(numbers)}")
         try:
-            rows.append(torch.tensor([*map(_number, of_tokens)]))
+            rows.append(torch.tensor([*map(_number, numbers)]))
         except (TypeError, ValueError):
             raise ValueError(f"{expected}, got {shown(values)}") from None
     return pad_sequence(rows, batch_first=True)
@@ -265,20 +270,20 @@ def reward_names(rewards: RewardModel | Sequence[RewardModel]) -> list[str]:
 
 def _proxy(
     model: nn.Module,
-    own: PreTrainedTokenizerBase | None,
+    tokenizer: PreTrainedTokenizerBase | None,
     writer: PreTrainedTokenizerBase,
     ends: Collection[int],
     rows: int | None,
 ) -> ProxyReward:
     check_scalar(model, "reward_model")
     folder: str = getattr(model, "name_or_path", "")
-    if own is None and folder:
+    if tokenizer is None and folder:
         try:
-            own = load_tokenizer(folder)
+            tokenizer = load_tokenizer(folder)
         except ValueError:  # a folder without one
-            own = None
-    if own is not None:
-        add_padding_token(own)
+            tokenizer = None
+    if tokenizer is not None:
+        add_padding_token(tokenizer)
     elif rows is not None and isinstance(model, PreTrainedModel):
         read = model.get_input_embeddings().num_embeddings
         if abs(read - rows) >= PADDED_TO:
@@ -286,7 +291,7 @@ def _proxy(
                 f"reward_model {name_of(model)} reads {read} tokens, and the policy writes {rows}: "
                 "expected its tokenizer as reward_processing_classes"
             )
-    return ProxyReward(model, own or writer, writer, ends)
+    return ProxyReward(model, tokenizer or writer, writer, ends)
 
 
 def check_scalar(model: nn.Module, argument: str) -> None:
@@ -296,7 +301,7 @@ def check_scalar(model: nn.Module, argument: str) -> None:
         TypeError, ValueError: for any other model; `argument` is its name in the message.
     """
     base = model.get_base_model() if isinstance(model, PeftModel) else model
-    expected = f"{argument}: expected a model with one label, as of {LOADED}"
+    expected = f"{argument}: expected a model with one label, which {LOADED} loads"
     if not isinstance(base, PreTrainedModel):
         prefix = getattr(base, "base_model_prefix", None)
         if prefix is None or not hasattr(base, prefix) or not hasattr(base, "score"):

@@ -58,15 +58,15 @@ from align_core.objectives import (
 from align_core.trainers.common import FiniteTraining, ShardedTraining
 from align_core.trainers.ppo.arguments import (
     add_value_weights,
-    check_kinds,
     check_models,
     check_prompts,
     check_tokenizer,
+    check_types,
     ends_of,
     policy_of,
     reference_of,
-    reward_beside,
     room_of,
+    separate_rewards,
     valid_padding,
 )
 from align_core.trainers.ppo.callbacks import RolloutCallbacks
@@ -125,7 +125,7 @@ class PPOTrainer(
     """
 
     control: TrainerControl  # of transformers.Trainer
-    with_value: Callable[..., PolicyWithValue] = PolicyWithValue  # makes the model that is trained
+    model_class: type[PolicyWithValue] = PolicyWithValue  # of the model that is trained
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class PPOTrainer(
         peft_config: PeftConfig | None = None,
         reward_processing_classes: Any = None,
     ) -> None:
-        check_kinds(args, data_collator, optimizers, callbacks, peft_config)
+        check_types(args, data_collator, optimizers, callbacks, peft_config)
         check_tokenizer(processing_class)
         self.was_merged = isinstance(model, PeftModel) and peft_config is not None
         self.policy = policy_of(model, ref_model, peft_config, args)
@@ -155,11 +155,11 @@ class PPOTrainer(
         check_generator(args, getattr(self.policy, "name_or_path", ""))
         texts = args.stop_strings
         self.stops = StopStrings(processing_class, texts) if texts else None
-        self.reward_model = reward_model = reward_beside(reward_model, value_model)
+        self.reward_model = reward_model = separate_rewards(reward_model, value_model)
         self.score: Score = unscored
         self.reward_names: list[str] = []
         readers: list[nn.Module] = []
-        is_scored = any(x is not None for x in (reward_model, train_dataset, eval_dataset))
+        is_scored = any(part is not None for part in (reward_model, train_dataset, eval_dataset))
         if is_scored:
             self.reward_names = reward_names(reward_model)
             self.score = rewards = score_function(
@@ -181,7 +181,7 @@ class PPOTrainer(
         self.latest: Rollout | None = None
         self._waiting: list[Batch] = []
         self._metrics: dict[str, list[float]] = defaultdict(list)
-        wrapped = self.with_value(self.policy, value_model)
+        wrapped = self.model_class(self.policy, value_model)
         add_value_weights(optimizers, wrapped)
         super().__init__(
             model=wrapped,
@@ -227,8 +227,8 @@ class PPOTrainer(
     def _gathered(self, rows: list[Row], size: int, seed: int, score: Score) -> Episodes:
         """Steps 1 to 3: each process samples its share of the rows, then all gather the whole."""
         shares = equal_shares(len(rows), self.accelerator.num_processes)
-        own = shares[self.accelerator.process_index]
-        episodes = self._episodes(rows, own, size, seed, score)
+        share = shares[self.accelerator.process_index]
+        episodes = self._episodes(rows, share, size, seed, score)
         episodes = episodes.gathered(self.accelerator, self.pad_id, shares)
         check_finite(episodes.by_reward, self.reward_names)
         return episodes
@@ -280,16 +280,16 @@ class PPOTrainer(
 
     @torch.no_grad()
     def _episodes(
-        self, rows: list[Row], own: range, size: int, seed: int, score: Score
+        self, rows: list[Row], share: range, size: int, seed: int, score: Score
     ) -> Episodes:
-        """Steps 1 to 3 for the rows `own`, `size` at a time. Only step 6 has mixed precision."""
+        """Steps 1 to 3 for the rows in `share`, `size` at a time, without mixed precision."""
         if self.generator is not None:
             self.logp_differences.clear()
             self.generator.sync_weights()
         with unsharded(self.model), eval_mode(self.model):
             parts = [
                 self._sample([rows[i] for i in part], RandomDraw(seed, len(rows), part[0]), score)
-                for part in (own[i : i + size] for i in range(0, len(own), size))
+                for part in (share[i : i + size] for i in range(0, len(share), size))
             ]
         return Episodes.joined(parts, self.pad_id)
 
@@ -298,31 +298,31 @@ class PPOTrainer(
         prompts = prompts_of(rows, self.data_collator, tokenizer)
         ids = encoded(tokenizer, prompts, rows)
         self.room.check(prompts, ids)
-        asked = ids.to(self.policy.device)
+        inputs = ids.to(self.policy.device)
 
         # 1. Sample a response to each prompt, and keep the states of a frozen trunk.
-        responses = respond(self, asked, draw)
+        responses = respond(self, inputs, draw)
 
         # 2. Score the responses.
         columns = {**columns_of(rows), "trainer_state": self.state}
         scores = score(prompts, responses.ids(), columns, ids.real())
-        of_tokens, of_rewards = (column.to(asked.ids.device) for column in scores)
+        token_scores, reward_scores = (column.to(inputs.ids.device) for column in scores)
 
         # 3. Compute log-probabilities of the reference and values of the value model.
-        compared = compare(self.model, self.reference, asked, responses, args.temperature)
-        width, trunk = asked.ids.shape[1], responses.trunk_states
+        compared = compare(self.model, self.reference, inputs, responses, args.temperature)
+        width, trunk = inputs.ids.shape[1], responses.trunk_states
         return Episodes(
-            prompt_ids=asked.ids,
-            prompt_mask=asked.mask,
+            prompt_ids=inputs.ids,
+            prompt_mask=inputs.mask,
             tokens=responses.tokens,
             mask=responses.mask,
             logp=compared.logp,
             ref_logp=compared.ref_logp,
             values=compared.values,
             token_scores=penalised(
-                of_tokens, responses.mask, responses.ended, args.missing_eos_penalty
+                token_scores, responses.mask, responses.ended, args.missing_eos_penalty
             ),
-            by_reward=of_rewards,
+            by_reward=reward_scores,
             ended=responses.ended,
             kl=compared.kl.sum(1),
             entropy=compared.entropy.sum(1),

@@ -15,18 +15,23 @@ from playground.content.readings.measures import Frontier, Reading, Rule, Run, S
 
 MAX_READINGS = 3  # at once: the curves move while a visitor reads
 
-_OF_REWARD: tuple[Rule, ...]
-_OF_REWARD = (evaluations.past_best, evaluations.below_reference, evaluations.overpaid)
-_OF_REWARD += (evaluations.far, evaluations.rising, evaluations.no_better, evaluations.efficiency)
-_AT_THE_END = ((evaluations.lost_by_reward_model, evaluations.short_of_target),)
-_OF_TEXTS = ((evaluations.near,), (evaluations.alike,), (evaluations.length,))
+_REWARD_RULES: tuple[Rule, ...]
+_REWARD_RULES = (evaluations.past_best, evaluations.below_reference, evaluations.overpaid)
+_REWARD_RULES += (
+    evaluations.far,
+    evaluations.rising,
+    evaluations.no_better,
+    evaluations.efficiency,
+)
+_END_RULES = ((evaluations.lost_by_reward_model, evaluations.short_of_target),)
+_TEXT_RULES = ((evaluations.near,), (evaluations.alike,), (evaluations.length,))
 
 RuleGroups = tuple[tuple[Rule, ...], ...]
 # For a policy with two evaluations or more: `learns_from` of its method -> the groups of rules.
 EVALUATIONS: dict[str, RuleGroups] = {
-    "rollouts": ((evaluations.over_optimised, *_OF_REWARD), *_AT_THE_END, *_OF_TEXTS),
-    "pairs": (_OF_REWARD, *_AT_THE_END, *_OF_TEXTS),
-    "ratings": (_OF_REWARD, *_AT_THE_END, *_OF_TEXTS),
+    "rollouts": ((evaluations.over_optimised, *_REWARD_RULES), *_END_RULES, *_TEXT_RULES),
+    "pairs": (_REWARD_RULES, *_END_RULES, *_TEXT_RULES),
+    "ratings": (_REWARD_RULES, *_END_RULES, *_TEXT_RULES),
     "demonstrations": ((evaluations.imitated_reward,),),
 }
 # Rules on the training curves. The record of a method names those that apply to it.
@@ -92,7 +97,7 @@ def sentence(reading: Reading, words: Mapping[str, str]) -> str:
 def format_number(value: float) -> str:
     """Two or three significant digits, no trailing zeros, and a real minus: -0.531 -> "−0.53"."""
     size = abs(value)
-    digits = next((d for d, least in enumerate((100, 10, 0.1, 0.01)) if size >= least), 4)
+    digits = next((d for d, bound in enumerate((100, 10, 0.1, 0.01)) if size >= bound), 4)
     text = f"{value:.{digits}f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")

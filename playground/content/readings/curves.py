@@ -19,7 +19,7 @@ RECENT = 5  # rollouts
 CLIPPED = 0.05  # of tokens: at most 0.03 in good runs, 0.06 to 0.1 at 12 times the learning rate
 UNSTABLE = 2.0  # times the first value loss; 0.1 in good runs, 5 to 10 in unstable ones
 
-LIKELY = 2.0  # standard errors, for readings that are expected and no warnings
+LIKELY = 2.0  # standard errors, for readings that are expected, not warnings
 COIN = log(2)  # the loss of DPO or a reward model whose preferences are those of a fair coin
 BY_HEART = 90  # % of pairs; the gold reward agrees with 82% of labels (reviews), 78% (capitals)
 MEMORISED = 15  # percentage points of training above held-out accuracy: 5 standard errors
@@ -76,8 +76,8 @@ def pairs(run: Run) -> Reading | None:
     if len(margins) < WINDOW:
         return None
     margin, right = fmean(margins), round(100 * fmean(accuracies))
-    of_reference = run.config["preferences"] is run.config.get("pair_source") is None
-    if right >= BY_HEART and of_reference:
+    from_reference = run.config["preferences"] is run.config.get("pair_source") is None
+    if right >= BY_HEART and from_reference:
         return Reading("by_heart", "note", {"right": right})
     if margin < SURE * standard_error(margins):
         return None

@@ -24,13 +24,13 @@ export function probability(share) {
   return percent(share, share < 0.1 ? 2 : 0);
 }
 
-const MOST_NAMED = 1e15; // 1000T, the end of the compact notation's letters
+const MAX_NAMED = 1e15; // 1000T, the end of the compact notation's letters
 const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 // A share below 1 %, from the words "1 in {n}": "1 in 3,400", or "1 in 10²⁶" for a tiny one.
 export function oneIn(share, words) {
   if (share >= 0.01) return percent(share, share < 0.1 ? 1 : 0);
-  if (share > 0 && share < 1 / MOST_NAMED) {
+  if (share > 0 && share < 1 / MAX_NAMED) {
     const exponent = String(Math.round(-Math.log10(share)));
     return fill(words, { n: `10${exponent.replace(/\d/g, (digit) => RAISED[digit])}` });
   }

@@ -142,9 +142,7 @@ def test_the_parts_of_a_reward_are_drawn_by_their_names():
 
 def test_the_page_gets_the_place_of_the_learned_rewards_optimum():
     learned = {"eval/learned_optimum_kl": 0.9, "eval/learned_optimum_above_reference": 2.2}
-    unused = {
-        "eval/learned_optimum_gap": 0.1,
-        "eval/optimum_gap": 0.3,
-    }  # only the readings need them
+    # Only the readings need them.
+    unused = {"eval/learned_optimum_gap": 0.1, "eval/optimum_gap": 0.3}
     points = charts.delta([metrics(4, **learned, **unused)])["points"]
     assert points == {name: [[4, value]] for name, value in learned.items()}

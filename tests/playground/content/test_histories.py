@@ -43,7 +43,7 @@ def test_changes_voided_by_a_resume_are_dropped():
 def test_only_new_lines_of_a_log_are_read(tmp_path):
     client = Client(tmp_path)
     run = RunDirectory.create(tmp_path / RUN, resolve("ppo", "reviews", beta=0.7))
-    assert histories.of_run(client, RUN)["beta"] == [[0, 0.7]]
+    assert histories.run_history(client, RUN)["beta"] == [[0, 0.7]]
     run.append(change(4, beta=0.3))
-    assert histories.of_run(client, RUN)["beta"] == [[0, 0.7], [4, 0.3]]
+    assert histories.run_history(client, RUN)["beta"] == [[0, 0.7], [4, 0.3]]
     run.close()

@@ -141,9 +141,8 @@ def test_the_visitors_own_run_precedes_a_recorded_one(handlers, monkeypatch):
     name = "2026-01-02-030405-dpo-capitals"
     RunDirectory.create(client.root / name, resolve("dpo", "capitals"))
     assert handlers.delta({"run": None})["run"] == name
-    assert (
-        handlers.delta({"run": "recorded/other"})["run"] == "recorded/other"
-    )  # the visitor chose it
+    # The visitor chose it.
+    assert handlers.delta({"run": "recorded/other"})["run"] == "recorded/other"
     monkeypatch.setattr(client, "live", lambda: [name])
     assert handlers.delta({"run": "recorded/other"})["run"] == name  # a live run takes precedence
     assert handlers.play({"preset": "other"})["task"] == "capitals"

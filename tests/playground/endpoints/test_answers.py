@@ -16,7 +16,7 @@ async def answer():
 
 
 def test_only_so_many_answers_are_kept_and_none_for_long(monkeypatch):
-    monkeypatch.setattr(answers, "MOST", 40)
+    monkeypatch.setattr(answers, "MAX_QUESTIONS", 40)
     monkeypatch.setattr(answers, "KEPT_SECONDS", 0.0)
 
     def ask(kept, name, times):
@@ -25,11 +25,11 @@ def test_only_so_many_answers_are_kept_and_none_for_long(monkeypatch):
 
     async def asked():
         kept = answers.Answers()
-        ask(kept, "hall", answers.MOST_BY_ADDRESS)
+        ask(kept, "hall", answers.MAX_BY_ADDRESS)
         with pytest.raises(Refused) as refused:
             ask(kept, "hall", 1)
         assert refused.value.status == 503
-        ask(kept, "ann", 40 - answers.MOST_BY_ADDRESS)
+        ask(kept, "ann", 40 - answers.MAX_BY_ADDRESS)
         with pytest.raises(Refused):
             ask(kept, "bob", 1)
         async with asyncio.timeout(60):

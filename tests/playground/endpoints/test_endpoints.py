@@ -67,7 +67,7 @@ def served(tmp_path_factory):
     with Page() as page:
         gr.HTML("")
     page.server, page.mcp_tools = Settings.read({}), endpoints.mcp_server
-    page.beside = endpoints.routes()
+    page.extra_routes = endpoints.routes()
     with pytest.MonkeyPatch.context() as patched:
         # A server has three seconds to answer, which a busy machine may need.
         patched.setattr(networking, "url_ok", lambda url: True)
@@ -221,7 +221,7 @@ def test_a_task_without_prepared_samples_has_no_optimum(program):
 
 def test_a_fault_of_the_server_shows_nothing_of_it(program, helper, caplog):
     helper.error = RuntimeError("/secret/folder")
-    with pytest.raises(AppError, match="the server could not answer") as refused:
+    with pytest.raises(AppError, match="the server failed to answer") as refused:
         program.predict(**TEXT)
     assert "secret" not in str(refused.value.__dict__)
     assert [record.message for record in caplog.records if record.exc_info] == ["fault"]
@@ -261,7 +261,7 @@ def test_odd_calls_are_refused(address, browser):
     odd = [{**CALL, "data": CALL["data"] * times} for times in (0, 2)]
     odd += [{**CALL, "session_hash": name} for name in ("", "a" * 65, None, 3)]
     assert statuses(odd) == [422] * 6
-    assert statuses([{**CALL, "data": ["a" * routes.MOST_BYTES]}]) == [413]
+    assert statuses([{**CALL, "data": ["a" * routes.MAX_BYTES]}]) == [413]
     assert statuses([CALL], Origin="https://evil.example") == [403]
     assert browser.get(f"{address}{DATA}?session_hash=nobody").status_code == 404
     assert browser.get(f"{address}{JOIN}").status_code == 405

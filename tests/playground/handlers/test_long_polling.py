@@ -18,7 +18,7 @@ class Log:
     def __init__(self) -> None:
         self.length = self.checks = 0
 
-    def newest(self, run: str) -> int:
+    def end_offset(self, run: str) -> int:
         self.checks += 1
         return self.length
 
@@ -53,7 +53,7 @@ class SameThread:
 
 async def waits(log: Log, known: list[int], grows_after: float | None = None) -> list[float]:
     """The seconds that simultaneous waits for these lengths take."""
-    waiting, loop = LongPoll(log.newest, SameThread()), asyncio.get_running_loop()
+    waiting, loop = LongPoll(log.end_offset, SameThread()), asyncio.get_running_loop()
 
     async def one(length: int) -> float:
         await waiting.wait("run", length)

@@ -73,7 +73,7 @@ def test_a_visitor_prepares_their_own_task(queue):
     assert handlers.prepare(None, MINE) == ""
     folder = queue.trials._root / f"prepare-{MINE[:16]}"
     until((folder / "asked").exists)
-    path = queue.visitors.own.named(MINE, "own")
+    path = queue.visitors.own.full_name(MINE, "own")
     assert (folder / "asked").read_text() == f"{path} sft-reviews"
     assert wait_for(handlers, "running", 0.25)["sentence"] == "3 of 12 answers are sampled."
     assert handlers.prepare(None, MINE) == WORDS["visitors"]["one_each"]
@@ -102,7 +102,7 @@ def test_a_preparation_waits_in_the_queue_while_another_is_live(queue):
 
 
 def test_few_ended_preparations_are_kept(queue, monkeypatch):
-    monkeypatch.setattr(preparation, "MOST_ENDED", 1)
+    monkeypatch.setattr(preparation, "MAX_ENDED_KEPT", 1)
     for age, name in ((20, "prepare-old"), (10, "prepare-new"), (30, "frontier")):
         folder = queue.trials._root / name
         folder.mkdir(parents=True)

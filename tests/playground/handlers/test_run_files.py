@@ -183,5 +183,5 @@ def test_a_download_is_held_a_piece_at_a_time_and_leaves_a_large_model_out(clien
     monkeypatch.setattr(run_files._Pieces, "take", counting)
     assert sum(map(len, zipped(client.root / RUN, config))) == sum(held) > 50_000_000
     assert max(held) < 300_000, "256 kB of the file, and the header of an entry"
-    monkeypatch.setattr(run_files, "MOST_MODEL_BYTES", 1000)
+    monkeypatch.setattr(run_files, "MAX_MODEL_BYTES", 1000)
     assert sum(map(len, zipped(client.root / RUN, config))) < 4000

@@ -254,9 +254,8 @@ def test_the_pace_is_sent_to_a_new_run_and_to_a_live_one(handlers, client, monke
 
 def test_the_run_button_shows_an_estimate_if_one_is_known(handlers, client, monkeypatch):
     label = WORDS["controls"]["run"]
-    assert (
-        handlers.run_label(form_values())["run"]["value"] == label
-    )  # no similar run to estimate from
+    # No similar run to estimate from.
+    assert handlers.run_label(form_values())["run"]["value"] == label
     monkeypatch.setattr(client, "estimate", lambda **options: 61.7)
     assert handlers.run_label(form_values())["run"]["value"] == f"{label} · about 62 s"
     monkeypatch.setattr(client, "estimate", lambda **options: 200.0)
@@ -277,10 +276,11 @@ def test_a_run_comes_with_its_summary(handlers, client):
 def test_a_page_has_news_if_it_has_not_read_the_whole_log(handlers, client, monkeypatch):
     name = recorded(client)
     read = handlers.delta({"run": None})["offset"]
-    assert handlers.newest(name) == read > 0
-    assert handlers.newest("2026-01-02-030405-dpo-reviews") == math.inf  # its folder was deleted
+    assert handlers.end_offset(name) == read > 0
+    # Its folder was deleted.
+    assert handlers.end_offset("2026-01-02-030405-dpo-reviews") == math.inf
     monkeypatch.setattr(client, "live", lambda: ["another"])
-    assert handlers.newest(name) > read
+    assert handlers.end_offset(name) > read
 
 
 @pytest.mark.parametrize("language", text.languages())

@@ -130,23 +130,23 @@ def test_a_task_is_stored_for_its_visitor_only(browser, server, own, visitor):
     assert saved["errors"] == []
     assert saved["task"]["reward"] == [SHORT]
     assert (saved["task"]["prompts"], saved["task"]["model"]) == (PROMPTS, "sft-reviews")
-    path = own.named(visitor, OWN)
+    path = own.full_name(visitor, OWN)
     card = task_card.card(path)
     assert (card.title, card.reference, card.name) == ("Short", "sft-reviews", "own")
-    assert own.shown(visitor, path) == OWN
-    assert own.shown("c" * 64, path) == own.shown(None, path) == OTHERS
+    assert own.page_name(visitor, path) == OWN
+    assert own.page_name("c" * 64, path) == own.page_name(None, path) == OTHERS
     # for other visitors neither the path nor `own` names a task
-    assert own.named("c" * 64, path) == own.named("c" * 64, OWN) == OWN
+    assert own.full_name("c" * 64, path) == own.full_name("c" * 64, OWN) == OWN
     assert Browser(server, THEIRS).ask("state").json()["task"] is None
 
 
 def test_a_task_survives_a_restart_and_can_be_deleted(browser, own, visitor):
     browser.save()
-    path = own.named(visitor, OWN)
+    path = own.full_name(visitor, OWN)
     task_card.forget(path)
     again = OwnTasks(own._root)
     again.load()
-    assert again.named(visitor, OWN) == path
+    assert again.full_name(visitor, OWN) == path
     assert task_card.card(path) is not None
     assert browser.ask("delete").json()["task"] is None
     assert task_card.card(path) is None
@@ -157,11 +157,11 @@ def test_a_changed_task_gets_another_name_and_few_are_kept(browser, own, visitor
     paths = []
     for weight in (1.0, 2.0, 3.0, 4.0):
         browser.save(reward=[SHORT | {"weight": weight}])
-        paths.append(own.named(visitor, OWN))
+        paths.append(own.full_name(visitor, OWN))
         os.utime(Path(paths[-1]).parent, (weight, weight))
     assert len({*paths}) == 4
     assert [Path(path).is_dir() for path in paths] == [False, True, True, True]
-    assert own.shown(visitor, paths[2]) == EARLIER
+    assert own.page_name(visitor, paths[2]) == EARLIER
 
 
 def test_a_zip_file_is_returned_unchanged_with_files_that_the_form_does_not_show(browser, server):
@@ -305,7 +305,7 @@ def test_a_public_server_limits_tasks_and_deletes_old_ones(server, browser, own,
         ("max_new_tokens", "expected at most 64 on this server, got 65"),
     ]
     assert browser.save()["errors"] == []
-    path = Path(own.named(visitor, OWN))
+    path = Path(own.full_name(visitor, OWN))
     last_week = time.time() - 8 * 86_400
     os.utime(path.parents[1] / "card.json", (last_week, last_week))
     assert Browser(server, THEIRS).save()["errors"] == []  # a save deletes old tasks
@@ -356,7 +356,7 @@ def test_a_deleted_task_loses_its_prepared_samples(browser, own, visitor, tmp_pa
     monkeypatch.setenv("ALIGN_CACHE", str(tmp_path / "cache"))
     browser.save()
     mine, other = (prepared.Entry(prepared.folder() / f"own-{i}-2-1-0") for i in "ab")
-    for entry, task in ((mine, own.named(visitor, OWN)), (other, "reviews")):
+    for entry, task in ((mine, own.full_name(visitor, OWN)), (other, "reviews")):
         entry.path.mkdir(parents=True)
         (entry.path / prepared.FACTS).write_text(json.dumps({"task": task}))
     browser.ask("delete")

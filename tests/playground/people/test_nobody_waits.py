@@ -71,7 +71,7 @@ def test_a_slow_estimate_delays_no_other_visitor(client, held, monkeypatch):
         assert go_on.wait(60)
         return 1.0, True
 
-    monkeypatch.setattr(queue._waiting_times, "_of_live_run", slow)
+    monkeypatch.setattr(queue._waiting_times, "_live_run_duration", slow)
     asking = threading.Thread(target=queue.position, args=["bob"])
     asking.start()
     assert estimating.wait(60)
@@ -141,7 +141,7 @@ def test_equal_pending_questions_are_joined(helper, monkeypatch):
     for thread in threads:
         thread.join()
     assert answers == [" 7"] * 30 + [" 8"], "equal ones took one place of eight"
-    assert helper.exchanges == ["generate"] * 2 and not helper._under_way
+    assert helper.exchanges == ["generate"] * 2 and not helper._in_progress
 
 
 def test_a_joined_question_fails_for_all_and_the_next_is_asked_again(helper, monkeypatch):
@@ -150,7 +150,7 @@ def test_a_joined_question_fails_for_all_and_the_next_is_asked_again(helper, mon
     threads, answers = ask_all(helper, [{"seed": 7}] * 3)
     for thread in threads:
         thread.join()
-    assert answers == ["many_asking"] * 3 and not helper._under_way
+    assert answers == ["many_asking"] * 3 and not helper._in_progress
     helper._places.release()
     helper.go_on.set()
     threads, answers = ask_all(helper, [{"seed": 7}])

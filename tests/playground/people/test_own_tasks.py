@@ -44,7 +44,7 @@ def visitors(tmp_path):
 @pytest.fixture
 def path(visitors):
     """The full name of MINE's task."""
-    return visitors.own.named(visitors.from_token(MINE), tasks.OWN)
+    return visitors.own.full_name(visitors.from_token(MINE), tasks.OWN)
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_visitors_without_wrong_keys_get_in_while_others_guess(clock):
     presenters = Presenters(KEY)
     for i in range(2 * MAX_REMEMBERED):
         presenters.sign_in(f"guesser {i % 1500}", "wrong", "proxy")
-    assert presenters.seconds_to_wait("proxy") == module.MOST_SECONDS
+    assert presenters.seconds_to_wait("proxy") == module.MAX_SECONDS
     assert presenters.sign_in("ann", KEY, "proxy")
     assert len(presenters._wrong) == len(presenters._wrong_by_visitor) == MAX_REMEMBERED
 

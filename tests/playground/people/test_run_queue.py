@@ -89,7 +89,7 @@ def test_runs_start_in_order_and_each_visitor_has_at_most_one(
     assert whose == dict(zip(people, (first, second, first, third), strict=True)), "one has left"
     assert handlers.delta(watching, people[1])["run"] == first, "a page that does not wait stays"
     queue.join(people[1], LONG)
-    assert queue.begun(people[1]) is None and queue.begun(people[3]) == third
+    assert queue.last_begun(people[1]) is None and queue.last_begun(people[3]) == third
 
 
 def test_concurrent_requests_start_one_run(client, visitors, queue, people):
@@ -273,7 +273,7 @@ def test_a_pipeline_whose_first_run_was_deleted_says_so(client, queue, people, m
 
 
 def test_few_errors_are_remembered(monkeypatch):
-    monkeypatch.setattr(module, "MOST_REMEMBERED", 2)
+    monkeypatch.setattr(module, "MAX_REMEMBERED", 2)
     kept = {}
     for who in "abc":
         module._remember(kept, who, who.upper())
@@ -306,7 +306,9 @@ def test_the_waiting_time_depends_on_the_runs_ahead(client, visitors, people, mo
     monkeypatch.setattr(client, "estimate", lambda **options: 20.0)
     monkeypatch.setattr(queue, "_has_run", lambda visitor: False)
     seconds = {"one": 10.0, "two": 4.0}
-    monkeypatch.setattr(queue._waiting_times, "_of_live_run", lambda run: (seconds[run], True))
+    monkeypatch.setattr(
+        queue._waiting_times, "_live_run_duration", lambda run: (seconds[run], True)
+    )
     for person in people[1:]:
         queue.join(person, SHORT)
     assert [queue.position(person) for person in people[1:]] == [
@@ -321,7 +323,7 @@ def test_the_waiting_time_includes_slow_motion(client, visitors, people, monkeyp
     queue = RunQueue(client, visitors)
     queue.join(people[0], LONG)
     monkeypatch.setattr(client, "estimate", lambda delay, **options: 20.0 + 9 * delay)
-    monkeypatch.setattr(queue._waiting_times, "_of_live_run", lambda run: (10.0, True))
+    monkeypatch.setattr(queue._waiting_times, "_live_run_duration", lambda run: (10.0, True))
     queue.join(people[1], SHORT, 2.0)
     queue.join(people[2], SHORT)
     assert queue.position(people[2]) == Position(2, 10.0 + 20.0 + 18.0, True)

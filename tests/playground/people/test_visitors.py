@@ -145,10 +145,10 @@ def test_models_of_invisible_runs_are_not_queried(client, visitors):
     query = {"models": ["sft-reviews", HERS]}
     assert hers.generate(**query) == hers.head_to_head(**query) == [query]
     for ask in (his.generate, his.head_to_head):
-        with pytest.raises(ConfigError, match=f"'{HERS}' is no run here"):
+        with pytest.raises(ConfigError, match=f"there is no run '{HERS}' here"):
             ask(**query)
     for field in ("model", "reference"):
-        with pytest.raises(ConfigError, match="is no run here"):
+        with pytest.raises(ConfigError, match="there is no run"):
             his.score(**{field: HERS})
     assert his.score(model=OLD, models=7) == [{"model": OLD, "models": 7}]
     assert VisibleRuns(client, visitors, bob).runs() == [OLD]

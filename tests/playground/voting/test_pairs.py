@@ -16,7 +16,7 @@ from playground.voting.vote_training import HELD_OUT
 @pytest.mark.parametrize("task", ENOUGH)
 def test_one_rater_alone_can_cast_enough_votes(task):
     """With a quarter of the prompts held out, and one in five votes a tie or "both bad"."""
-    pairs = Pairs(helper=None).of(task, f"sft-{task}")
+    pairs = Pairs(helper=None).load(task, f"sft-{task}")
     to_train, _ = statistics.held_out(pairs, HELD_OUT)
     assert len(pairs) == PAIRS[task]
     assert 0.8 * len(to_train) >= ENOUGH[task][0]

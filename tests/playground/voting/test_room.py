@@ -18,7 +18,7 @@ PAIRS = [{"prompt": f"{i}", "first": " warm", "second": " cold"} for i in range(
 
 
 class Stored:
-    def of(self, task, model):
+    def load(self, task, model):
         return PAIRS
 
     def score(self, session, reward_model):
@@ -117,7 +117,7 @@ def test_a_rater_takes_no_memory_for_the_texts_of_pairs(sessions, monkeypatch):
     Only what code of votes has allocated counts, not what other threads do meanwhile.
     """
     long = [{"prompt": f"{i}", "first": 20_000 * "a", "second": 20_000 * "b"} for i in range(10)]
-    monkeypatch.setattr(Stored, "of", lambda self, task, model: long)
+    monkeypatch.setattr(Stored, "load", lambda self, task, model: long)
     room = VotingService(sessions, Stored(), seed=0)
     ballot = room.join(Rater("", ""), "reviews")
     rater = Rater(ballot["session"], ballot["token"])

@@ -58,9 +58,8 @@ def test_undo_restores_the_pair_and_skip_passes_it(phone, presenter):
         ballot = phone.ask("skip", {"pair": ballot["pair"]["id"]}).json()
         seen.add(ballot["pair"]["id"])
     assert len(seen) == len(PAIRS) and ballot["rated"] == 0
-    assert phone.ask("skip", {"pair": ballot["pair"]["id"]}).json()[
-        "pair"
-    ]  # a skipped pair is shown again
+    # A skipped pair is shown again.
+    assert phone.ask("skip", {"pair": ballot["pair"]["id"]}).json()["pair"]
 
 
 def test_a_reload_keeps_the_rater_and_their_pair(phone):
@@ -139,7 +138,7 @@ def test_texts_of_invisible_runs_cannot_be_rated(client, sessions):
     (sessions.root / "runs" / RUN / "owner.json").write_text(json.dumps(owner))
     request = {"task": "reviews", "model": RUN}
     refused = Phone(client).ask("join", request)
-    assert (refused.status_code, refused.json()["line"]) == (422, f"'{RUN}' is no run here")
+    assert (refused.status_code, refused.json()["line"]) == (422, f"there is no run '{RUN}' here")
     assert Phone(client, PRESENTER).ask("join", request).status_code == 200
 
 

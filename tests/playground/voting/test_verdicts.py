@@ -11,7 +11,7 @@ from align_core.tasks import load_task
 from playground import text
 from playground.content.readings.evaluations import BELOW, HOLDING_BETA, NEAR, RISE
 from playground.voting import verdicts
-from playground.voting.verdicts import of_policy, of_reward_model
+from playground.voting.verdicts import policy_verdict, reward_model_verdict
 
 EVERY = {"rose", "fell", "fell_though", "fell_against", "elsewhere", "unmoved", "held"}
 EVERY |= {"foretells", "contrary", "coin"}
@@ -34,14 +34,14 @@ def measured(gain, kl):
     ],
 )
 def test_the_verdict_on_a_policy_depends_on_its_reward_kl_and_beta(gain, kl, beta, key):
-    verdict = of_policy(measured(gain, kl), beta, None, 0)
+    verdict = policy_verdict(measured(gain, kl), beta, None, 0)
     assert verdict["key"] == key
     assert (verdict["values"]["gain"], verdict["values"]["kl"]) == pytest.approx((gain, kl))
     assert (verdict["values"]["prompts"], verdict["values"]["texts"]) == (64, 4)
 
 
 def test_a_reported_gain_equals_that_in_the_frontier_chart():
-    verdict = of_policy(measured(0.69, 1.0) | {"eval/gain": 0.3}, 0.5, None, 0, full_gain=2.0)
+    verdict = policy_verdict(measured(0.69, 1.0) | {"eval/gain": 0.3}, 0.5, None, 0, full_gain=2.0)
     assert verdict["values"]["gain"] == pytest.approx(0.6)
 
 
@@ -57,14 +57,14 @@ def test_a_reported_gain_equals_that_in_the_frontier_chart():
     ],
 )
 def test_a_fallen_reward_is_explained_by_the_votes_if_possible(agreement, votes, key):
-    assert of_policy(measured(-1.0, 1.0), 0.5, agreement, votes)["key"] == key
+    assert policy_verdict(measured(-1.0, 1.0), 0.5, agreement, votes)["key"] == key
 
 
 def test_unevaluated_runs_have_no_verdict():
-    assert of_policy({}, 0.5, 0.7, 10) is None
-    assert of_policy(measured(1.0, 1.0) | {"eval/kl": None}, 0.5, 0.7, 10) is None
-    assert of_reward_model(None) is None
-    assert of_reward_model({"votes": 0, "accuracy": None}) is None
+    assert policy_verdict({}, 0.5, 0.7, 10) is None
+    assert policy_verdict(measured(1.0, 1.0) | {"eval/kl": None}, 0.5, 0.7, 10) is None
+    assert reward_model_verdict(None) is None
+    assert reward_model_verdict({"votes": 0, "accuracy": None}) is None
 
 
 @pytest.mark.parametrize(
@@ -72,11 +72,11 @@ def test_unevaluated_runs_have_no_verdict():
 )
 def test_a_reward_model_is_compared_with_as_many_coin_tosses(accuracy, key):
     """The 95% interval of a coin for 25 votes is 0.5 ± 1.96 · 0.5 / 5."""
-    verdict = of_reward_model({"votes": 25, "accuracy": accuracy})
+    verdict = reward_model_verdict({"votes": 25, "accuracy": accuracy})
     assert verdict["key"] == key
     assert (verdict["values"]["low"], verdict["values"]["high"]) == pytest.approx((0.304, 0.696))
-    assert of_reward_model({"votes": 2, "accuracy": 1.0})["key"] == "coin"
-    assert of_reward_model({"votes": 2, "accuracy": 1.0})["values"]["high"] == 1.0
+    assert reward_model_verdict({"votes": 2, "accuracy": 1.0})["key"] == "coin"
+    assert reward_model_verdict({"votes": 2, "accuracy": 1.0})["values"]["high"] == 1.0
 
 
 def test_every_verdict_has_its_words():

@@ -32,7 +32,7 @@ RUN = "2026-01-02-030405-dpo-reviews"
 class Stored:
     """Replaces `playground.voting.pairs.Pairs`, and loads no model."""
 
-    def of(self, task, model):
+    def load(self, task, model):
         return PAIRS
 
     def score(self, session, reward_model):

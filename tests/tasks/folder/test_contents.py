@@ -13,15 +13,15 @@ def test_the_three_splits_are_disjoint_in_any_order_of_the_file(folder):
     prompts = [f"prompt {number}" for number in range(100)]
     write = lambda rows: folder(HEAD + PROMPTS + ENDS, prompts__txt="\n".join(rows))  # noqa: E731
     splits = texts(read(write(prompts)))
-    assert {split: len(of) for split, of in splits.items()} == {
+    assert {split: len(members) for split, members in splits.items()} == {
         "train": 70,
         "probe": 10,
         "heldout": 20,
     }
-    assert sorted(text for of in splits.values() for text in of) == sorted(prompts)
+    assert sorted(text for members in splits.values() for text in members) == sorted(prompts)
     again = texts(read(write(prompts[::-1])))
-    assert {split: sorted(of) for split, of in again.items()} == {
-        split: sorted(of) for split, of in splits.items()
+    assert {split: sorted(members) for split, members in again.items()} == {
+        split: sorted(members) for split, members in splits.items()
     }
     # SHA-256 of "a" begins with ca, of "b" with 3e, of "c" with 2e: c is first.
     assert by_hash(["a", "b", "c"]) == {"train": {"a"}, "probe": {"c"}, "heldout": {"b"}}

@@ -75,7 +75,7 @@ name = "j"
         "pairs.jsonl, line 2: expected a JSON object, got brackets nested too deeply",
         "pairs.jsonl, line 3: expected characters, got half of a surrogate pair",
         "pairs.jsonl, line 4: expected a JSON object",
-        "pairs.jsonl, line 5: this is not a complete JSON object",
+        "pairs.jsonl, line 5: expected a complete JSON object",
         "prompts.csv, line 3: answer: expected a text, a number or a list of them",
         "prompts.csv, line 4: expected a column prompt, messages, or chosen and rejected, "
         "got answer",
@@ -120,9 +120,9 @@ name = "j"
         ),
         (
             HEAD + "x = " + "[" * 200_000,
-            "4: expected TOML, got this: brackets are nested too deeply",
+            "4: expected TOML: brackets are nested too deeply",
         ),
-        (HEAD + "x = \n", "4: expected TOML, got this: invalid value"),
+        (HEAD + "x = \n", "4: expected TOML: invalid value"),
         (HEAD.encode() + b"# caf\xe9", "4: expected UTF-8, got the byte 0xe9"),
     ],
 )
@@ -179,19 +179,19 @@ def test_a_model_in_the_working_directory_is_outside_of_the_folder(folder, tmp_p
 
 
 def test_too_large_files_are_not_read(folder, monkeypatch):
-    monkeypatch.setattr(files, "MOST_BYTES", 8)
+    monkeypatch.setattr(files, "MAX_BYTES", 8)
     there = folder(HEAD + PROMPTS + ENDS)
     assert wrong(there) == [
         "task.toml, line 5: file = 'prompts.txt': expected a file of at most 8 bytes, got 10"
     ]
-    monkeypatch.setattr(files, "MOST_BYTES", 10)
-    monkeypatch.setattr(files, "MOST_ROWS", 4)
+    monkeypatch.setattr(files, "MAX_BYTES", 10)
+    monkeypatch.setattr(files, "MAX_ROWS", 4)
     assert wrong(there) == ["prompts.txt, line 5: expected at most 4 rows, got more"]
-    monkeypatch.setattr(files, "MOST_TOML_BYTES", 8)
+    monkeypatch.setattr(files, "MAX_TOML_BYTES", 8)
     assert wrong(there)[0].startswith("task.toml: expected a file of at most 8 bytes, got ")
 
 
 def test_only_the_first_of_many_errors_in_a_file_are_reported(folder):
     lines = wrong(folder(HEAD + '[prompts]\nfile = "p.jsonl"\n' + ENDS, p__jsonl="{\n" * 50))
-    assert len(lines) == files.MOST_ERRORS + 1
+    assert len(lines) == files.MAX_ERRORS + 1
     assert lines[-1] == "p.jsonl: 30 more errors"

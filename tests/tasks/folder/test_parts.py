@@ -140,7 +140,7 @@ def test_json():
 
 
 def test_every_part_has_its_members():
-    assert part("ends").called == "ends" and part("ends", name="my_end").called == "my_end"
+    assert part("ends").label == "ends" and part("ends", name="my_end").label == "my_end"
     assert part("ends").weight == 1 and part("ends", weight=-2).weight == -2
     for weight in (0, True, "1", math.inf):
         assert "weight" in refused("ends", weight=weight)

@@ -191,9 +191,8 @@ def test_a_relative_path_loads_the_same_task(pairs_alone, tmp_path, monkeypatch)
 def test_a_configuration_may_name_a_folder_because_it_has_no_code(pairs_alone):
     named = str(pairs_alone)
     with pytest.raises(ConfigError, match="--task got"):
-        resolve(
-            "dpo", named, model="sft-reviews"
-        )  # as for a visitor of the page, without reading it
+        # As for a visitor of the page, without reading it.
+        resolve("dpo", named, model="sft-reviews")
     assert task_card.card(named) is None
     loader.load_allowed(named, ())
     assert task_card.card(named) is not None

@@ -80,4 +80,4 @@ def test_an_array_of_inline_tables():
 def test_invalid_toml_is_reported_with_its_line(text, line, problem):
     with pytest.raises(Unparsable) as refused:
         parse(text)
-    assert (refused.value.line, str(refused.value)) == (line, f"expected TOML, got this: {problem}")
+    assert (refused.value.line, str(refused.value)) == (line, f"expected TOML: {problem}")
