@@ -84,7 +84,7 @@ def test_a_question_without_memory_for_a_process_is_not_answered(helper, monkeyp
         with pytest.raises(Unanswered) as unanswered:
             helper.generate(**ASKED)
     assert unanswered.value.message.code == "helper_killed"
-    assert helper.pid() is None and not helper._under_way, "the next question starts one"
+    assert helper.pid() is None and not helper._in_progress, "the next question starts one"
 
 
 def test_the_reference_of_a_task_answers_questions_only_about_it(helper, monkeypatch):
