@@ -16,6 +16,7 @@ from align_core.config.errors import ConfigError, one_line, raise_collected
 from align_core.config.messages import plain
 from align_core.data.encoding import Prompts, encode_prompts
 from align_core.data.formats import Text
+from align_core.models.generation_settings import contradiction
 from align_core.models.loading import (
     ModelError,
     device_of,
@@ -163,20 +164,14 @@ def check_sampling(policy: PreTrainedModel | PeftModel) -> None:
 
 
 def check_generation_config(policy: PreTrainedModel | PeftModel) -> None:
-    """Check that the policy can be saved: transformers refuses a contradictory generation config
-    then, if it was changed since it was loaded, as Trainer does for the padding token.
+    """Check that the policy can be saved.
 
     Raises:
         ModelError: its generation config contradicts itself.
     """
-    config = getattr(policy, "generation_config", None)
-    try:
-        if config is not None:
-            config.validate(strict=True)
-    except ValueError as error:
-        got = " ".join(str(error).split())
+    if got := contradiction(getattr(policy, "generation_config", None)):
         line = f"model {name_of(policy)}: expected a generation_config that can be saved, got {got}"
-        raise ModelError(plain(line)) from error
+        raise ModelError(plain(line))
 
 
 @torch.no_grad()

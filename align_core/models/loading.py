@@ -31,6 +31,7 @@ from align_core.config.messages import plain
 from align_core.config.model_files import damage
 from align_core.config.model_index import DIFFERENCE, locate
 from align_core.models.difference import add_difference, load_difference
+from align_core.models.generation_settings import let_sample
 from align_core.models.gguf import load_gguf
 from align_core.models.sharding import full_state_dict
 from align_core.runs.files import replace_folder
@@ -321,6 +322,7 @@ def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> An
             raise ModelError(plain(f"model {name}: {expected}"))
     if isinstance(loaded, PreTrainedModel):
         loaded.name_or_path = name  # an adapter's config then names MODEL as its base, not a path
+        let_sample(getattr(loaded, "generation_config", None))
     return loaded
 
 

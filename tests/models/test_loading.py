@@ -46,6 +46,22 @@ def test_a_saved_model_is_safetensors_with_its_tokenizer(tmp_path):
     assert toy.outputs(LlamaForCausalLM.from_pretrained(folder)).shape == (1, 5, 14)
 
 
+def test_a_policy_with_a_temperature_of_its_own_can_be_saved_after_a_change(tmp_path):
+    """transformers writes a temperature without `do_sample` only if nothing was changed."""
+    save_model(toy.policy(), toy.tokenizer(), tmp_path / "odd")
+    config = tmp_path / "odd" / "generation_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "temperature": 0.6}))
+    plain = LlamaForCausalLM.from_pretrained(tmp_path / "odd")
+    plain.generation_config.pad_token_id = 3
+    with pytest.raises(ValueError, match="do_sample"):
+        plain.save_pretrained(tmp_path / "kept")
+    policy = load_policy(str(tmp_path / "odd"))
+    policy.generation_config.pad_token_id = 3
+    save_model(policy, toy.tokenizer(), tmp_path / "kept")
+    kept = load_policy(str(tmp_path / "kept")).generation_config
+    assert (kept.do_sample, kept.temperature, kept.pad_token_id) == (True, 0.6, 3)
+
+
 def test_a_tokenizer_without_padding_pads_with_its_end(tmp_path):
     model, tokenizer = toy.policy(), toy.tokenizer()
     save_model(model, tokenizer, tmp_path / "padded")

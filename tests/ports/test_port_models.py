@@ -183,6 +183,8 @@ def test_removed_names_are_refused_with_their_replacements(tmp_path):
 def test_arguments_of_older_trainers_are_refused_with_their_new_names(tmp_path):
     with pytest.raises(TypeError, match="no argument policy: use model; no ref_policy: use ref_mo"):
         PPOTrainer(PPOConfig(output_dir=str(tmp_path)), policy=1, ref_policy=2)
+    with pytest.raises(TypeError, match="no argument reward_funcs: use reward_model; docs/ppo.md"):
+        PPOTrainer(PPOConfig(output_dir=str(tmp_path)), reward_funcs=[toy.reward])
     with pytest.raises(
         TypeError, match="processing_class: expected a tokenizer, got LlamaForCau.*md"
     ):

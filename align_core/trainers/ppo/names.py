@@ -25,6 +25,7 @@ _RENAMED = {
     "dataset": "train_dataset",
     "optimizer": "optimizers",
     "lr_scheduler": "optimizers",
+    "reward_funcs": "reward_model",
 }
 
 
