@@ -41,6 +41,16 @@ def the_picture_and_the_texts_come_first_then_beta_and_run_then_the_charts(page)
     page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
 
 
+def the_name_of_the_reference_covers_no_number_of_the_axis(page):
+    """The boxes of the name and of the axis's numbers, from top to bottom."""
+    box = (
+        "(one) => { const { top, bottom } = one.getBoundingClientRect(); return { top, bottom }; }"
+    )
+    name = page.locator("#frontier .annotation-text", has_text=WORDS["frontier"]["reference"])
+    number = page.locator("#frontier .xtick text >> nth=0")
+    assert name.evaluate(box)["bottom"] <= number.evaluate(box)["top"] + 2
+
+
 def the_other_controls_are_in_the_fold(page):
     folded = ("#field-task", "#field-method", "#field-steps", "#advanced", "#field-pace")
     assert not any(page.is_visible(control) for control in folded)
@@ -80,6 +90,7 @@ def a_link_leads_to_a_view_whose_tab_is_in_the_menu(page, address):
 
 def test_train_on_a_phone(page, address):
     the_picture_and_the_texts_come_first_then_beta_and_run_then_the_charts(page)
+    the_name_of_the_reference_covers_no_number_of_the_axis(page)
     the_other_controls_are_in_the_fold(page)
     a_run_is_started_watched_and_stopped_beside_its_picture(page)
     a_link_leads_to_a_view_whose_tab_is_in_the_menu(page, address)

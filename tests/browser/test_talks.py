@@ -102,6 +102,7 @@ def a_projector_gets_large_type_and_few_controls(page, least):
         shown = control in ("#field-method", "#field-beta", "#field-pace", "#run")
         expect(page.locator(control)).to_be_visible(visible=shown)
     page.wait_for_selector("#frontier .xtick text")
+    page.evaluate("document.querySelector('#mixture section').hidden = false")
     page.wait_for_function(f"{SIZES}.length > 30")
     page.wait_for_function(f"least => {SIZES}.every(([size]) => size >= least)", arg=least)
     page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")

@@ -44,21 +44,22 @@ def test_a_run_from_another_reference_has_no_trail(geometry):
 
 
 def test_the_axes_contain_the_frontier(geometry):
-    """The axes extend to a KL of 2.6 nats, and from −8% to 120% of the curve's maximum."""
-    axes = geometry("tradeOffAxes", FRONTIER, [{"x": [], "y": []}, {"x": [1], "y": [2]}])
+    """The axes extend to a KL of 2.6 nats, and to 120% of the curve's maximum, 2.5."""
+    trails = [{"x": [], "y": []}, {"x": [1], "y": [2]}]
+    axes = geometry("tradeOffAxes", FRONTIER, trails, 0.25)
     assert axes["x"] == pytest.approx([-0.052, 2.6])
-    assert axes["y"] == pytest.approx([-0.2, 3])
+    assert axes["y"] == pytest.approx([-1, 3]), "a quarter of the height is below 0"
     assert axes["wide"] is False
 
 
 def test_the_axes_follow_a_trail_up_to_the_widest(geometry):
-    axes = geometry("tradeOffAxes", FRONTIER, [{"x": [4, 8], "y": [1, -1]}])
+    axes = geometry("tradeOffAxes", FRONTIER, [{"x": [4, 8], "y": [1, -1]}], 0.1)
     assert axes["x"] == pytest.approx([-0.02 * 8.8, 8.8]), "8 nats and a tenth"
     assert axes["y"] == pytest.approx([-1.3, 3]), "0.3 nats below the lowest"
     assert axes["wide"] is True
-    beyond = geometry("tradeOffAxes", FRONTIER, [{"x": [4, 8.01], "y": [1, -9]}])
+    beyond = geometry("tradeOffAxes", FRONTIER, [{"x": [4, 8.01], "y": [1, -9]}], 0.25)
     assert beyond["x"][1] == pytest.approx(4.4), "points outside do not count"
-    assert beyond["y"][0] == pytest.approx(-0.2)
+    assert beyond["y"][0] == pytest.approx(-1)
 
 
 def test_a_nearly_flat_curve_is_not_magnified(geometry):

@@ -27,13 +27,14 @@ export function trailUpTo({ steps, x, y }, step) {
 }
 
 // The axes of the trade-off, [least, most] each, around a frontier and the trails below WIDEST;
-// `wide` says whether they are wider than for the frontier alone.
-export function tradeOffAxes(frontier, trails) {
+// `wide` says whether they are wider than for the frontier alone. At least the share `below` of the
+// height is below the reference.
+export function tradeOffAxes(frontier, trails, below) {
   const inside = trails.flatMap(({ x, y }) => x.map((kl, i) => [kl, y[i]])).filter(([kl]) => kl <= WIDEST);
   const right = Math.max(NARROWEST, ...inside.map(([kl]) => 1.1 * kl));
-  const top = Math.max(...frontier.curve.map(([, gain]) => gain));
-  const bottom = Math.min(-0.08 * top, ...inside.map(([, gain]) => gain - 0.3));
-  return { x: [-0.02 * right, right], y: [bottom, 1.2 * top], wide: right > NARROWEST };
+  const top = 1.2 * Math.max(...frontier.curve.map(([, gain]) => gain));
+  const bottom = Math.min((-below / (1 - below)) * top, ...inside.map(([, gain]) => gain - 0.3));
+  return { x: [-0.02 * right, right], y: [bottom, top], wide: right > NARROWEST };
 }
 
 // The axis of a run's steps, with room for the marks at its ends.

@@ -4,6 +4,9 @@ import { fill } from "../core/format.js";
 import { tradeOffAxes } from "./geometry.js";
 import { FIXED_MARGINS, axisTitle, baseLayout } from "./plots.js";
 
+export const WIDE = 420; // pixels of a picture that has room for large or long names
+const BELOW = 6; // pixels between the reference and its name
+
 // The traces of the limit, and of best-of-n among the reference's samples.
 export function limitTraces(frontier, words, { colour }) {
   return [
@@ -42,6 +45,7 @@ export function targetTrace(target, words, { colour, size }) {
     y,
     mode: "markers+text",
     text,
+    cliponaxis: false, // on a phone its name reaches above the axes
     textposition: target?.known ? "top left" : "bottom center",
     textfont: { size: size + 3, color: gold },
     marker: target?.known
@@ -60,20 +64,35 @@ export function targetTraces(target, rival, words, look) {
   return [one, other];
 }
 
-// The square of `point`, {x, y}: the optimum of the reward that a run learned from. Null: no square.
-export function learnedTrace(point, words, { colour, size }) {
-  const [x, y, text] = point ? [[point.x], [point.y], [words.learned]] : [[], [], []];
-  return {
+// The square of `point`, {x, y}, and its name: the optimum of the reward that a run learned from. Trail and
+// target end beside it, so a line leads to the name, which stands below the limit.
+export function learnedTraces({ x, y }, { xaxis, yaxis }, words, { colour, size }, plot) {
+  const [width, height] = [xaxis, yaxis].map(({ range: [least, most] }) => most - least);
+  const isLeft = x < width / 2;
+  const purple = colour("--proxy");
+  const isWide = plot.clientWidth > WIDE;
+  const beside = isLeft ? [x + 0.1 * width, "middle right"] : [x - 0.1 * width, "middle left"];
+  const [nameX, textposition] = isWide ? beside : [(isLeft ? 0.6 : 0.4) * width, "bottom center"];
+  const mark = {
     name: words.learned,
     hovertemplate: `${words.learned}<br>${words.hover}<extra></extra>`,
-    x,
-    y,
-    mode: "markers+text",
-    text,
-    textposition: "bottom right",
-    textfont: { size, color: colour("--proxy") },
-    marker: { size: 13, symbol: "square", color: colour("--proxy"), line: { width: 2, color: colour("--card") } },
+    x: [x],
+    y: [y],
+    mode: "markers",
+    marker: { size: 13, symbol: "square", color: purple, line: { width: 2, color: colour("--card") } },
   };
+  const name = {
+    x: [nameX, x],
+    y: [y - 0.25 * height, y],
+    text: [words.learned],
+    hoverinfo: "skip",
+    mode: "lines+text",
+    textposition,
+    textfont: { size, color: purple },
+    line: { width: 1, color: purple },
+    marker: { size: 0 },
+  };
+  return { mark, name };
 }
 
 // A run's trail. Its name, which may be `large`, stands at the side `at` of its end; `colour` is the name of
@@ -129,27 +148,29 @@ export function ghostTraces({ name, steps, x, y }, end, words, { colour, size })
   ];
 }
 
-// Plotly's layout around these trails. The reader's zoom lasts until `subject` changes. The limit is
-// named above the curves and the target, and the crosses are named beside the third of them.
-export function tradeOffLayout(frontier, trails, subject, words, look) {
+// Plotly's layout around these trails on `plot`. The reader's zoom lasts until `subject` changes. The limit
+// is named above the curves and the target, the crosses beside the third of them, and the reference below it.
+export function tradeOffLayout(frontier, trails, subject, words, look, plot) {
   const { colour, size } = look;
   const lines = { gridcolor: colour("--hairline"), zerolinecolor: colour("--muted"), zerolinewidth: 1 };
   const axis = { ...FIXED_MARGINS, ...lines };
-  const axes = tradeOffAxes(frontier, trails);
+  const margin = { l: 3.3 * size, r: 14, t: 2.9 * size, b: 3.1 * size };
+  const room = Math.max(1, plot.clientHeight - margin.t - margin.b);
+  const axes = tradeOffAxes(frontier, trails, Math.min(0.4, (BELOW + 1.3 * size) / room));
   const [, kl, gain] = frontier.best_of[2];
   const beside = { x: kl, y: gain, xanchor: "left", xshift: 6, yanchor: "top", showarrow: false };
   const above = { xref: "paper", yref: "paper", y: 1, yanchor: "bottom", showarrow: false };
   return {
     ...baseLayout(look),
     uirevision: `${subject} ${axes.wide}`,
-    margin: { l: 3.3 * size, r: 14, t: 2.9 * size, b: 3.1 * size },
+    margin,
     hovermode: "closest",
     xaxis: { ...axis, title: axisTitle(look, words.x, 6), range: axes.x },
     yaxis: { ...axis, range: axes.y },
     annotations: [
       { ...above, x: 1, xanchor: "right", xshift: 8, yshift: 1.2 * size, text: words.limit },
       { ...beside, text: words.crosses },
-      { x: 0, y: 0, xanchor: "left", yanchor: "top", yshift: -6, showarrow: false, text: words.reference },
+      { x: 0, y: 0, xanchor: "left", yanchor: "top", yshift: -BELOW, showarrow: false, text: words.reference },
     ],
   };
 }

@@ -28,7 +28,7 @@ export function overlay({ element, props }) {
         ...trails.flatMap((drawn) => namedTrail(drawn.letter, drawn, pictured, look)),
         ...trails.filter(({ mixed }) => mixed).map((drawn) => mixedTrace(drawn, look)),
       ],
-      tradeOffLayout(frontier, trails, names(runs), pictured, look),
+      tradeOffLayout(frontier, trails, names(runs), pictured, look, plot),
     ]);
     const ends = trails.filter(({ x }) => x.length).map(endSentence);
     plot.setAttribute("aria-label", [pictured.title, ...ends].join(" "));

@@ -38,7 +38,7 @@ export function tradeOff(host, { frontier, words: { frontier: words } }) {
       plot.setAttribute("aria-label", `${words.title} ${alternative}`);
       paint(plot, () => [
         [limitTraces(frontier, pictured, look)[0], ...traces(look)],
-        tradeOffLayout(frontier, trails, "story", pictured, look),
+        tradeOffLayout(frontier, trails, "story", pictured, look, plot),
       ]);
     },
     stop: () => discard(plot),

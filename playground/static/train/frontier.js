@@ -12,7 +12,7 @@ import { betaOnStage, isWatching, pairKey, pairOnStage, rivalAim, rivalTargetOnS
 import { WIDEST, trail } from "../charts/geometry.js";
 import { drawInSight, fitToBox, lookOf, paint, whenRecoloured } from "../charts/plots.js";
 import { offerSaving } from "../charts/saving.js";
-import { learnedTrace, limitTraces, targetTraces, tradeOffLayout } from "../charts/trade_off.js";
+import { learnedTraces, limitTraces, targetTraces, tradeOffLayout } from "../charts/trade_off.js";
 import { secondTraces, secondTrail } from "./second_trail.js";
 
 export function mount({ element, props, server, watch }) {
@@ -102,13 +102,15 @@ export function mount({ element, props, server, watch }) {
     paint(plot, () => {
       const trails = [run, points(aim), points(aimOf(rivalTarget)), points(learned), columns(mixture?.path ?? []), ...(isRace ? drawn.trails : [])];
       const pictured = isRace ? { ...words, crosses: "" } : words; // a race is drawn without best-of-n
-      const layout = tradeOffLayout(frontier, trails, subject, pictured, look);
+      const layout = tradeOffLayout(frontier, trails, subject, pictured, look, plot);
       const limits = limitTraces(frontier, words, look).slice(0, isRace ? 1 : 2);
+      const best = learned && learnedTraces(learned, layout, words, look, plot);
       const traces = [
         ...(isRace ? [] : [trailTrace(run, look), mixturesTrace(mixture?.path ?? [], look)]),
-        learnedTrace(learned, words, look),
+        ...(best ? [best.mark] : []),
         ...targetTraces(target, rivalTarget, words, look),
         ...(isRace ? [] : [policyTrace(here, look)]),
+        ...(best ? [best.name] : []),
       ];
       const others = [...limits, ...traces];
       const added = drawn ? secondTraces(drawn, others, layout, plot, find(".remarks"), words, look) : [];

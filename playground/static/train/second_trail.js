@@ -1,13 +1,11 @@
 // What the picture of the trade-off has beside the run's trail: a ghost, or in a race both runners.
 import { ghostOnStage, raceOnStage, runOnStage } from "../core/view.js";
 import { trail } from "../charts/geometry.js";
-import { ghostTraces, namedTrail } from "../charts/trade_off.js";
+import { WIDE, ghostTraces, namedTrail } from "../charts/trade_off.js";
 import { placeNames } from "../charts/trail_names.js";
 import { LOOKS } from "../compare/labels.js";
 import { ghostName } from "./ghost_name.js";
 import { raceAt, runnerNames } from "./race.js";
-
-const WIDE = 420; // pixels of a picture that has room for large names
 
 // {isRace, trails}: in a race the trails of both so far, otherwise that of the ghost, each with its `name`.
 // Null without any.
