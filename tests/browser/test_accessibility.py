@@ -54,7 +54,7 @@ def story_in_memory():
 
 @pytest.fixture(autouse=True)
 def pairs_without_a_model(monkeypatch):
-    monkeypatch.setattr(Pairs, "_of", lambda self, task, model: PAIRS)
+    monkeypatch.setattr(Pairs, "_load", lambda self, task, model: PAIRS)
     monkeypatch.setattr(Pairs, "score", lambda self, session, reward_model: None)
 
 

@@ -36,7 +36,7 @@ def languages():
 @pytest.fixture
 def sessions(client, monkeypatch):
     """The page's sessions, with pairs whose texts contain HTML."""
-    monkeypatch.setattr(Pairs, "_of", lambda self, task, model: PAIRS)
+    monkeypatch.setattr(Pairs, "_load", lambda self, task, model: PAIRS)
     monkeypatch.setattr(Pairs, "score", lambda self, session, reward_model: None)
     sessions = Sessions(client.root.with_name("sessions"))
     monkeypatch.setattr(app, "Sessions", lambda root: sessions)

@@ -35,7 +35,7 @@ def presenter_key(monkeypatch):
 def pairs(monkeypatch):
     """The pairs to rate, without a model."""
     pairs = [{"prompt": "A film", "first": " is good.", "second": " is bad."}]
-    monkeypatch.setattr(Pairs, "_of", lambda self, task, model: pairs)
+    monkeypatch.setattr(Pairs, "_load", lambda self, task, model: pairs)
     monkeypatch.setattr(Pairs, "score", lambda self, session, reward_model: None)
 
 
