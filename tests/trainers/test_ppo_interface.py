@@ -70,7 +70,7 @@ def test_all_foreign_settings_are_reported_together(tmp_path):
         ({"temperature": 0.0}, "above 0"),
         ({"ref_adapter_name": "sft"}, "expected None; use ref_model=None"),
         ({"neftune_noise_alpha": 5.0}, "expected None; use no noise, which"),
-        ({"missing_eos_penalty": -1.0}, "above 0"),
+        ({"missing_eos_penalty": -1.0}, "expected a number, 0 or more, or None"),
         ({"per_device_train_batch_size": 8, "num_mini_batches": 3}, "a divisor of the 8"),
     ],
 )

@@ -36,7 +36,7 @@ TABLE = {
     "seed": ([0, 2**32 - 1], [-1, 2**32, 0.5, None]),
     "max_steps": ([-1, 0, 3], [-2, 0.5, None]),
     "temperature": ABOVE,
-    "missing_eos_penalty": ABOVE,
+    "missing_eos_penalty": ([0, 1.5, None], [-1e-9, math.inf, math.nan, "1"]),
     "kl_target": ABOVE,
     "num_train_epochs": ABOVE,
     "learning_rate": NOT_NEGATIVE,

@@ -52,8 +52,9 @@ _RANGES: Mapping[Range, tuple[str, ...]] = {
     ZERO_OR_MORE: ("num_sample_generations",),
     Range("a whole number from 0 to 4294967295", lambda n: 0 <= n < 2**32, True): ("seed",),
     Range("a whole number, or -1 for none", lambda n: -1 <= n < math.inf, True): ("max_steps",),
-    POSITIVE: ("temperature", "missing_eos_penalty", "kl_target", "num_train_epochs"),
+    POSITIVE: ("temperature", "kl_target", "num_train_epochs"),
     NOT_NEGATIVE: (
+        "missing_eos_penalty",
         "learning_rate",
         "kl_coef",
         "vf_coef",
