@@ -24,8 +24,8 @@ def main(connection: Connection, path: str, training: str, allowed: tuple[str, .
     """Execute the run at `path` in this process, with commands from `connection`.
 
     If the other end closes (the page died), the run stops and saves its model. A failure is also
-    sent back, in case the log cannot be written. `allowed` are the full names of the
-    tasks of code that a user named when the page was started; only these are loaded.
+    sent back, in case the log cannot be written. `allowed` are the full names of the tasks of code
+    that a user named when the page was started; only these are loaded.
     """
     set_library_environment()
     control = Control()

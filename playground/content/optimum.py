@@ -65,8 +65,8 @@ def of_pair(task: Any, model: Any) -> Optimum | None:
 def _prepared(entry: prepared.Entry, model: str, changed: int) -> Optimum | None:
     """The optimum of an entry; None if it cannot be read. `changed` belongs to the cache key."""
     try:
-        before = entry.facts().get("last_tokens")
-        return Optimum(model, entry.load("probe"), entry.path / prepared.TOKENIZER, before)
+        last_tokens = entry.facts().get("last_tokens")
+        return Optimum(model, entry.load("probe"), entry.path / prepared.TOKENIZER, last_tokens)
     # The tokenizers package raises plain exceptions.
     except Exception as error:
         _LOG.warning("%s is skipped: %s", entry.path, error)
