@@ -48,6 +48,6 @@ class AgainstOptimum:
         draws = bootstrap_rows(len(self._rows))
         means = (values[self._rows][draws].mean(1) for values in (gold, ref_gold, kl))
         redrawn = list(zip(frontier.resampled(draws), *means, strict=True))
-        gains = [known.gain(g, r, frontier.gain_kl) for known, g, r, _ in redrawn]
-        efficiencies = [known.efficiency(g, r, k) for known, g, r, k in redrawn]
+        gains = [redraw.gain(g, r, frontier.gain_kl) for redraw, g, r, _ in redrawn]
+        efficiencies = [redraw.efficiency(g, r, k) for redraw, g, r, k in redrawn]
         return {"gain": ci95(gains), "frontier_efficiency": ci95(efficiencies)}

@@ -179,7 +179,7 @@ def check_values(model: nn.Module) -> None:
     """Check that a value model of a custom class gives a number at every token of two short texts.
 
     Raises:
-        ModelError: it does not.
+        ModelError: it does not give one, or cannot be called.
     """
     device = device_of(model)
     prompts = Prompts(torch.tensor([[0, 1], [1, 2]]), torch.tensor([[0, 1], [1, 1]]))

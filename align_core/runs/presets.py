@@ -113,8 +113,8 @@ def speeds() -> list[tuple[RunConfig, Speed]]:
     recorded = []
     for config, events in runs:
         if measured := speed(events):
-            busy = shortest_evaluation(events) / shortest[_evaluated(config)]
-            recorded.append((config, measured.slowed(1 / busy)))
+            slowness = shortest_evaluation(events) / shortest[_evaluated(config)]
+            recorded.append((config, measured.slowed(1 / slowness)))
     try:
         entries = read_object(model_index.ASSETS / "speeds.json")["speeds"]
         recorded += [(resolve(**entry["settings"]), Speed(**entry["speed"])) for entry in entries]

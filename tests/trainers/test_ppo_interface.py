@@ -81,7 +81,7 @@ def test_invalid_settings_of_ppo_are_refused(tmp_path, settings, message):
 
 def test_the_policy_is_not_its_own_reference(tmp_path):
     model = toy.policy()
-    with pytest.raises(ValueError, match="ref_model is model itself"):
+    with pytest.raises(ValueError, match="ref_model: expected None or another model"):
         made(tmp_path, model=model, ref_model=model)
 
 

@@ -104,7 +104,8 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
     """Check that it is a tokenizer, and use another special token if it has none for padding.
 
     Raises:
-        TypeError, ModelError: it is not, or has no special token.
+        TypeError: it is not a tokenizer.
+        ModelError: it has no special token.
     """
     if not hasattr(tokenizer, "pad_token_id"):  # a model, as second argument, of TRL 0.11
         line = f"expected a tokenizer, got {type(tokenizer).__name__}"
@@ -139,7 +140,7 @@ def policy_of(
         TypeError, ValueError: it is not a causal language model, or has no weights to train.
     """
     if ref_model is model:
-        raise ValueError("ref_model is model itself, expected None or another model")
+        raise ValueError("ref_model: expected None or another model, got model itself")
     if hasattr(model, "v_head"):
         line = "expected a causal language model, got one with a v_head, as in TRL 0.11"
         raise TypeError(f"model: {line}; {COMING_FROM}")

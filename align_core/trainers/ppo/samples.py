@@ -138,7 +138,7 @@ def check_best_metric(args: RolloutConfig, evaluation: Any, reward_names: Sequen
     """Check that an evaluation has the metric by which Trainer chooses a checkpoint or stops.
 
     Raises:
-        ValueError: it has not.
+        ValueError: the evaluation does not have it.
     """
     if args.eval_strategy == "no" or args.metric_for_best_model is None:
         return
