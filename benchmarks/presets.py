@@ -21,6 +21,7 @@ import time
 from functools import cache
 from pathlib import Path
 
+from align_core.config import model_index
 from align_core.config.errors import ConfigError
 from align_core.config.model_index import SMOLLM2
 from align_core.models.difference import save_difference
@@ -123,8 +124,17 @@ def store(preset: Preset, run: RunDirectory) -> None:
             shutil.copy(path, preset.recording)
         hardware = machine().partition(",")[0]  # versions are in config.json
         (preset.recording / "machine.txt").write_text(hardware + "\n", encoding="utf-8")
+        store_slowness(hardware)
     if preset.name in MODELS:
         save_difference(str(run.path), run.config.model, preset.recording / "model")
+
+
+def store_slowness(hardware: str) -> None:
+    """Write how slow this machine is into `speeds.json`, for the estimates of `presets.speeds`."""
+    path = model_index.ASSETS / "speeds.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["machines"][hardware] = round(_probe_seconds() / PROBE_SECONDS, 3)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def add_measurements(log: Path, run: RunDirectory) -> None:

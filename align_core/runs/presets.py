@@ -97,32 +97,46 @@ def _can_load(name: str) -> bool:
 
 
 def speeds() -> list[tuple[RunConfig, Speed]]:
-    """The configuration of each recorded run, its speed on the fastest machine that recorded any,
-    and those in `speeds.json`, of methods without a recorded run.
+    """The configuration of each recorded run and its speed on an idle machine whose slowness
+    (`machine_speed`) is 1, and those in `speeds.json`, of methods without a recorded run. That file
+    also has the slowness of the other machines that recorded runs.
 
-    The shortest evaluation of a recording measures how fast its machine was: all runs of a task and
+    The shortest evaluation of a recording measures how busy its machine was: all runs of a task and
     a model have the same evaluations, which took 0.45 to 0.47 s in the runs of one day.
     """
+    slowness, others = _read_speeds()
     runs = [
-        (preset.config, RunDirectory(preset.recording).events()[0]) for preset in map(load, names())
+        (preset.config, preset.machine, RunDirectory(preset.recording).events()[0])
+        for preset in map(load, names())
     ]
     shortest: dict[tuple[Any, ...], float] = {}
-    for config, events in runs:
-        key, seconds = _evaluated(config), shortest_evaluation(events)
+    for config, machine, events in runs:
+        key, seconds = (machine, *_evaluated(config)), shortest_evaluation(events)
         shortest[key] = min(seconds, shortest.get(key, seconds))
     recorded = []
-    for config, events in runs:
+    for config, machine, events in runs:
         if measured := speed(events):
-            slowness = shortest_evaluation(events) / shortest[_evaluated(config)]
-            recorded.append((config, measured.slowed(1 / slowness)))
+            busy = shortest_evaluation(events) / shortest[machine, *_evaluated(config)]
+            recorded.append((config, measured.slowed(1 / (busy * slowness.get(machine, 1.0)))))
+    return recorded + others
+
+
+def _read_speeds() -> tuple[dict[str, float], list[tuple[RunConfig, Speed]]]:
+    """The slowness of machines by their names, and the speeds, of `speeds.json`."""
     try:
-        entries = read_object(model_index.ASSETS / "speeds.json")["speeds"]
-        recorded += [(resolve(**entry["settings"]), Speed(**entry["speed"])) for entry in entries]
+        content = read_object(model_index.ASSETS / "speeds.json")
+        slowness = {name: float(factor) for name, factor in content["machines"].items()}
+        speeds = [
+            (resolve(**entry["settings"]), Speed(**entry["speed"])) for entry in content["speeds"]
+        ]
+        if not all(factor > 0 for factor in slowness.values()):
+            raise ValueError(f"expected positive numbers in machines, got {slowness}")
+        return slowness, speeds
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, LookupError, TypeError, ConfigError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ConfigError) as error:
         _LOG.warning("speeds.json is skipped: %s", error)
-    return recorded
+    return {}, []
 
 
 def _evaluated(config: RunConfig) -> tuple[Any, ...]:

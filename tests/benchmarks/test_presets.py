@@ -11,6 +11,8 @@ from align_core.config.model_index import DIFFERENCE
 from align_core.models.loading import save_model
 from align_core.runs import presets
 from align_core.runs.directory import RunDirectory
+from align_core.runs.machine_speed import PROBE_SECONDS
+from benchmarks import presets as benchmark
 from benchmarks.presets import MODELS, is_recorded, repeats, store
 from tests import toy
 from tests.playground.recordings import MACHINE, record
@@ -19,9 +21,11 @@ SETTINGS = {"method": "dpo", "task": "reviews"}
 
 
 @pytest.fixture
-def preset(fake_assets):
+def preset(fake_assets, monkeypatch):
     """A recorded preset that ships its model, which is not stored yet."""
     record(fake_assets, MODELS[0], SETTINGS)
+    (fake_assets / "speeds.json").write_text('{"machines": {}, "speeds": []}')
+    monkeypatch.setattr(benchmark, "_probe_seconds", lambda: 2 * PROBE_SECONDS)
     save_model(toy.policy(0), toy.tokenizer(), fake_assets / "models" / "sft-reviews")
     return presets.load(MODELS[0])
 
@@ -78,6 +82,8 @@ def test_a_run_with_another_number_replaces_the_recording(preset, run):
     store(preset, run)
     assert json.loads(log(preset).splitlines()[-1])["metrics"] == {"eval/kl": 7.0}
     assert preset.machine != MACHINE and is_recorded(preset)
+    stored = json.loads((model_index.ASSETS / "speeds.json").read_text())
+    assert stored == {"machines": {preset.machine: 2.0}, "speeds": []}
 
 
 def test_a_recording_of_other_settings_is_replaced(preset, run):

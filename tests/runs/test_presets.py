@@ -63,8 +63,26 @@ def test_estimates_use_the_recorded_run(preset, events, speeds):
     assert needed == pytest.approx(events[-1]["seconds"], rel=0.15)
     (known,) = [known for config, known in speeds if config == preset.config]
     times = measured.step / known.step
-    assert 1 <= times < 2, "the machine of this recording was slower than the fastest one"
+    slowness = 0.945 if "Intel" in preset.machine else 1.0
+    assert 1 <= times / slowness < 2, "its machine was busier than for the fastest recording"
     assert astuple(known.slowed(times)) == pytest.approx(astuple(measured))
+
+
+def test_a_recording_on_an_idle_machine_counts_by_the_slowness_of_that_machine(speeds):
+    """healthy-ppo has the shortest evaluation of all runs on film reviews on its machine."""
+    preset = presets.load("healthy-ppo")
+    measured = speed(RunDirectory(preset.recording).events()[0])
+    known = next(known for config, known in speeds if config == preset.config)
+    assert known.step == pytest.approx(measured.step / 0.945)
+
+
+@pytest.mark.parametrize(
+    "content", ['{"speeds": []}', '{"machines": {"m": 0}, "speeds": []}', '{"machines": [1]}', "x"]
+)
+def test_damaged_speeds_are_skipped_with_a_line_in_the_log(fake_assets, caplog, content):
+    (fake_assets / "speeds.json").write_text(content)
+    assert presets.speeds() == []
+    assert "speeds.json is skipped" in caplog.text
 
 
 def test_recordings_of_machines_of_other_speeds_agree(speeds):
