@@ -72,15 +72,16 @@ _SETTINGS = """(...values) => ({
 SWITCH_SECONDS = 0.0005
 QUEUE_SECONDS = 0.25  # between two polls of Gradio's queue; a shutdown waits for the next one
 QUESTION_THREADS = 2 * MAX_PENDING  # half of them may wait for the answers to equal questions
-# Gradio's routes that write what a visitor sends to files, name files or other sites, never end an
-# answer, keep what is invented, or fail for unknown names. The page has no component that needs
-# them: no event of it waits in Gradio's queue.
+# Gradio's routes that write what a visitor sends to files or to the log, name files or other sites,
+# never end an answer, keep what is invented, or fail for unknown names. The page has no component
+# that needs them: no event of it waits in Gradio's queue.
 CLOSED = tuple(
     f"/gradio_api/{path}"
     for path in (
-        *("upload", "upload_progress", "process_recording", "deep_link"),
+        *("upload", "upload_progress", "process_recording", "deep_link", "dev/reload"),
         *(f"{path}={{rest:path}}" for path in ("file", "proxy")),
         *(f"{path}/{{rest:path}}" for path in ("file", "heartbeat", "stream", "queue", "call")),
+        "custom_component/{rest:path}",
     )
 )
 # Scripts of the head, which run before anything is drawn.

@@ -1,10 +1,12 @@
-"""Calls that Gradio cannot make: of an unknown function, or with values that a control cannot have.
+"""Calls that Gradio cannot make: of an unknown function, with values that a control cannot have, or
+of a file whose name no file can have.
 
 Gradio would answer 500 and log a traceback for each. Here they are refused, like other requests.
 """
 
 from __future__ import annotations
 
+import errno
 import traceback
 from typing import Any
 
@@ -84,6 +86,13 @@ async def _not_found(request: Request, error: Exception) -> Response:
     return _unknown().response()
 
 
+async def _no_file(request: Request, error: Exception) -> Response:
+    """The answer to a path that the file system refuses as too long."""
+    if not isinstance(error, OSError) or error.errno != errno.ENAMETOOLONG:
+        raise error
+    return Refused(404, "unknown", "this page has no such file").response()
+
+
 async def _invalid(request: Request, error: Exception) -> Response:
     """The answer to a body that FastAPI refuses; its own repeats the body, and fails for a NaN."""
     assert isinstance(error, RequestValidationError)
@@ -95,6 +104,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 HANDLERS = {
     FnIndexInferError: _not_found,
     KeyError: _not_found,
+    OSError: _no_file,
     Refused: _refused,
     RequestValidationError: _invalid,
 }

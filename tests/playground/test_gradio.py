@@ -36,6 +36,12 @@ def test_a_route_that_no_page_needs_is_closed(page, path):
             assert (answer.status_code, answer.json()["why"]) == (403, "closed")
 
 
+@pytest.mark.parametrize("folder", ["static", "assets", "svelte"])
+def test_a_file_name_that_is_too_long_is_unknown(page, folder):
+    answer = page.client.get(f"/{folder}/{'a' * 5000}")
+    assert (answer.status_code, answer.json()["line"]) == (404, "this page has no such file")
+
+
 def test_a_form_without_a_function_is_refused(page):
     form = {"files": {"files": ("a.txt", b"x")}, "data": {"component_id": "1"}}
     answer = page.client.post("/gradio_api/component_server", **form)
