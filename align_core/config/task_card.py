@@ -161,14 +161,14 @@ def registered() -> dict[str, TaskCard]:
 
 def as_row(known: TaskCard) -> dict[str, Any]:
     """The card as `align-core tasks --json` prints it, with the full name as `name`."""
-    return asdict(known) | {"name": known.full_name, "short_name": known.name}
+    return asdict(known) | {"name": known.full_name, "called": known.name}
 
 
 def from_row(row: Mapping[str, Any]) -> TaskCard:
     """The inverse of `as_row`."""
-    fields = {key: value for key, value in row.items() if key != "short_name"}
+    fields = {key: value for key, value in row.items() if key != "called"}
     tuples = {name: tuple(row[name]) for name in ("groups", "proxies")}
-    return TaskCard(**fields | {"name": row["short_name"], **tuples})
+    return TaskCard(**fields | {"name": row["called"], **tuples})
 
 
 def is_code(task: Any) -> TypeGuard[str]:

@@ -91,3 +91,10 @@ def test_a_registered_task_is_known_by_its_code_or_folder():
 )
 def test_names_of_code_are_recognised(name, code):
     assert is_code(name) == code
+
+
+def test_a_stored_card_has_the_keys_of_version_0_1():
+    """Servers keep the cards of their visitors' tasks, and programs read `tasks --json`."""
+    row = as_row(known_card("reviews"))
+    assert {"name", "title", "reference", "reward_model", "called"} <= row.keys()
+    assert row["called"] == "reviews"
