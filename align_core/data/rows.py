@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,9 +109,10 @@ def _csv(path: Path) -> Iterator[Row]:
         for cells in reader:
             if cells and not columns:
                 columns = [cell.strip() for cell in cells]
-                if repeated := [name for name in columns if columns.count(name) > 1 and name]:
+                (name, count), *_ = Counter(filter(None, columns)).most_common(1) or [("", 0)]
+                if count > 1:
                     line = "expected columns of different names, got {column} twice"
-                    message = problem("second_column", line, column=repeated[0][:60])
+                    message = problem("second_column", line, column=name[:60])
                     yield number, Unreadable(message)
             elif len(cells) > len(columns):
                 line = "expected {columns} cells, as in line 1, got {got}"

@@ -46,6 +46,12 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
     return form.default_config(method, task)  # for a task without any reward, which cannot run
 
 
+def replaces_task(query: Mapping[str, str], config: Mapping[str, Any]) -> bool:
+    """Whether the URL names a task that is not on this page, such as another visitor's own, so that
+    `config`, which was read from it, has the first one."""
+    return "task" in query and from_page(query["task"]) != config["task"]
+
+
 def out_of_range(query: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, Any]:
     """{setting: its number in `config`, which was read from the URL}, for the settings whose
     numbers in the URL were out of range."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -21,7 +22,7 @@ from playground.content.recordings import Recordings
 from playground.content.repeating import repeating
 from playground.content.summaries import Summaries
 from playground.content.tasks import EARLIER, OTHERS, OWN
-from playground.handlers import form
+from playground.handlers import form, links
 from playground.handlers.run_to_show import RunToShow
 from playground.people import log
 from playground.people.no_place import NoPlace
@@ -100,11 +101,16 @@ class TrainHandlers:
         """The default settings were requested. Returns what `restore` does."""
         return self.restore(form.default_config(form.FIRST_METHOD, form.first_task()))
 
-    def out_of_range(self, replaced: dict[str, Any]) -> str:
-        """A sentence about the numbers that replaced those of a link (`links.out_of_range`)."""
-        names = self._words["controls"]
-        settings = ", ".join(f"{names[name]} {value:.12g}" for name, value in replaced.items())
-        return self._words["link"]["out_of_range"].format(settings=settings)
+    def link_errors(self, query: Mapping[str, str], config: Mapping[str, Any]) -> list[list[str]]:
+        """[field, message] of what was replaced when `config` was read from a URL with this
+        `query`: an unknown task, and numbers out of range."""
+        words, names, errors = self._words["link"], self._words["controls"], []
+        if links.replaces_task(query, config):
+            errors.append(["task", words["no_task"]])
+        if replaced := links.out_of_range(query, config):
+            settings = ", ".join(f"{names[name]} {value:.12g}" for name, value in replaced.items())
+            errors.append(["", words["out_of_range"].format(settings=settings)])
+        return errors
 
     def play(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """A `preset` was chosen. Returns its recorded run, to follow, and the run's settings."""

@@ -220,8 +220,8 @@ def _connect(
             query["task"] = queue.visitors.own.full_name(visitor, query["task"])
         linked = links.read(query)
         values = handlers.restore(linked, visitor=visitor)
-        if linked and (replaced := links.out_of_range(query, linked)):
-            values["errors"] = [["", handlers.out_of_range(replaced)]]
+        if linked and (errors := handlers.link_errors(query, linked)):
+            values["errors"] = errors
         values = as_shown(queue.visitors, visitor, values)
         return {controls[name]: value for name, value in values.items()}
 

@@ -21,7 +21,7 @@ from align_core.tasks.folder import toml_lines
 TASK_FILE = "task.toml"
 SUFFIXES = (".jsonl", ".parquet", ".csv", ".txt")
 MAX_TOML_BYTES, MAX_TOML_LINES = 256 * 1024, 2000
-MAX_BYTES, MAX_ROWS = 64 * 1024**2, 200_000  # of a file of rows
+MAX_BYTES, MAX_ROWS, MAX_COLUMNS = 64 * 1024**2, 200_000, 1000  # of a file of rows
 MAX_ERRORS = 20  # reported for a file
 
 
@@ -152,6 +152,10 @@ class Files:
                 self.add_error(name, number, row.message)
             elif not isinstance(row, dict):
                 self.add_error(name, number, problem("no_object", "expected a JSON object"))
+            elif len(row) > MAX_COLUMNS:
+                text = "expected at most {most} columns, got {got}"
+                message = problem("columns", text, most=MAX_COLUMNS, got=len(row))
+                self.add_error(name, number, message)
             else:
                 yield number, row
         if count == 0:

@@ -125,11 +125,20 @@ def test_a_number_in_range_and_a_text_are_not_out_of_range():
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_the_page_says_which_numbers_of_a_link_it_changed(tmp_path, language):
-    train = TrainHandlers(Client(tmp_path / "runs"), text.load(language))
-    line = train.out_of_range({"beta": 1000.0, "seed": 4294967295, "learning_rate": 1e-7})
-    assert all(number in line for number in ("1000", "4294967295", "1e-07"))
+def test_the_page_says_what_of_a_link_it_replaced(tmp_path, language):
+    words = text.load(language)
+    train = TrainHandlers(Client(tmp_path / "runs"), words)
+
+    def errors(**query):
+        return train.link_errors(query, links.read(query))
+
+    assert errors(task="reviews", method="dpo", beta="0.3") == []
+    ((field, line),) = errors(method="dpo", beta="5000", seed="1e12", learning_rate="1e-9")
+    largest, smallest = RANGES["beta"][1], RANGES["learning_rate"][0]
+    assert field == "" and all(f"{n:.12g}" in line for n in (largest, smallest, 4294967295))
     assert "\n" not in line and "{" not in line
+    for task in ("own", "of_a_plugin", "/etc/passwd", HOSTILE):
+        assert errors(task=task) == [["task", words["link"]["no_task"]]]
 
 
 def test_reset_gives_the_settings_of_the_start(tmp_path):
