@@ -107,6 +107,7 @@ def _run(client: Client, **options) -> tuple[str, float, float, float]:
     """Execute a run; returns its name, seconds to its end and first evaluation, and peak GB."""
     begin = time.monotonic()
     peak = _Peak()
+    client.make_room()  # the last run's process may still be exiting
     name = client.start(**options)
     first, offset, status = None, 0, None
     while status is None:
