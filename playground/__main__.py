@@ -30,11 +30,11 @@ def main() -> None:
 
 
 def import_page() -> ModuleType:
-    """`playground.app`, imported while Gradio writes no stubs for editors: they take a third of the
-    page's start.
+    """Import and return `playground.app`, without letting Gradio write stubs for editors, which
+    would take a third of the page's start.
 
-    Gradio writes them beside the source of each component, which it finds by `inspect.getfile`;
-    where that raises OSError, it writes none.
+    Gradio writes a stub beside the source file of each component, which it finds by
+    `inspect.getfile`; if that raises OSError, it writes none.
     """
     import importlib
     import inspect

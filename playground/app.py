@@ -61,8 +61,8 @@ from playground.voting.room import VotingService
 from playground.voting.routes import VoteRoutes
 from playground.voting.vote_training import VoteTraining
 
-# Only Gradio knows the values of all controls, including hidden ones. The time makes every answer a
-# new value, because the masthead waits for a change.
+# Only Gradio knows the values of all controls, including hidden ones. The time makes each object
+# differ from the last one, because the masthead reacts only to a change of its value.
 _SETTINGS = """(...values) => ({
   settings: Object.fromEntries(%s.map((name, i) => [name, values[i]])),
   time: performance.now(),
@@ -71,10 +71,13 @@ _SETTINGS = """(...values) => ({
 # that saves votes; with Python's default, 5 ms, a vote took twice as long.
 SWITCH_SECONDS = 0.0005
 QUEUE_SECONDS = 0.25  # between two polls of Gradio's queue; a shutdown waits for the next one
-QUESTION_THREADS = 2 * MAX_PENDING  # half of them may wait for the answers to equal questions
-# Gradio's routes that write what a visitor sends to files or to the log, name files or other sites,
-# never end an answer, keep what is invented, or fail for unknown names. The page has no component
-# that needs them: no event of it waits in Gradio's queue.
+# The helper process takes MAX_PENDING questions; the other half of the threads may wait for the
+# answer to a question that is equal to one of these.
+QUESTION_THREADS = 2 * MAX_PENDING
+# Gradio's routes that strangers could misuse: some write what a visitor sends to files or to the
+# log, some take the name of a file or of another site, some store invented names or never end an
+# answer, and some fail for unknown names. The page needs none of them: it has no component for
+# files, and none of its events waits in Gradio's queue.
 CLOSED = tuple(
     f"/gradio_api/{path}"
     for path in (
@@ -84,7 +87,7 @@ CLOSED = tuple(
         "custom_component/{rest:path}",
     )
 )
-# Scripts of the head, which run before anything is drawn.
+# Scripts in the head of the page, which run before anything is drawn.
 _FIRST = ("core/layers", "core/visitor", "core/settings", "talk/present")
 
 
@@ -96,11 +99,11 @@ class Page(CheckedCalls):
     housekeeping: Housekeeping
     extra_routes: Sequence[BaseRoute] = ()  # in addition to Gradio's own
     larger_bodies: Mapping[str, int] = MappingProxyType({})  # path -> bytes
-    mcp_tools: Any = None  # an MCP server, whose lifespan the app has
+    mcp_tools: Any = None  # the MCP server, if any; the app starts and stops it (lifespan)
     server: Settings
 
     def launch(self, **options: Any) -> Any:
-        """As `Blocks.launch`, without those of Gradio's own routes that are CLOSED."""
+        """`Blocks.launch` with this page's routes and middleware; the CLOSED routes answer 403."""
         closed = [Route(path, _closed, methods=["GET", "POST"]) for path in CLOSED]
         routes = [*closed, *self.extra_routes, *static_routes()]
         sites = Middleware(
@@ -136,7 +139,7 @@ class Page(CheckedCalls):
             "routes": routes,
             "middleware": [sites, language, addresses, bodies, rendered],
             "exception_handlers": HANDLERS,
-            # Otherwise FastAPI looks for these at each request, a twentieth of the process's time.
+            # Otherwise FastAPI looks for these at each request: a twentieth of the process's time.
             "telemetry": {"tracing": False, "metrics": False, "logs": False},
         }
         if self.mcp_tools is not None:
@@ -241,7 +244,7 @@ def _lay_out(
         with gr.Tab(words["views"]["lab"], render_children=True):
             lab.build(words, queue)
     story_view.build(words)
-    # Train shows the run, or its place in the queue.
+    # Once a run on the votes was requested, the Train view shows it, or its place in the queue.
     ballots.trained(
         lambda: gr.Tabs(selected="train"), None, views, queue=False, api_visibility="private"
     )
@@ -292,7 +295,7 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "ssr_mode": False,
         "share": False,
-        "quiet": True,  # otherwise it suggests a public share link
+        "quiet": True,  # otherwise Gradio suggests a public share link
         "state_session_capacity": 2000,
         "max_file_size": "20mb",
     }
@@ -331,7 +334,7 @@ def main(
         optimum.warm()
         story.scenes()  # so that the story opens at once
         gc.collect()
-        gc.freeze()  # the page's objects are never freed, and a full collection took 0.1 s for them
+        gc.freeze()  # the page's objects are never freed: a full collection spent 0.1 s on them
         sys.setswitchinterval(SWITCH_SECONDS)
         page.block_thread()
     finally:

@@ -30,7 +30,7 @@ class Limits:
         "PLAYGROUND_RUN_MEGABYTES", "megabytes of all runs; the oldest are deleted", None, 2000
     )
     vote_days: int | None = _limit(
-        "PLAYGROUND_VOTE_DAYS", "days that votes are kept after the last one", None, 7
+        "PLAYGROUND_VOTE_DAYS", "days that votes are kept after the last vote", None, 7
     )
     vote_megabytes: int | None = _limit(
         "PLAYGROUND_VOTE_MEGABYTES", "megabytes of all sessions of votes", None, 1000
@@ -72,7 +72,7 @@ class Limits:
     connections: int = _limit("PLAYGROUND_CONNECTIONS", "connections", 2000, 2000)
     connections_by_address: int = _limit(
         "PLAYGROUND_CONNECTIONS_BY_ADDRESS",
-        "of those, of one address; not of proxies",
+        "of those, of one address; not behind a proxy",
         2000,
         1000,
     )
@@ -80,7 +80,7 @@ class Limits:
         "PLAYGROUND_HEAD_SECONDS", "seconds for the head of a request", 10, 10
     )
     body_seconds: int = _limit(
-        "PLAYGROUND_BODY_SECONDS", "seconds for its body, or to take an answer", 30, 30
+        "PLAYGROUND_BODY_SECONDS", "seconds for its body, or to receive an answer", 30, 30
     )
     body_bytes: int = _limit(
         "PLAYGROUND_BODY_BYTES", "bytes of a body; a task's files may take more", 200_000, 200_000

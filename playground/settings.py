@@ -37,11 +37,11 @@ class Settings:
     address: str | None  # the URL for phones; None for that of `addresses.for_phones`
     hosts: frozenset[str]  # further names of the server, in lower case
     frames: str | None  # the sites that may frame the page, in the syntax of CSP; None for all
-    proxies: int | None  # in front of this server; None: a Space's, whose number is not known
+    proxies: int | None  # how many are in front of this server; None on a Space: not known
     runs_at_once: int
-    time_limit: float | None  # of a run, in seconds
+    time_limit: float | None  # of a run, in seconds; None for none
     public: bool  # whether strangers use this server
-    on_space: bool  # whether it is a Hugging Face Space, whose disk is lost at every restart
+    on_space: bool  # whether the server is a Hugging Face Space, which loses its disk at a restart
     zero_gpu: bool  # whether the Space lends a GPU for single calls, which the page does not use
     presenter_key: str | None
     limits: Limits
@@ -166,6 +166,6 @@ def _check_port(host: str, port: int) -> None:
     except OSError as error:
         expected = (
             f"a port that can be opened on {host} ({error.strerror}); "
-            "with make it is PORT: PORT=8000 make app"
+            "with make, the variable is PORT: PORT=8000 make app"
         )
         raise ConfigError(option_error("GRADIO_SERVER_PORT", port, expected)) from None

@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m playground.space", allow_abbrev=False)
     kinds = parser.add_mutually_exclusive_group()
     for variant, help_text in (
-        ("zerogpu", "what a free account may create (the default); models train on its CPU"),
+        ("zerogpu", "for a free account (the default); models train on the Space's CPU"),
         ("cpu", "Gradio on a CPU, which needs a paid account"),
         ("docker", "the project's Dockerfile, which needs a paid account"),
     ):
@@ -124,7 +124,7 @@ def _tracked() -> list[str]:
     try:
         listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     except FileNotFoundError:
-        raise ExportError("expected git, for the list of tracked files; got none") from None
+        raise ExportError("expected git, to list the tracked files; it was not found") from None
     names = [name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()]
     if missing := [top for top in EXPORTED if not any(n.split("/")[0] == top for n in names)]:
         raise ExportError(f"expected a checkout of the project; {', '.join(missing)} not tracked")

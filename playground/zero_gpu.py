@@ -1,7 +1,7 @@
 """Declares a GPU function, without which a ZeroGPU Space does not start.
 
-Import it there before Gradio and torch. A GPU is lent only for single calls, and the page's runs
-are too small to gain from one, so they train on the Space's CPU.
+On such a Space, import this module before Gradio and torch. A GPU is lent only for single calls,
+and the page's runs are too small to gain from one, so they train on the Space's CPU.
 """
 
 from __future__ import annotations

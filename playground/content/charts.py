@@ -31,20 +31,20 @@ def _charts(below: bool) -> dict[str, list[dict[str, Any]]]:
 BESIDE, BELOW = _charts(below=False), _charts(below=True)
 
 # Metrics without a curve: a line in the reward chart, the height of a run in the frontier chart,
-# the efficiency that the readings need, and the place of the learned reward's optimum.
+# the efficiency that the readings need, and, in LEARNED, the place of the learned reward's optimum.
 REFERENCE, GAIN, EFFICIENCY = (
     "eval/gold_reward_reference",
     "eval/gain",
     "eval/frontier_efficiency",
 )
+LEARNED = {"eval/learned_optimum_above_reference", "eval/learned_optimum_kl"}
 CURVES = {
     curve.metric
     for method in methods().values()
     for chart in method.charts
     for curve in chart.curves
 }
-PART = "reward/"  # the terms of a gold reward that is a sum, by name
-LEARNED = {"eval/learned_optimum_above_reference", "eval/learned_optimum_kl"}
+PART = "reward/"  # begins the metrics of the terms of a gold reward that is a sum: reward/NAME
 DRAWN = CURVES | {REFERENCE, GAIN, EFFICIENCY} | LEARNED
 
 
@@ -52,15 +52,15 @@ def delta(events: Iterable[log.Event]) -> dict[str, Any]:
     """The additions of `events`, in log order, to a page that has all events before them.
 
     points:      metric -> [step, value] pairs to append, without nulls; only of metrics that are
-                 drawn and of PARTs
+                 DRAWN or begin with PART
     samples:     completions of the probe prompts to append, [{"step", "rows"}, …]
     changes:     settings changed in the live run, to append, [{"step", "settings"}, …]
-    void_after:  if the run was resumed, the step after which all earlier points are void; or None
+    void_after:  if the run was resumed, the step after which the page's points are void; or None
     status:      the newest status event, or None
     phase:       the newest phase event, None without one or if a status came after it
     written:     the newest phase event with a text, or None
-    learnt:      the example of the newest example event, or None
-    distance:    that of the newest distance event, or None
+    learnt:      the example in the newest example event, or None
+    distance:    the distance in the newest distance event, or None
     step, seconds: of the newest event, or None
     """
     events = log.replay(events)

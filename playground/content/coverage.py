@@ -1,4 +1,4 @@
-"""The Lab view's coverage experiment, which is trained while a slider moves."""
+"""The Lab view's coverage experiment, whose policies are trained again whenever a slider moves."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ MAX_CACHED = 256  # outcomes; many visitors at once try the same settings
 def train(settings: Any, words: dict[str, Any]) -> dict[str, Any]:
     """Train PPO and DPO on one set of covered responses.
 
-    `settings` are {"beta", "seed", "certain", "covered", "responses"}: `covered` is [8, 8] of
-    booleans, or None to cover `responses` random responses to each prompt. Returns {"outcome",
-    "errors"}; the outcome (`_train`) is None if there are errors.
+    `settings` are {"beta", "seed", "certain", "covered", "responses"}: `covered` has a boolean for
+    each of 8 prompts and 8 responses, or is None to cover `responses` random responses to each
+    prompt; the other settings are those of `tabular.train`. Returns {"outcome", "errors"}; the
+    outcome (`_train`) is None if there are errors.
     """
     settings = settings if isinstance(settings, dict) else {}
     errors = [

@@ -52,5 +52,5 @@ def run_history(client: Runs, run: str) -> dict[str, History]:
 
 @lru_cache(maxsize=512)  # a search lists the runs at each key pressed
 def _changes(path: Path, size: int) -> tuple[dict[str, Any], ...]:
-    """The change events of a log. `size` is that of the log, so that a longer log is read again."""
+    """The change events of a log. `size`, its bytes, makes the cache read a longer log again."""
     return tuple(of_kind(RunDirectory(path).changes(), "change"))

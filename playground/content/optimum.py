@@ -47,8 +47,8 @@ def of_task(task: str) -> Optimum:
 def of_pair(task: Any, model: Any) -> Optimum | None:
     """The optimum of a task for a model, from prepared samples or, without them, embedded ones.
 
-    None if there are none, or too few for any KL. Visitors may ask for any pair, so only samples
-    that were prepared under these names are looked for.
+    None if there are no samples, or too few to know the optimum at any KL. A visitor may send any
+    names, so they are only compared with those of prepared samples: nothing that they name is read.
     """
     for entry in prepared.named(task, model):
         try:
@@ -75,7 +75,7 @@ def _prepared(entry: prepared.Entry, model: str, changed: int) -> Optimum | None
 
 def frontier(query: Any) -> dict[str, Any] | None:
     """`Optimum.frontier` for `query`, {"task", "model"}; if it is not known for the model, that for
-    the task's reference, or None."""
+    the task's reference; None if that is not known either."""
     optimum = _of_query(query)
     return None if optimum is None else optimum.frontier
 
@@ -88,9 +88,12 @@ def full_gain(config: Mapping[str, Any]) -> float | None:
 
 
 def target(query: Any) -> dict[str, Any] | None:
-    """The optimum that a run seeks, for `query`, {"task", "model", "beta", "sought"}, with the same
-    samples as `frontier`: `Optimum.at`, or its point without texts. `sought` is a `Method.optimum`;
-    without one it is "kl". An invalid β is replaced by the largest β of the slider."""
+    """The optimum that a run seeks, for `query`, {"task", "model", "beta", "sought"}, from the same
+    samples as `frontier`; None without samples. `sought` is a `Method.optimum`, by default "kl".
+
+    For "kl" it is `Optimum.at`, for any other only `beta` and the point, without texts. An invalid
+    β is replaced by the largest β of the slider.
+    """
     if (optimum := _of_query(query)) is None:
         return None
     beta = query.get("beta") if isinstance(query, dict) else None
@@ -125,10 +128,10 @@ class Optimum:
     reference.
 
     Args:
-        samples: of the model, the reference.
-        tokenizer: the file of its tokenizer.
-        last_tokens: the last token of each prompt, after which completions are decoded; by default
-            they are decoded alone.
+        samples: stored samples of `model`, which is the reference.
+        tokenizer: the file of the model's tokenizer.
+        last_tokens: the last token of each prompt, after which its completions are decoded; by
+            default, completions are decoded alone.
 
     `reference` is the mean gold reward of the reference, in nats.
     """
@@ -178,8 +181,8 @@ class Optimum:
         if beta == 0:
             return texts
         rewards, kls, samples = by_prompt(self._samples.rewards, beta)
-        # r/β − log Z, and log Z = E_π*[r]/β − KL. With n effective samples of N, the standard
-        # error of log Z is √(1/n − 1/N): below 0.1, the last digit shown, from n = 100 on.
+        # log(π*/π_ref) = r/β − log Z, where log Z = E_π*[r]/β − KL. With n effective samples of N,
+        # the standard error of log Z is √(1/n − 1/N): for n ≥ 100 below 0.1, the last digit shown.
         text_rewards = np.take_along_axis(self._samples.rewards, chosen[:, None], -1)[:, 0]  # [P]
         log_ratios = (text_rewards - rewards) / beta + kls
         for text, log_ratio, count in zip(texts, log_ratios, samples, strict=True):
@@ -196,7 +199,7 @@ class Optimum:
         return self._above_reference(optimum(self._samples.rewards, beta))
 
     def chi_squared(self, beta: float) -> dict[str, Any]:
-        """`point` of the optimum of χPO."""
+        """As `point`, for the optimum that χPO seeks."""
         return self._above_reference(chi_squared_optimum(self._samples.rewards, beta))
 
     def _above_reference(self, point: Point) -> dict[str, Any]:

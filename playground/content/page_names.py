@@ -1,7 +1,7 @@
 """Names on pages for the paths in configurations: a page never gets a path of the server.
 
-A page gets the last name of a path, and sends it back. Only a path that has been given a name
-can be found by it.
+A page gets the last part of a path as its name, and sends that back. Only a path that was given a
+name before can be found by it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def from_page(name: Any) -> Any:
 
 
 def page_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration with the names of its paths."""
+    """A configuration with `page_name`s in place of its paths."""
     return {setting: page_name(value) for setting, value in config.items()}
 
 

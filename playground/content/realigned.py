@@ -1,4 +1,4 @@
-"""The optimum that a run's policy comes near when it is mixed with its reference: π_ref^(1−λ)·π^λ
+"""The optimum that a mixture of a run's policy and its reference, π_ref^(1−λ)·π^λ, comes near
 (arXiv 2402.02992)."""
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from playground.content.histories import History
 
 
 def beta_at(config: Mapping[str, Any], betas: History, share: float) -> float | None:
-    """β/λ to four digits, from the history of a run's β; `share` is λ. None if λ is 0, if the run
-    had no β above 0, or several values of β, or if its method does not seek π_ref·exp(r/β)."""
+    """β/λ to four digits, from the history of a run's β; `share` is λ. None if λ is 0, if β was not
+    above 0 or was changed during the run, or if its method does not seek π_ref·exp(r/β)."""
     ((_, trained), *changes) = betas
     if not trained or changes or not share or sought_optimum(config) != "kl":
         return None
@@ -23,8 +23,8 @@ def beta_at(config: Mapping[str, Any], betas: History, share: float) -> float | 
 def optimum_at(config: Mapping[str, Any], betas: History, share: float) -> dict[str, Any] | None:
     """The optimum at β/λ, which the mixture comes near if the policy is the optimum at β.
 
-    Returns `trained`, the run's β, `beta`, β/λ (`beta_at`), and `kl`, `gain`, `samples` and `known`
-    of `Optimum.point`; None without β/λ, or if the optimum of its task and model is not known.
+    Returns the run's β as `trained`, β/λ as `beta`, and the `Optimum.point` at β/λ. None if
+    `beta_at` is None, or if the optimum is not known for the run's task and model.
     """
     known = optimum.of_pair(config["task"], config["model"])
     if known is None or (beta := beta_at(config, betas, share)) is None:

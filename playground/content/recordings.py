@@ -21,8 +21,8 @@ from playground.content import charts
 from playground.content.histories import History, history
 from playground.content.summaries import Summaries
 
-CLOCK = "timing/seconds"  # the time of a recorded run at each of its evaluations
-# What a trail in the picture of the trade-off, and a race of two, are drawn from.
+CLOCK = "timing/seconds"  # how long a recorded run had taken at each of its evaluations
+# The metrics from which a run's trail in the frontier chart and a race of two runs are drawn.
 TRAIL = ("eval/kl", charts.GAIN, CLOCK)
 FIRST = f"{RECORDED}healthy-ppo"  # shown while there is no run yet
 SPEED = 4.0
@@ -47,7 +47,7 @@ class Recordings:
         return isinstance(run, str) and run in self._recordings
 
     def cards(self) -> dict[str, dict[str, Any]]:
-        """Each preset's recorded run, by the preset's name: its `config`, the `machine` and the
+        """Each preset's recorded run, by the preset's name: its `config`, its `machine`, the
         `seconds` that it took, and the `speed` of its replay."""
         return {
             recording.preset.name: {
@@ -69,10 +69,10 @@ class Recordings:
         return self._recordings[run].config
 
     def delta(self, run: str, cursor: dict[str, Any]) -> dict[str, Any]:
-        """The events past `cursor`, a `valid_cursor`, as `TrainHandlers.delta`.
+        """The events after `cursor`, a `valid_cursor`, in the form of `TrainHandlers.delta`.
 
-        Its `elapsed` is the time in seconds since the page began to show the run. The replay starts
-        at the evaluation of the reference, without the time that loading the models took.
+        The cursor's `elapsed` is the time in seconds since the page began to show the run. The
+        replay starts at the evaluation of the reference, without the time for loading the models.
         """
         recording, config = self._recordings[run], None
         offset, elapsed = cursor["offset"], cursor["elapsed"] or 0.0
@@ -93,8 +93,8 @@ class Recordings:
         }
 
     def trail(self, run: Any) -> dict[str, Any] | None:
-        """All events of a recorded run, as `delta` with the points of TRAIL alone, and with the
-        policy's texts alone; None for an unknown run."""
+        """All events of a recorded run, in the form of `delta`, but of the points only those of
+        TRAIL, and of the texts only the policy's; None for an unknown run."""
         if run not in self:
             return None
         recording = self._recordings[run]
@@ -160,7 +160,7 @@ class Recording:
 
     @property
     def speed(self) -> float:
-        """How many times as fast as the run it is replayed: a whole number."""
+        """The factor by which the replay is faster than the run was: a whole number."""
         return max(SPEED, ceil((self.end - self.start) / LONGEST))
 
     def events_until(self, elapsed: float) -> int:

@@ -1,4 +1,4 @@
-"""What repeats a run, as texts to copy."""
+"""The command and the Python code that repeat a run, as texts to copy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from align_core.runs.commands import command, python
 
 
 def repeating(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The `command` and the `python` of a run, from its configuration as the page gets it, and
-    whether both need a task that is not in the package."""
+    """The `command` and the `python` code that repeat a run, from its configuration as the page
+    gets it, and as `needs_task` whether they need a task that is not in the package."""
     needs_task = config["task"] not in NAMES
     return {"command": command(config), "python": python(config), "needs_task": needs_task}

@@ -1,5 +1,5 @@
-"""The lists of runs to choose from, own and recorded: the settings that identify a run, and the
-search."""
+"""The lists of runs to choose from: the visitor's own and the recorded ones, the settings by which
+they are told apart, and the search."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ from align_core.votes.simulated_raters import Rater
 from playground.content import charts, optimum
 
 TASK = "reviews"
-DRAWN = 12  # stored samples of the reference, for each prompt, of which the story shows some
-# Prompts, and the numbers of their samples.
+DRAWN = 12  # of each prompt's stored samples of the reference; the story shows some of these
+# Prompts, and the indices of their samples that are shown.
 QUESTION = ("This musical from another planet", (1, 0))
 WRITTEN = ("The photography of this comedy", range(DRAWN))
 VOTED = (
@@ -85,7 +85,7 @@ def _recorded(name: str, prompt: str) -> dict[str, Any]:
 
 
 def _reward_model(pair: dict[str, Any]) -> dict[str, Any]:
-    """The recorded training of a reward model, and a pair with the embedded one's scores."""
+    """The recorded training of a reward model, and a pair with the embedded model's scores."""
     run = _run(f"{model_index.RECORDED}story", model_index.ASSETS / "story")
     settings = {"task": TASK, "method": "reward"}
     return {"run": run, "pair": pair, "settings": settings}
@@ -108,7 +108,8 @@ def _at(best: optimum.Optimum, beta: float) -> dict[str, Any]:
 
 
 def _lab() -> dict[str, Any]:
-    """PPO's and DPO's shares of the limit's gain within a KL of BUDGET, over the lab's seeds."""
+    """The gains of PPO and DPO within a KL of BUDGET as shares of the optimum's gain, and their
+    difference, over the lab's seeds."""
     path = model_index.ASSETS / "lab" / "frontier.json"
     result = json.loads(path.read_text(encoding="utf-8"))
     shares = {method: result["shares"][method][BUDGET] for method in ("ppo", "dpo")}

@@ -1,6 +1,7 @@
-"""Questions under way, and their answers until the client that question takes them.
+"""Questions in progress, and their answers, which are kept until the client takes them.
 
-Gradio's own queue keeps the names of all sessions that a client invents, and an answer for each.
+Gradio's own queue is not used: it keeps the names of all sessions that a client invents, and an
+answer for each.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import Any
 from playground.people.client_address import client_address
 from playground.people.json_requests import Refused
 
-MAX_QUESTIONS, MAX_BY_ADDRESS = 256, 32  # questions and answers that are kept
-KEPT_SECONDS = 60.0  # for which an answer waits to be taken
-HEARTBEAT_SECONDS = 10.0  # between signs of life on a connection that waits
+MAX_QUESTIONS, MAX_BY_ADDRESS = 256, 32  # questions and answers kept, in all and by address
+KEPT_SECONDS = 60.0  # how long an answer is kept for the client to take
+HEARTBEAT_SECONDS = 10.0  # between signs of life on a connection that waits for an answer
 Answer = dict[str, Any]
 
 
@@ -33,7 +34,7 @@ class Answers:
     def __init__(self) -> None:
         self._questions: dict[str, _Question] = {}  # by id
         self._changed = asyncio.Condition()
-        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps none of its tasks
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio keeps only weak references to them
 
     def ask(self, session: str, question: Coroutine[Any, Any, Answer]) -> str:
         """Start to answer a question; returns its id. Raises Refused if too many are kept."""
@@ -41,7 +42,7 @@ class Answers:
         kept = sum(question.address == address for question in self._questions.values())
         if len(self._questions) >= MAX_QUESTIONS or kept >= MAX_BY_ADDRESS:
             question.close()
-            raise Refused(503, "busy", "many questions are under way: try again in a moment")
+            raise Refused(503, "busy", "too many questions are in progress: try again in a moment")
         name = secrets.token_hex(16)
         self._questions[name] = _Question(session, address)
         task = asyncio.create_task(self._answer(name, question))
@@ -61,8 +62,8 @@ class Answers:
         return any(question.session == session for question in self._questions.values())
 
     async def take(self, session: str) -> AsyncIterator[tuple[str, Answer] | None]:
-        """The ids and answers of the session, each as soon as it is there, until it has no further
-        question; None every HEARTBEAT_SECONDS without an answer."""
+        """Yields the id and the answer of each question of the session, as soon as it is answered,
+        until none is left; and None after every HEARTBEAT_SECONDS without an answer."""
         while self.has(session):
             try:
                 async with asyncio.timeout(HEARTBEAT_SECONDS), self._changed:

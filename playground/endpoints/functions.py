@@ -1,6 +1,7 @@
 """The functions that Gradio describes to programs: by their names, types and texts.
 
-Annotations are not postponed (`from __future__ import annotations`): Gradio reads that of a result.
+Annotations are not postponed (`from __future__ import annotations`), because Gradio reads the types
+of the results from them.
 """
 
 from collections.abc import Awaitable, Callable
@@ -39,12 +40,12 @@ def functions(questions: Questions) -> list[Function]:
         reference: str | None = None,
     ) -> dict[str, Any]:
         """The gold reward of a text and the score of the task's reward model, in nats, and its
-        log-probability under a model and under the reference, in all and for each token.
+        log-probability under a model and under the reference, in total and for each token.
 
         Args:
             prompt: the beginning of the text, at most 2000 characters.
             completion: its continuation, at most 2000 characters.
-            task: the task whose reward is meant.
+            task: the task whose gold reward and reward model are used.
             model: an embedded model or reward model, or a run; by default the task's reference.
             reference: the model to compare with; by default the one that the model started from.
         """

@@ -13,7 +13,7 @@ from playground.people.client_address import client_address
 from playground.people.json_requests import RateLimited, check_rate
 from playground.people.rate_limit import RateLimit
 
-LIMIT = (5.0, 50)  # requests of an address: a second, and at once
+LIMIT = (5.0, 50)  # by address: requests per second, and requests at once
 
 
 class McpServer(GradioMCPServer):

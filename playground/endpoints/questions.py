@@ -28,15 +28,15 @@ from playground.people.threads import Threads
 from playground.people.visitors import Request, Visitors
 from playground.text import error_messages
 
-LIMIT = (5.0, 50)  # questions of an address: a second, and at once
+LIMIT = (5.0, 50)  # by address: questions per second, and questions at once
 THREADS = 4  # for questions that need no model
-QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of the optimum's texts that are shown, by gold reward
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of gold reward under the optimum; a text is shown at each
 _LOG = logging.getLogger(__name__)
 Answer = dict[str, Any]
 
 
 class NotAnswered(Exception):
-    """A question was not answered; the text says why, in one line."""
+    """A question was not answered; the message says why, in one line."""
 
 
 class _Optimum(BaseModel):
@@ -48,8 +48,8 @@ class _Optimum(BaseModel):
 class Questions:
     """Answers for the sender of a request. `words` is the catalogue of the error messages.
 
-    Questions to models are answered in the threads of `questions`, as the page's own ones are; the
-    others have threads of their own. Every method raises NotAnswered.
+    Questions to models are answered in the threads `questions`, as those of the page are; the
+    others have threads of their own. Every method raises NotAnswered if there is no answer.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class Questions:
         return await self._answer(self._threads, self._optimum, request, arguments)
 
     async def score(self, request: Request, **arguments: Any) -> Answer:
-        """The rewards and log-probabilities of a text; `arguments` are the arguments of
-        `InferenceClient.score` with one completion, and None for the model of the reference."""
+        """The rewards and log-probabilities of a text; `arguments` are those of
+        `InferenceClient.score` with one completion. A `model` of None is the task's reference."""
         return await self._answer(self._to_models, self._score, request, arguments)
 
     async def recorded_run(self, request: Request, preset: Any) -> Answer:

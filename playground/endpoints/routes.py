@@ -34,10 +34,10 @@ class _Call(Body):
 
 
 class EndpointRoutes:
-    """The routes of an app that answers Refused (`malformed_calls.HANDLERS`).
+    """The routes. They raise Refused, which their app must answer (`malformed_calls.HANDLERS`).
 
-    With `mcp` the functions are also tools of an MCP server, `mcp_server`, whose lifespan the app
-    must have.
+    With `mcp` the functions are also tools of an MCP server, `mcp_server`, which the app must start
+    and stop: its `lifespan` is then the app's.
     """
 
     def __init__(self, questions: Questions, mcp: bool) -> None:

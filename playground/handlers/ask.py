@@ -55,7 +55,7 @@ class AskHandlers(AskingHandlers):
     def generate(self, query: Any) -> dict[str, Any]:
         """Completions of a prompt by the chosen models: `InferenceClient.generate`.
 
-        The answer of a run has an `optimum`, too: `optimum_at`, with the λ of the query.
+        The answer of a run's model also has an `optimum`: `optimum_at`, with `realign` as λ.
         """
         reply = self._answer(self._helper.generate, query, _GENERATE)
         for answer in reply["answers"]:

@@ -15,10 +15,10 @@ from playground.text import error_messages
 
 
 class AskingHandlers:
-    """Handlers on the runs of `client` and the `recorded` ones, by name.
+    """Handlers of requests about the runs of `client` and the `recorded` ones, name -> recording.
 
-    `helper` asks their models; it validates the queries of visitors. Errors are in the language of
-    `words`.
+    `helper` validates the queries of visitors and asks the models of these runs. Errors are in the
+    language of `words`.
     """
 
     def __init__(

@@ -137,7 +137,7 @@ class CompareHandlers(AskingHandlers):
 
 @lru_cache(maxsize=32)
 def _read(path: str, size: int) -> tuple[dict[str, Any], ...]:
-    """The changes and evaluations of a log. `size` is that of the log, so that a longer log is read
+    """The changes and evaluations of a log. `size`, its bytes, makes the cache read a longer log
     again."""
     return _changes_and_evaluations(RunDirectory(path).events()[0])
 

@@ -25,7 +25,7 @@ SETTINGS = tuple(
 NUMBERS = ("steps", "learning_rate", "batch_size", "seed")
 PREFERENCES = ("preference_pairs", "label_noise")
 ADVANCED = ("eval_every", "lora_r", "group_size", "scale", "margin", "odds_weight")
-# The settings whose values the method determines.
+# The settings whose possible values depend on the method.
 CHOICES = tuple(name for name in SETTINGS if fields.SETTINGS[name].kind == "choice")
 # Choices of the settings that name a model, besides the default: name -> MODEL.
 REWARDS = {"few": "{reward_model}-few", "off": "{reward_model}-off", "gold": "gold"}
@@ -40,22 +40,22 @@ def first_task() -> str:
 
 
 def model_of(setting: str, name: Any, task: str) -> str | None:
-    """The MODEL, or the task's misspecified reward, of the choice `name` of a setting; None for the
-    default."""
+    """The value of a setting for its choice `name`: a MODEL, or the name of a misspecified reward
+    of the task; None for the default."""
     template = _templates(setting, task).get(name) if isinstance(name, str) else None
     return template and template.format(reward_model=known_card(task).reward_model)
 
 
 def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:
-    """Control -> the update that makes it show the configuration.
+    """Name of a control -> the update that makes it show the configuration.
 
-    Also the explanations of task and method, the methods for which the task has data, and
+    These include the explanations of task and method, the methods for which the task has data, and
     `picture`, {"task", "method", "loss"}.
     """
     task, method = config["task"], config["method"]
     groups = known_card(task).groups
     values = {**config, **{setting: _name_of(setting, config) for setting in MODELS}}
-    # A whole file was used; the Run button takes the default number.
+    # None means all pairs of a file. The control shows the default number, which Run takes.
     if config["preference_pairs"] is None:
         values["preference_pairs"] = defaults(method, task).get("preference_pairs")
     covers_all = config["coverage"] in (None, "all")
@@ -101,7 +101,7 @@ def methods_for(task: str) -> list[str]:
 
 
 def offered_method(method: Any, task: str) -> str:
-    """The method or, if the task has no data for it, another one."""
+    """The method or, if the task has no data for it, FIRST_METHOD or the first with data."""
     offered = methods_for(task)
     return next(name for name in (method, FIRST_METHOD, *offered) if name in offered)
 

@@ -18,11 +18,12 @@ from playground.people.rate_limit import RateLimit
 from playground.settings import Settings
 
 LIMIT = (1.0, 40)  # by address: requests per second, and requests at once
-MAX_CHARACTERS = 1000  # of a link; a code of more could not be read from a screen
+MAX_CHARACTERS = 1000  # of a link; the code of a longer one could not be read from a screen
 
 
 def link_code_route(settings: Settings) -> Route:
-    """The route. The link leads to this server, with settings, race and language alone."""
+    """The route. The link leads to this server, and keeps only the parameters of settings, race and
+    language."""
     limit = RateLimit(*LIMIT)
 
     async def answer(request: Request) -> Response:

@@ -43,12 +43,12 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
             accepted[name] = value
     with contextlib.suppress(ConfigError):
         return resolve(method, task, **accepted).model_dump()
-    return form.default_config(method, task)  # for a task without any reward, which cannot run
+    return form.default_config(method, task)  # a task without any reward has no valid one
 
 
 def replaces_task(query: Mapping[str, str], config: Mapping[str, Any]) -> bool:
     """Whether the URL names a task that is not on this page, such as another visitor's own, so that
-    `config`, which was read from it, has the first one."""
+    `config`, which was read from the URL, has the first task instead."""
     return "task" in query and from_page(query["task"]) != config["task"]
 
 
@@ -66,7 +66,8 @@ def out_of_range(query: Mapping[str, str], config: Mapping[str, Any]) -> dict[st
 
 
 def _value(task: str, method: str, name: str, text: str) -> Any:
-    """The value of a setting as `resolve` takes it; None, its default, if `text` has no value."""
+    """The value of a setting as `resolve` takes it, from a parameter's `text`; None, which stands
+    for the default, if a number, a switch or a model cannot be read from it."""
     match SETTINGS[name].kind:
         case "integer" | "number":
             return _number(method, name, text)

@@ -1,7 +1,7 @@
 """Long polling: a request for new events is answered when there are some, or after a timeout.
 
-One task serves all waiting requests: however many there are, each run is asked for its news once
-every POLL_SECONDS.
+One task serves all waiting requests: however many there are, each run is checked for new events
+once every POLL_SECONDS.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _Waiting = dict[int, tuple[float, asyncio.Future[None]]]  # offset -> its deadli
 
 
 class LongPoll:
-    """Waits for news of runs: until `end_offset(run)`, called in `threads`, is above an offset."""
+    """Waits for new events of runs: until `end_offset(run)`, called in `threads`, is above an
+    offset."""
 
     def __init__(self, end_offset: Callable[[str], float], threads: Threads) -> None:
         self._end_offset = end_offset
@@ -30,7 +31,7 @@ class LongPoll:
         self._poll: asyncio.Task[None] | None = None
 
     async def wait(self, run: str, offset: int) -> None:
-        """Return once the run has news past `offset`, or after TIMEOUT."""
+        """Return once the run has events past `offset`, or after TIMEOUT."""
         if self._known.get(run, 0) > offset:
             return
         waiting = self._waiting[run]

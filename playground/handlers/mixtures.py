@@ -1,4 +1,4 @@
-"""The evaluations of an ended run mixed with its reference."""
+"""Evaluations of mixtures of an ended run's policy with its reference."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ class MixtureHandlers(AskingHandlers):
     """Handlers of these evaluations."""
 
     def mixture(self, query: Any) -> dict[str, Any]:
-        """The evaluation of a mixture, {"run", "share"}: `InferenceClient.mixture`.
+        """The evaluation of the mixture in a query, {"run", "share"}: `InferenceClient.mixture`.
 
-        The answer has `rows`, the samples as `charts.delta` has them, `beta`, β/λ (`beta_at`), and
-        `trained`, the last {"kl", "gain"} of a run at this β with the same task, model, method and
-        loss; None if there is none. A gain is in units of the `whole` of
-        `Optimum.frontier`.
+        The answer is {"answers", "errors"}, and its answers are:
+
+        kl, gain: of the mixture; a gain of 1 is the `whole` of `Optimum.frontier`
+        rows:     the samples, each as `charts.row`
+        beta:     β/λ, or None (`beta_at`)
+        trained:  the last {"kl", "gain"} of a finished run at this β/λ with the same task, model,
+                  method and loss; None if there is none
         """
         query = query if isinstance(query, dict) else {}
         arguments = {"model": query.get("run"), "share": query.get("share")}
@@ -57,8 +60,8 @@ class MixtureHandlers(AskingHandlers):
     def _logs(
         self, config: Mapping[str, Any], beta: float
     ) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-        """Configuration and events of each run at `beta` that is like that of `config`: the
-        visitor's own, newest first, then the recorded ones."""
+        """The configuration and events of each run with this `beta` that has the `_ALIKE` settings
+        of `config`: the visitor's own runs, newest first, then the recorded ones."""
         for run in self._client.runs():
             with contextlib.suppress(ConfigError):  # deleted or damaged since it was listed
                 if _is_alike(other := self._client.stored_config(run), config, beta):

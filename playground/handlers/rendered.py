@@ -1,6 +1,6 @@
 """Answers that are the same for all visitors, rendered once: the page in each language.
 
-Gradio renders the page, 320 kB, for every request, which takes 30 ms of the whole server.
+Gradio renders the page, 320 kB, for every request, and holds up the whole server for 30 ms.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _NOWHERE = "page.invalid"  # RFC 2606; a placeholder for the server's name in the rendered page
 _HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?", re.ASCII)
-MAX_NAMES = 16  # names of the server; for each, the compressed answers are kept
+MAX_KEPT = 16  # answers: one for each page, address of the server, and compressed or not
 Pieces = tuple[bytes, ...]  # an answer, cut wherever the server's address stands in it
 
 
 class Rendered:
     """Middleware that answers GET and HEAD requests for `paths`, whatever their query.
 
-    `first` is a script that a page executes before Gradio's own modules; those of Gradio's `head`
-    come after them.
+    `first` is a script that a page executes before Gradio's own modules; the scripts in Gradio's
+    `head` come only after these modules.
     """
 
     def __init__(self, app: ASGIApp, paths: Collection[str], first: str) -> None:
@@ -35,7 +35,7 @@ class Rendered:
         self._first = f"<head><script>{first}</script>".encode()
         self._paths = frozenset(paths)
         self._answers: dict[str, asyncio.Task[tuple[Pieces, str]]] = {}  # with its media type
-        self._whole = lru_cache(MAX_NAMES)(_whole)
+        self._whole = lru_cache(MAX_KEPT)(_whole)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_page = scope["type"] == "http" and scope["path"] in self._paths
@@ -61,7 +61,7 @@ class Rendered:
         return Response(content, media_type=media_type, headers=cache_headers)
 
     async def _rendered(self, scope: Scope) -> tuple[Pieces, str]:
-        """The pieces of the answer and its media type; simultaneous first requests wait for one."""
+        """The pieces of the answer and its media type; simultaneous first requests share them."""
         path = scope["path"]
         if path not in self._answers:
             self._answers[path] = asyncio.create_task(self._render(scope))
@@ -96,7 +96,7 @@ class Rendered:
 def _address(scheme: str, headers: Headers) -> str | None:
     """The scheme and the name by which the client knows the server; None if it is malformed.
 
-    With several proxies, the client's own request names the first of them.
+    Each of several proxies may append to the headers; the first entry is what the client used.
     """
     names = headers.get("x-forwarded-host") or headers.get("host", "")
     name = names.partition(",")[0].strip()

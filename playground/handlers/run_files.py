@@ -1,8 +1,9 @@
 """`GET /run.zip?run=NAME` and `/run.html?run=NAME&lang=zh`: a run as a zip file, and as a page.
 
 Both are for the visitors who may see the run. The zip file is compressed while it is sent, so that
-it takes neither memory nor disk space. Of a page the largest part, Plotly, is shared by all; the
-rest is composed in one thread, and the last ones are kept, as a class may ask for the same page.
+it takes neither memory nor disk space. The largest part of a page, Plotly, is in memory only once.
+The rest is composed in one thread, and the last KEPT_PAGES pages are kept, because all students of
+a class may ask for the same one.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from playground.people.threads import Threads
 from playground.people.visitors import Visitors
 from playground.text.paths import without_folders
 
-# By address: requests per second, and requests at once. A class asks for pages from one address.
+# By address: requests per second, and requests at once. All pages of a class may come from one.
 LIMIT, PAGE_LIMIT = (0.2, 10), (0.2, 40)
 MAX_MODEL_BYTES = 200_000_000  # a larger model is left out
 KEPT_PAGES = 16
@@ -42,7 +43,7 @@ _PIECE = 1 << 18  # bytes
 
 
 class RunFiles:
-    """The routes of runs that have ended, and of the `recorded` ones, which everyone may have.
+    """The routes. They send runs that have ended, and the `recorded` runs, which everyone may have.
 
     Runs of others are refused like unknown runs; live runs are refused, too.
     """
@@ -115,23 +116,24 @@ def _saved_as(name: str) -> dict[str, str]:
 
 
 def _page(folder: Path, size: int, language: str) -> list[bytes]:
-    """The page of a run; `size`, of its log, tells cached pages of a resumed run apart."""
+    """The page of a run, in parts. `size`, the bytes of its log, makes the cache read the log again
+    if the run was resumed."""
     run = RunDirectory(folder)
     return page_parts(folder.name, run.config.model_dump(), run.events()[0], language)
 
 
 async def _pieces(parts: Sequence[bytes]) -> AsyncIterator[memoryview]:
-    """Small enough that a slow connection holds no copy of a whole page."""
+    """Yields pieces so small that a slow connection does not hold a copy of a whole page."""
     for part in parts:
         for start in range(0, len(part), _PIECE):
             yield memoryview(part)[start : start + _PIECE]
 
 
 def zipped(run: Path, config: dict[str, Any], task: Path | None = None) -> Iterator[bytes]:
-    """Yields the pieces of a zip file of a run: `config`, its events, a model of modest size, the
-    files of its `task`, if it is the visitor's own, and a README.md.
+    """Yields the pieces of a zip file of a run: `config`, its events, its model (`_model_files`), a
+    README.md, and, from the folder `task`, the files of the task if it is the visitor's own.
 
-    Folders are removed from paths of the server.
+    Paths of the server are reduced to their last part.
     """
     if task is not None:
         config = {**config, "task": TASK_FOLDER}
@@ -146,7 +148,7 @@ def zipped(run: Path, config: dict[str, Any], task: Path | None = None) -> Itera
             for line in lines:
                 is_message = '"kind": "status"' in line
                 entry.write((without_folders(line) if is_message else line).encode())
-                if '"kind": "samples"' not in line:  # the README does without, and they are long
+                if '"kind": "samples"' not in line:  # long, and not in the README
                     events.append(parse(line.encode()))
                 yield from target.take()
         readme_text = readme(
@@ -178,8 +180,9 @@ def _copied(
 
 
 def _model_files(folder: Path) -> list[Path]:
-    """The files of the model; empty without one, if they are too large, or if they are only a
-    difference, for which one needs this package, which has the model of the recorded run, too."""
+    """The files of a model to send; none if there is no model, or if they have more than
+    MAX_MODEL_BYTES. A recorded model that is stored as its DIFFERENCE from an embedded one is not
+    sent either: it can be loaded only by this package, which contains it."""
     if (folder / DIFFERENCE).is_file():
         return []
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())

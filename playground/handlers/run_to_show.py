@@ -1,4 +1,4 @@
-"""Which run a page shows: the visitor's own, that of a talk, or the opening."""
+"""Which run a page shows: the visitor's own, that of a talk, or a recorded one to begin with."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class TrainHandlers:
     def choose(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """A `task` or `method` was chosen. Returns the `form.controls` of its defaults.
 
-        A method for which the task has no data is replaced by the first one.
+        A method for which the task has no data is replaced (`form.offered_method`).
         """
         task, method = values["task"], values["method"]
         if card(task) is None:  # the visitor has not made their own task yet
@@ -113,7 +113,8 @@ class TrainHandlers:
         return errors
 
     def play(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
-        """A `preset` was chosen. Returns its recorded run, to follow, and the run's settings."""
+        """A `preset` was chosen. Returns its recorded run, which the page is to follow, and what
+        `restore` returns for that run."""
         run = f"{RECORDED}{values['preset']}"
         live = {"run": run, "pressed": time.time()}
         return {"live": live, **self.restore(watched=run, visitor=visitor)}
@@ -248,8 +249,9 @@ class TrainHandlers:
         return {**new_cursor, "config": config, "trained_on": votes, "summary": summary, **delta}
 
     def new_events(self, cursor: Any, visitor: Visitor = None) -> dict[str, Any]:
-        """`delta`, with the `visitor_state` as `standing`, and with a `config` the texts that
-        `repeat` the run. A hidden tab sends `hidden`, too, and a page on a projector `presents`."""
+        """`delta`, the `visitor_state` as `standing`, and, if `delta` has a `config`, the texts of
+        `repeating` as `repeat`. The cursor also says whether the tab is `hidden`, and whether the
+        page `presents` on a projector."""
         delta = self.delta(cursor, visitor)
         sent = valid_cursor(cursor)
         self._queue.note_request(visitor, sent.get("hidden") is True)

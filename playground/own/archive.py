@@ -36,7 +36,8 @@ class BadFiles(ConfigError):
 
 
 def unpacked(name: str, content: bytes, max_bytes: int) -> dict[str, bytes]:
-    """The files of a zip file, path -> content, without a folder that contains all of them.
+    """The files of a zip file, path -> content. A top folder that contains all of them is removed
+    from the paths.
 
     Raises:
         BadFiles: it is not a zip file, or has files that a task cannot have.
@@ -73,7 +74,7 @@ def file_error(name: str, error: Message, inside: str = "") -> Message:
 
 
 def second_file() -> Message:
-    """The error of a file whose name another file has."""
+    """The error of a file that has the same name as another one."""
     text = "expected a name of its own, got a second file of this name"
     return problem("second_file", text)
 

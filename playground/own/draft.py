@@ -21,7 +21,7 @@ from align_core.tasks.folder.files import TASK_FILE, Files
 from playground.own.archive import BadFiles, file_error, name_problem, unpacked
 
 PROMPTS, PAIRS = "prompts.txt", "preferences"  # the files that the form writes
-MAX_SHOWN_CHARACTERS = 100_000  # characters of prompts or pairs that the form shows
+MAX_SHOWN_BYTES = 100_000  # of a file of prompts or pairs; the form shows no larger one
 Error = tuple[str, Message]  # the field of the form, or "", and the error
 
 _Text = Annotated[str, Field(max_length=5_000_000)]
@@ -42,6 +42,7 @@ class Draft(BaseModel):
     model: Annotated[str, Field(max_length=200)] = ""
 
 
+# The keys of a valid task.toml without files, which takes the place of an invalid one.
 _VALID = {
     "title": "-",
     "explanation": "-",
@@ -57,7 +58,8 @@ def files_of(
 ) -> tuple[dict[str, bytes], list[Error]]:
     """The files of the folder that the form describes, and the errors of the form.
 
-    If there are errors, task.toml is a valid one, so that the other files can be checked, too.
+    If there are errors, a valid task.toml takes the place of the form's, so that the other files
+    can be checked, too.
 
     A dropped zip file or task.toml is a whole folder, and the form is ignored. Any other file
     replaces the prompts, the pairs or the demonstrations, depending on its columns.
@@ -169,7 +171,8 @@ def _stored_toml(stored: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 def _as_csv(text: str) -> str:
-    """Pairs as CSV, from cells with commas or, as pasted from a spreadsheet, tabs between them."""
+    """Pairs as CSV, from text whose cells are separated by commas or, as a spreadsheet copies them,
+    by tabs."""
     first = text.partition("\n")[0]
     if "\t" not in first:
         return text
@@ -183,7 +186,8 @@ def _as_csv(text: str) -> str:
 
 
 def _table_of(name: str, content: bytes) -> Literal["prompts", "preferences", "demonstrations"]:
-    """The table for a file of rows, by its columns; for a Parquet file by its name."""
+    """The table of task.toml to which a file of rows belongs: its columns decide, or the name of a
+    Parquet file."""
     columns = _columns(name, content)
     if "chosen" in columns or "rejected" in columns or "label" in columns:
         return "preferences"
@@ -210,10 +214,11 @@ def _columns(name: str, content: bytes) -> set[str]:
 
 
 def _shown(folder: Path, name: str | None, form_files: tuple[str, ...]) -> str | None:
-    """The content of a file that the form wrote; "" without a file, None for any other file."""
+    """The content of a file that the form wrote, one of `form_files`; "" without a file, None for
+    any other file and for one too large to show."""
     if name is None:
         return ""
-    if name not in form_files or (folder / name).stat().st_size > MAX_SHOWN_CHARACTERS:
+    if name not in form_files or (folder / name).stat().st_size > MAX_SHOWN_BYTES:
         return None
     return (folder / name).read_text(encoding="utf-8-sig")
 

@@ -18,7 +18,8 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import problem, to_event
 from align_core.runs import child_process
 
-SECONDS, MEMORY = 20, 3 * 1024**3  # bytes; Arrow's allocator reserves more than it uses
+SECONDS = 20  # of processor time
+MEMORY = 3 * 1024**3  # bytes of address space; Arrow's allocator reserves more than it uses
 _ONE_AT_A_TIME = threading.Semaphore(1)
 
 
@@ -62,7 +63,7 @@ def contents(folder: str) -> dict[str, Any]:
 def _limit() -> None:
     try:
         import resource
-    except ImportError:  # Windows has none
+    except ImportError:  # on Windows
         return
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

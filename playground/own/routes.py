@@ -123,9 +123,7 @@ class OwnRoutes:
         body = await parse(request, _SaveBody, self._max_bytes)
         visitor = self._visitor(request)
         if visitor is None:
-            raise Refused(
-                403, "cookies", "this browser keeps no cookies, so no task can be its own"
-            )
+            raise Refused(403, "cookies", "this browser keeps no cookies, so it cannot own a task")
         errors = await self._save_threads.run(self._keep, visitor, body)
         if errors:
             say = self._translator(body.language)
@@ -211,7 +209,7 @@ class OwnRoutes:
         return errors
 
     def _refused_parts(self, parts: Sequence[Mapping[str, Any]]) -> list[Error]:
-        """The parts whose reward model may not be used here."""
+        """An error for each part whose reward model may not be used here."""
         return [
             (f"reward.{at}.model", problem("key", "{key}: {what}", key="model", what=message))
             for at, part in enumerate(parts)

@@ -13,8 +13,8 @@ from align_core.tasks.folder.parts import Completion, RewardModel
 def scores(parts: list[dict[str, Any]], prompt: str, texts: list[str]) -> list[dict[str, Any]]:
     """For each part its `scores` of the texts, before its weight, and its `errors`.
 
-    A score is None if it cannot be computed here: for an answer in a prompt's row, and for a reward
-    model. The `scores` of a part with errors are all None.
+    A score is None if it cannot be computed here: that of a part that needs the answer in a
+    prompt's row, or of a reward model. The `scores` of a part with errors are all None.
     """
     content = {"title": "-", "explanation": "-", "max_new_tokens": 1, "reward": parts}
     errors: dict[int, list[Message]] = {}

@@ -10,7 +10,7 @@ from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from playground.people.visitors import Visitor, Visitors
 
-MAX_MODELS = 4  # in one query; a query with more is refused before it reaches the helper
+MAX_MODELS = 4  # of a query that are checked here; the client refuses a query with more
 
 
 class VisibleRuns:

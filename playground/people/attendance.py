@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection
 
 SECONDS = 60.0  # after the run began, or after the page's last request
-HIDDEN_SECONDS = 180.0  # after the page reported that its tab is hidden, when it sends no requests
+HIDDEN_SECONDS = 180.0  # after the page reported that its tab is hidden; then it sends no requests
 
 
 class Attendance:
@@ -25,7 +25,8 @@ class Attendance:
             self._until[run] = max(self._until.get(run, -math.inf), self._clock() + seconds)
 
     def take_unwatched(self, runs: Collection[str]) -> list[str]:
-        """The unwatched runs among `runs`, each returned only once. Forgets all other runs."""
+        """The unwatched runs among `runs`, each returned only once. Forgets runs that are not among
+        `runs`."""
         with self._lock:
             now = self._clock()
             self._until = {run: until for run, until in self._until.items() if run in runs}

@@ -17,7 +17,7 @@ MAX_VALUES = 20_000  # in JSON: a route takes seconds to refuse a million unknow
 
 
 class Bodies:
-    """Middleware that receives the body for the app, or answers 413, 408, 400 or 503 in its place.
+    """Middleware that receives the body for the app, or itself answers 413, 408, 400 or 503.
 
     Args:
         larger: path -> the largest number of bytes, for paths that accept more than `max_bytes`.

@@ -20,14 +20,14 @@ _ADDRESS: ContextVar[str] = ContextVar("client_address", default="")
 def client_address() -> str:
     """The address of the client whose request this thread or task answers; "" if there is none.
 
-    For IPv6 it is the network, /64, because a client has all of its addresses.
+    For IPv6 it is the /64 network, because one client may use all addresses of such a network.
     """
     return _ADDRESS.get()
 
 
 class ClientAddress:
-    """Middleware that stores the address of each request behind this number of `proxies`; None if
-    their number is unknown."""
+    """Middleware that stores the client's address for each request. `proxies` is the number of
+    proxies in front of the server; None if it is unknown."""
 
     def __init__(self, app: ASGIApp, proxies: int | None) -> None:
         self._app = app

@@ -1,10 +1,10 @@
-"""Connections: how many there may be, how long a client may take to send a request, and to take its
-answer, and how much it may send before the body.
+"""Limits on connections: their number, the time that a client may take to send a request and to
+read the answer, and the bytes that it may send before the body.
 
-uvicorn waits for the head of a request and for an answer to be read without a limit, so that
-clients who do neither would fill the server. Its parser in C, with which a request costs a third
-less processor time than with the one in Python, stores heads of any size and any number of requests
-that are sent before an answer.
+uvicorn waits without a limit for the head of a request, and for the client to read an answer, so
+clients that never send or read would fill the server. Its parser in C takes a third less processor
+time for a request than the one in Python, but it stores heads of any size, and any number of
+requests that are sent before an answer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ConnectionLimits:
 
     Args:
         max_connections: of all addresses.
-        max_by_address: those of one address.
+        max_by_address: of one address.
         head_seconds: how long a client may take to send the head of a request.
         answer_seconds: how long it may take to read what was written.
     """
@@ -46,11 +46,11 @@ class ConnectionLimits:
     open: Counter[str] = field(default_factory=Counter)  # by address
     # connections on which a request, or the rest of one, is awaited, oldest first
     waiting: OrderedDict[Guarded, None] = field(default_factory=OrderedDict)
-    by_address: Counter[str] = field(default_factory=Counter)  # numbers of those in `waiting`
+    by_address: Counter[str] = field(default_factory=Counter)  # of the connections in `waiting`
 
     def await_request(self, connection: Guarded) -> None:
-        """Wait for a request, or the rest of one, on this connection. If too many connections of
-        its address are waited for, those that take longest are closed."""
+        """Wait for a request, or the rest of one, on this connection. If the server then waits for
+        too many connections of its address, the one that has taken longest is closed."""
         if connection in self.waiting:
             return
         address = connection.address
@@ -79,7 +79,7 @@ class Guarded(HttpToolsProtocol):
         self.limits = type(self).limits  # the current ones: a later server may have others
         self.address = ""
         self._in_head = False
-        self._head = 0  # bytes of the head in progress, in whole pieces of data
+        self._head = 0  # bytes of the chunks of data that brought the head in progress
         self._timer: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
 
@@ -154,7 +154,7 @@ class Guarded(HttpToolsProtocol):
         return False  # no page here uses a websocket
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Nothing: a request for another protocol is answered in this one."""
+        """No warning: a request to change the protocol is answered in HTTP."""
 
     def give_up(self) -> None:
         """Close the connection, whose request has not arrived in time."""
@@ -193,6 +193,6 @@ def _allow_files() -> None:
     except ImportError:  # Windows has no such limit
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if 0 <= soft < MAX_FILES:  # negative: there is none
+    if 0 <= soft < MAX_FILES:  # a negative number means that there is no limit
         limit = MAX_FILES if hard < 0 else min(hard, MAX_FILES)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

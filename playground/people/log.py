@@ -49,7 +49,7 @@ def set_up(as_json: bool) -> None:
 
 
 def take_over_server() -> None:
-    """Send uvicorn's lines here. Call it once uvicorn has set its own handlers."""
+    """Send uvicorn's lines to this log. Call it once uvicorn has set its own handlers."""
     for name in _SERVER:
         logger = logging.getLogger(name)
         logger.handlers.clear()
@@ -116,8 +116,8 @@ def _content(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _where(error: BaseException) -> str | None:
-    """The last line of this project's code in the traceback. The error's text is not logged: it may
-    contain a visitor's."""
+    """The last line of this project's code in the traceback, or of any code; None without a
+    traceback. The error's message is not logged, because it may contain a visitor's text."""
     frames = traceback.extract_tb(error.__traceback__)
     folders = [_ROOT / name for name in _OWN]
     for frame in reversed(frames):

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from align_core.config.errors import shown
 from playground.people.json_requests import Refused
 
-# Functions of Gradio in which a KeyError means an unknown index, or a form without a function.
+# Functions of Gradio in which a KeyError means an unknown index, or a request without a function.
 _LOOKUPS = ("get_fn", "get_item_or_file", "component_server")
 _error_payload = utils.error_payload
 
@@ -39,7 +39,7 @@ class CheckedCalls(gr.Blocks):
     ) -> list[Any]:
         """The arguments of a function, from the values of its controls.
 
-        Raises Refused if the browser alone has this function, if values are missing, or if a
+        Raises Refused if the function runs only in the browser, if values are missing, or if a
         control cannot have its value.
         """
         if block_fn.fn is None:
@@ -49,7 +49,7 @@ class CheckedCalls(gr.Blocks):
             raise Refused(422, "malformed", expected)
         try:
             return await super().preprocess_data(block_fn, inputs, state, explicit_call)
-        except Exception:  # each component raises its own kinds
+        except Exception:  # each component raises exceptions of its own
             blocks = [state[b._id] if state and b._id in state else b for b in block_fn.inputs]
             raise Refused(422, "malformed", _problem(blocks, inputs)) from None
 
@@ -94,7 +94,8 @@ async def _no_file(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """The answer to a body that FastAPI refuses; its own repeats the body, and fails for a NaN."""
+    """The answer to a body that FastAPI refuses. FastAPI's own answer would repeat the body, and
+    fail if there is a NaN in it."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"][1:])) or "the body"

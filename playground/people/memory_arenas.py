@@ -13,8 +13,8 @@ ARENAS = 2
 def limit_arenas() -> None:
     """Let all threads allocate from ARENAS arenas of glibc; other C libraries stay as they are.
 
-    By default there are eight for each core: in ten minutes of a full voting hall the process
-    of the page grew by 106 MB (`benchmarks.strangers`).
+    By default there are up to eight for each core: the page's process then grew by 106 MB in ten
+    minutes of a full voting hall (`benchmarks.strangers`).
     """
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):  # musl

@@ -1,7 +1,7 @@
 """The tasks that visitors made on the page: their owners, and how long they are kept.
 
-A task is a folder without code (`align_core.tasks.folder`), ROOT/VISITOR/DIGEST/own, with the
-digest of its files: a changed task is another folder, so runs on the earlier one are not affected.
+A task is a folder without code (`align_core.tasks.folder`), ROOT/VISITOR/DIGEST/own. DIGEST is a
+hash of its files: a changed task is another folder, so runs on the earlier one are not affected.
 ROOT/VISITOR/card.json is the card of the newest task.
 
 Pages never see paths. They call a visitor's own task OWN, its earlier versions EARLIER, and tasks
@@ -103,7 +103,8 @@ class OwnTasks:
     def full_name(self, visitor: str | None, task: Any) -> Any:
         """The full name of the task that a visitor's page calls `task`.
 
-        A path counts as OWN, because no page may name one. OWN stays OWN if the visitor has none.
+        The path of any task in `root` counts as OWN, because no page may name a path. OWN stays OWN
+        if the visitor has no task.
         """
         if task == OWN or self._is_inside(task):
             card = self.card(visitor)

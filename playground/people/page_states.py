@@ -33,8 +33,8 @@ class PageState(state_holder.SessionState):
 
 
 class PageStates(state_holder.StateHolder):
-    """The states by the names of sessions. If there are too many, the oldest of the address that
-    has most of them is forgotten."""
+    """The states by the names of sessions. If there are too many, the address with the most states
+    loses its oldest one."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -16,9 +16,9 @@ MAX_WRONG_KEYS = 5  # of one visitor, within WRONG_KEY_SECONDS
 WRONG_KEY_SECONDS = 60.0
 # Before its key is read, an attempt waits for each wrong key of the last WRONG_KEY_SECONDS:
 SECONDS_BY_ADDRESS = 0.2  # if it came from the same address
-SECONDS_IN_ALL = 0.05  # from whichever address
-MAX_SECONDS = 3.0  # in sum
-MAX_KEY_LENGTH = 1000  # characters; a longer one is wrong, and costs no time to read
+SECONDS_IN_ALL = 0.05  # in any case, from whichever address it came
+MAX_SECONDS = 3.0  # in total
+MAX_KEY_LENGTH = 1000  # characters; the rest of a longer key is not read, to save time
 MAX_REMEMBERED = 1000  # wrong keys, and as many visitors who entered one
 
 
@@ -87,5 +87,6 @@ def _same(key: str, other: str) -> bool:
 
 
 def _normal(key: str) -> bytes:
-    """The bytes of a key: keyboards and terminals compose accents differently."""
+    """The bytes of a key in one form of Unicode, because keyboards and terminals differ in how they
+    compose accents."""
     return unicodedata.normalize("NFC", key).encode(errors="surrogatepass")

@@ -105,7 +105,7 @@ class RunQueue:
         queue.
 
         Raises:
-            ConfigError: bad options, or as `Client.start`.
+            ConfigError: invalid options, or an error of `Client.start`.
             NoPlace: the visitor has another run or trial, or too many wait.
         """
         options = self.with_time_limit(options)
@@ -300,7 +300,7 @@ class RunQueue:
             time.sleep(POLL_SECONDS)
 
     def _has_started_all(self) -> bool:
-        """Start entries while there are free slots; whether none is left to start."""
+        """Start entries while there are free slots; returns whether none is left to start."""
         with self._lock:
             if self.visitors.public:
                 self._stop_unwatched()

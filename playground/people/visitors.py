@@ -195,7 +195,7 @@ class Visitors:
         return self._owner(run).shared if visitor and self.owns(visitor, run) else None
 
     def share(self, visitor: Visitor, run: Any, on: bool) -> None:
-        """Share the visitor's run with everyone, or stop that. Does nothing for others' runs."""
+        """Share the visitor's run with everyone, or stop sharing it; not the run of another."""
         if self._client.has(run) and self.shared(visitor, run) is not None:
             with self._lock:
                 self._set_owner(run, _Owner(visitor, on))
@@ -232,7 +232,7 @@ class Visitors:
     @contextlib.contextmanager
     def query_slot(self, visitor: Visitor) -> Iterator[None]:
         """A context that counts as a query of the visitor and of their address, so that nobody
-        takes all of the helper process. Programs without a token count by their address.
+        occupies the whole helper process. Programs without a token count only by their address.
 
         Raises Unanswered if either has too many queries in progress.
         """

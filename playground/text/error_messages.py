@@ -42,7 +42,8 @@ def _translate(message: Message, words: Mapping[str, Any]) -> str:
 def _file_message(message: Message, words: Mapping[str, Any], labels: Mapping[str, str]) -> str:
     """The text of a message about a task's files, which may be composed of other messages.
 
-    `labels` are the page's names for the keys of task.toml; messages about files use the keys.
+    `labels` are the page's names for the keys of task.toml. A message inside another one keeps the
+    key itself, because it is about a line of a file.
     """
     templates = words["errors"]
     values = {

@@ -9,7 +9,8 @@ _LINE = re.compile(r"(?P<threads>\d+) threads? of (?P<cores>\d+) cores \((?P<cpu
 
 
 def machine(line: str, words: Mapping[str, str]) -> str:
-    """A line that names a machine, in the language of `words`; unchanged if it has another form."""
+    """The description of a machine, `line`, in the language of `words`; a line of another form than
+    _LINE is returned unchanged."""
 
     def translated(match: re.Match[str]) -> str:
         form = "machine_one_thread" if match["threads"] == "1" else "machine"

@@ -9,8 +9,8 @@ _FOLDERS = re.compile(r"""(?:file://|(?<![\w.:/]))/(?:[^/\s'",;:()]+/)+""")
 
 
 def without_folders(text: str) -> str:
-    """The text with the last name of each absolute path in the place of the path.
+    """The text with each absolute path replaced by its last part.
 
-    A path may have spaces only if it is in quotes.
+    Only a path in quotes may contain spaces.
     """
     return _FOLDERS.sub("", _QUOTED.sub(r"\g<quote>\g<name>\g<quote>", text))

@@ -51,7 +51,8 @@ _MIX = """
 
 
 def build_try(handlers_of: HandlersOf, words: dict[str, Any], questions: Threads) -> None:
-    """Lay out the view that samples several models' completions of a prompt, in `questions`."""
+    """Lay out the view that samples several models' completions of a prompt, in the threads
+    `questions`."""
     functions = server_functions(handlers_of, AskHandlers.runs)
     functions += server_functions(handlers_of, AskHandlers.generate, threads=questions)
     lines = f'<div class="lines">{_PROMPT}{_BUTTON}</div>{_MIX}'
@@ -59,7 +60,8 @@ def build_try(handlers_of: HandlersOf, words: dict[str, Any], questions: Threads
 
 
 def build_score(handlers_of: HandlersOf, words: dict[str, Any], questions: Threads) -> None:
-    """Lay out the view that shows a text's rewards and log-probabilities, from `questions`."""
+    """Lay out the view that shows a text's rewards and log-probabilities, which are computed in the
+    threads `questions`."""
     functions = server_functions(handlers_of, AskHandlers.runs)
     functions += server_functions(handlers_of, AskHandlers.score, threads=questions)
     lines = f'<div class="lines">{_PROMPT}{_ANSWER}{_BUTTON}</div>'

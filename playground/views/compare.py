@@ -65,8 +65,8 @@ def build(
     questions: Threads,
     mixture: Callable[..., Any],
 ) -> None:
-    """Lay out the view that compares runs; their head-to-head is computed in `questions`, and
-    `mixture` is the server function that mixes the policy of an ended run with its
+    """Lay out the view that compares runs. Their win rates against each other are computed in the
+    threads `questions`. `mixture` is the server function that mixes an ended run's policy with its
     reference."""
     pictures = picture_threads()
     part(

@@ -54,8 +54,8 @@ COUNTERPARTS = {
     "thumbs-kto": "healthy-dpo",
     "simpo-no-leash": "healthy-dpo",
 }
-# Race -> its two presets. The run of the first is the longer: it is replayed, and the trail of the
-# other one follows its clock.
+# Race -> its two presets. The run of the first is the longer one: it is replayed, and the trail of
+# the other run follows its clock.
 RACES = {
     "ppo-dpo": ("healthy-ppo", "healthy-dpo"),
     "hacking": ("reward-hacking", "hacking-mended"),
@@ -96,7 +96,8 @@ def strip(recordings: Recordings, trail: Callable[..., Any], all_words: dict[str
 
 
 def ghost_words(words: dict[str, Any]) -> dict[str, Any]:
-    """What a ghost is named with: the methods, and the settings as Compare names them."""
+    """The words for the name of a ghost, the trail of another run in the frontier chart: those for
+    methods, and those for settings as in Compare."""
     compare = words["compare"]
     settings = {name: compare[name] for name in ("settings", "yes", "no")}
     return {**settings, "methods": words["methods"], "same": words["frontier"]["same"]}

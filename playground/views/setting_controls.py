@@ -139,7 +139,7 @@ def _whiten_advantages(first: First, words: dict[str, Any]) -> gr.Checkbox:
 
 
 def _choice(field: str, first: First, words: dict[str, Any]) -> gr.Dropdown:
-    """A setting whose values the method determines."""
+    """A setting whose possible values depend on the method."""
     return gr.Dropdown(first[field]["choices"], **_properties(field, first, words))
 
 

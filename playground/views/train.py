@@ -44,7 +44,7 @@ _ASK = "(...values) => window.settings.ask('%s', values)"
 _HAVE = "() => window.settings.have('%s')"
 _CHANGED = "() => window.settings.changed()"
 WHEN_COMPLETE = "() => window.settings.complete()"
-# The values of the live view and of the list of errors after a press without an answer.
+# The values of the live view and of the list of errors if a press of Run gets no answer.
 _LOST = "() => [{ run: null, pressed: performance.now() }, [['', %s]]]"
 
 
@@ -248,9 +248,9 @@ def _connect(
     chosen = gr.on(changed, choose, **chosen_now, **to_last)
     renewed = controls["own"].renewed(choose, **chosen_now, **to_last)
     play, follow = by_name("play", handlers.play), by_name("adopt", adopt)
-    start = by_name("reset", handlers.reset)
+    to_defaults = by_name("reset", handlers.reset)
     played = preset.select(play, {preset}, shown | {live}, js=_ASK % "play", **at_once)
-    reset = controls["reset"].press(start, {votes}, shown, js=_ASK % "reset", **at_once)
+    reset = controls["reset"].press(to_defaults, {votes}, shown, js=_ASK % "reset", **at_once)
     adopted = votes.select(follow, {votes}, shown, js=_ASK % "adopt", **at_once)
     answers = [("restore", loaded), ("choose", chosen), ("choose", renewed)]
     for handler, answered in (*answers, ("play", played), ("adopt", adopted), ("reset", reset)):
@@ -268,7 +268,7 @@ def _connect(
         start = by_name("start", handlers.start)
         pressed = controls[name].click(js=WHEN_COMPLETE, **at_once)
         started = pressed.then(start, inputs, subset("live", "errors"), **at_once)
-        # Without an answer the page would say for ever that the run starts.
+        # If no answer came, the page would otherwise say for ever that the run is starting.
         started.failure(
             None, None, [live, controls["errors"]], js=_LOST % json.dumps(lost), **at_once
         )

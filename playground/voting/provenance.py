@@ -57,8 +57,8 @@ def session_of(config: Mapping[str, Any]) -> str | None:
 def trained_on(client: Client, config: Mapping[str, Any]) -> dict[str, Any] | None:
     """The `numbers` of a run, or of the run that trained its reward model.
 
-    `through` is true for the reward model; `elsewhere` is true if the run started from the model of
-    another run. None if neither was trained on votes.
+    `through` is true if they are those of the reward model's run; `elsewhere` is true if the run
+    started from the model of another run. None if neither run was trained on votes.
     """
     own_numbers = numbers(config)
     votes = own_numbers or _reward_model_votes(client, config)

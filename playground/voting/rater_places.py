@@ -41,7 +41,7 @@ class RaterPlaces:
                 raise Refused(503, "full", problem)
             self._taken[name] += 1
         try:
-            token = session.join()  # several at once share a commit
+            token = session.join()  # outside the lock: raters who join together share a commit
         except Exception:
             with self._lock:
                 self._taken.pop(name, None)  # counted again when the next rater joins

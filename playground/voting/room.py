@@ -39,10 +39,8 @@ MAX_UNDO = 20  # votes that a rater can take back
 
 @dataclass(slots=True)
 class _RaterState:
-    """The current pair of a rater, and the last that they rated and skipped, at most MAX_UNDO.
-
-    Without the pairs' texts, since there may be many raters.
-    """
+    """The current pair of a rater, and the pairs that they rated and skipped last, at most MAX_UNDO
+    of each. It has their numbers, not their texts, since there may be many raters."""
 
     current: int | None = None
     rated: int = 0
@@ -122,7 +120,8 @@ class VotingService:
         return {"session": rater.session, "token": rater.token, **self.ballot(rater)}
 
     def has_joined(self, rater: Rater, task: str | None = None) -> bool:
-        """Whether the rater has joined the session that they name, and its task is `task`."""
+        """Whether the rater has joined the session that they name, and its task is `task`, if one
+        is given."""
         try:
             session = self._sessions.open(rater.session)
         except ConfigError:
@@ -240,7 +239,7 @@ class VotingService:
     def _forget(self, session: str) -> None:
         """Forget a session that was deleted."""
         self._session_places.forget(session)
-        self._places.forget(session)  # before the lock, which `_forget_idle` takes after theirs
+        self._places.forget(session)  # outside our lock, which `_places` takes inside its own
         with self._lock:
             self._opened.discard(session)
             self._active_shares.pop(session, None)

@@ -12,14 +12,15 @@ from playground.limits import Limits
 from playground.people.client_address import client_address
 from playground.people.json_requests import Refused
 
-UNUSED_DAYS = 1 / 24  # a session without a vote for so long may be deleted to make room
+UNUSED_DAYS = 1 / 24  # a session without a vote for this long may be deleted to make room
 
 
 class SessionPlaces:
     """Keeps `sessions` within the limits. Thread-safe.
 
     A `needed` session is never deleted. An `active` one, with raters, is deleted only if it has no
-    votes and no idle session without votes is left. `deleted` gets the name of each deleted one.
+    votes and no idle session without votes is left. `deleted` is called with the name of each
+    session that was deleted.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class SessionPlaces:
                 if name not in needed and self._sessions.delete_if_without_votes(name):
                     self._deleted(name)
                     return True
-        return len(self._sessions.names()) < len(names)  # broken files are not counted any more
+        return len(self._sessions.names()) < len(names)  # a file that proved broken counts no more
 
     def _delete_one_unused(self, names: Collection[str]) -> str | None:
         """Delete the session that was unchanged for longest; returns its name, or None."""

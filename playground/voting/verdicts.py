@@ -74,5 +74,6 @@ def beyond_chance(share: float, count: int) -> int:
 
 
 def _half_interval(count: int) -> float:
-    """Half the width of the 95% interval about ½ of `count` tosses of a fair coin."""
+    """Half the width of the 95% interval, around ½, of the share of heads in `count` tosses of a
+    fair coin."""
     return 1.96 * 0.5 / math.sqrt(count)

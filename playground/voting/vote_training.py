@@ -29,8 +29,8 @@ from playground.voting import verdicts
 from playground.voting.pairs import Pairs
 from playground.voting.provenance import file_name, numbers, trained_on
 
-# Pipeline -> the method that learns from the votes; the method that then learns from this reward
-# model, or None.
+# Pipeline -> the method that learns from the votes, and the method that then optimises the reward
+# model that the first one made, or None.
 PIPELINES = {
     "reward": ("reward", None),
     "dpo": ("dpo", None),
@@ -143,7 +143,7 @@ class VoteTraining:
         Each run is a dict:
 
         run, method, status
-        votes, simulated:  the numbers of its votes; None for a policy trained by a reward model
+        votes, simulated:  the numbers of its votes; None for a policy trained with a reward model
         mixed:             whether simulated votes were among them
         held_out:          for a reward model, its `statistics.reward_model_metrics` on the held-out
                            votes, or None

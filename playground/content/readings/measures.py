@@ -102,7 +102,7 @@ class Run:
 
     def last_windows(self, metric: str) -> tuple[list[float], list[float]]:
         """Two windows of a curve, in order. The second is its last quarter, at least WINDOW steps;
-        the first has the same number of steps before it."""
+        the first is the same number of steps just before that."""
         values = self.values(metric)
         width = max(WINDOW, len(values) // 4)
         return values[-2 * width : -width], values[-width:]
