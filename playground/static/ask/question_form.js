@@ -15,7 +15,7 @@ export function questionForm({ element, props, server }) {
   async function send(request, question) {
     const turn = ++latest;
     clearTimeout(slow);
-    slow = setTimeout(setBusy, SLOW_MS, true); // a slider's answers come sooner, and nothing flickers
+    slow = setTimeout(setBusy, SLOW_MS, true); // answers to a slider come sooner, so nothing flickers
     const lost = { answers: [], errors: [words.lost] };
     const reply = await request(question).catch(() => lost);
     if (turn !== latest) return null;

@@ -7,7 +7,7 @@ import { questionForm } from "./question_form.js";
 
 const MOST = 8; // answers at once
 const BASE = ""; // the option of the embedded SFT model, compared with the pretrained one
-const MANY = 1000;
+const MANY = 1000; // the largest ratio of probabilities that is shown as a number
 
 export function mount({ element, props, server }) {
   const { words } = props;
@@ -56,16 +56,16 @@ export function mount({ element, props, server }) {
   function drawAnswer(row, { completion, tokens, logp, ref_logp, ...rewards }, writes) {
     const text = make("p", "completion", row, completion);
     addRewards(make("div", "chips", row), rewards);
-    const sum = make("div", "ratio", row);
+    const ratio = make("div", "ratio", row);
     if (!writes) return;
-    sum.dataset.name = words.ratio; // shown on narrow screens, which have no head
+    ratio.dataset.name = words.ratio; // shown on narrow screens, which have no head
     writeTokens(text, tokens);
     text.firstChild.remove(); // the space between prompt and completion
-    make("strong", "", sum, signed(logp - ref_logp));
-    make("small", "", sum, comparison(logp - ref_logp));
+    make("strong", "", ratio, signed(logp - ref_logp));
+    make("small", "", ratio, comparison(logp - ref_logp));
     const probability = (logp) => oneIn(Math.exp(logp), words.one_in);
     const probabilities = { reference: probability(ref_logp), policy: probability(logp) };
-    make("small", "probabilities", sum, fill(words.probabilities, probabilities));
+    make("small", "probabilities", ratio, fill(words.probabilities, probabilities));
   }
 
   // "3.5 times as likely", from a log-ratio in nats.

@@ -18,7 +18,7 @@ export function mount({ element, props, server }) {
   const share = form.elements.share;
   let runs = [];
   let seed = 0;
-  let asked = null; // the question whose answers are shown, {…, offered}
+  let asked = null; // the question whose answers are shown
   let ofReference = []; // the reference's answer to it, which no share changes
 
   async function offerRuns() {
@@ -41,7 +41,8 @@ export function mount({ element, props, server }) {
     write();
   }
 
-  // The texts at the slider's share, of the same seed. Only the newest of its places is asked for.
+  // Asks for the texts at the slider's share, with the same seed. Of the places that it passes while a
+  // request is pending, only the newest is asked for.
   const write = latestOnly(async () => {
     if (!asked) return;
     const [query, realign] = [asked, share.valueAsNumber];
@@ -85,7 +86,7 @@ export function mount({ element, props, server }) {
     });
   }
 
-  // The β that a share stands for, and what the optimum says there.
+  // Sentences on the β that a share stands for, and on the optimum at that β.
   function mixtureText(share, optimum) {
     if (share === 0) return words.mix_reference;
     if (!optimum) return share === 1 ? "" : fill(words.mix_without_beta, { share });

@@ -72,7 +72,7 @@ export function mount({ element, props }) {
   const isShare = (metric) => wordsOf(metric).unit === "%";
 
   function valueText(metric, value) {
-    if (value === undefined) return "–"; // not measured so early
+    if (value === undefined) return "–"; // not measured up to this step
     if (isShare(metric)) return percent(value, value < 0.1 ? 1 : 0);
     const digits = Math.abs(value) >= 100 ? 0 : 2;
     const isReward = /reward(_(un)?covered)?$/.test(metric);

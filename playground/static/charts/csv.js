@@ -1,7 +1,8 @@
 // The curves of a picture as a table (CSV): a row for each point, with the name of its curve and, where
 // points have names, its own.
 
-// `traces` are Plotly's; curves that the reader has hidden are left out. `heads` are the four titles.
+// `traces` are Plotly's; curves that the reader has hidden are left out. `heads` are the titles of the four
+// columns.
 export function csvOf(traces, heads) {
   const rows = traces.filter(({ visible }) => visible !== false).flatMap(({ name = "", text, x, y }) => (
     Array.from(x, (value, i) => [name, textAt(text, i), value, y[i]])
@@ -11,7 +12,7 @@ export function csvOf(traces, heads) {
 
 const textAt = (text, i) => (Array.isArray(text) ? text[i] : text) ?? "";
 
-// A text that a spreadsheet would take for a formula begins with a quote; numbers are left as they are.
+// A text that a spreadsheet would take for a formula gets a quote before it; numbers are left as they are.
 function cell(value) {
   if (typeof value === "number") return String(value);
   const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value ?? "");

@@ -4,10 +4,11 @@ export const WIDEST = 8; // nats of KL; a note names runs that leave the picture
 export const NARROWEST = 2.6; // nats of KL that every picture of the trade-off shows
 const FLAT = 0.02; // half the least height of an axis, so that rounding noise looks flat
 
-// {steps, x: KL, y: gain} at every measured step of a run that started from this frontier's
-// reference. `whole` is the optimum's gain at `gain_kl` nats, in nats; a run's gain is `whole` times
-// its share of it, `eval/gain`. The plain difference of mean rewards would depend on the
-// reference's few samples: it would have three times the noise, which the limit would not share.
+// The trail of a run that started from this frontier's reference: {steps, x: KL, y: gain} of every
+// measured step; that of any other run is empty. `whole` is the optimum's gain at `gain_kl` nats, in
+// nats; a run's gain is `whole` times its share of it, `eval/gain`. The plain difference of mean rewards
+// would depend on the few samples of the reference: it would have three times the noise, and the limit
+// is drawn without that noise.
 export function trail(run, { whole, reference }) {
   if (!run || !whole || run.config.model !== reference) return { steps: [], x: [], y: [] };
   const { x: steps = [], y: kl = [] } = run.series["eval/kl"] ?? {};

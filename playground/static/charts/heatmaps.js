@@ -3,8 +3,8 @@
 import { make } from "../core/dom.js";
 import { fill, number as format } from "../core/format.js";
 
-// Lays out maps of `size` × `size` cells. `names` are their keys; the cells of `pressed` are
-// buttons, which call `press(row, column)`.
+// Lays out maps of `size` × `size` cells. `names` are their keys; the cells of the map called
+// `pressed` are buttons, which call `press(row, column)`.
 export function heatMaps(host, names, size, words, pressed, press) {
   const maps = Object.fromEntries(names.map((name) => [name, heatMap(host, name, size, words, name === pressed)]));
   const all = Object.values(maps);
@@ -75,7 +75,7 @@ function drawMap(map, values, covered, words) {
   }
 }
 
-// A map in words, for screen readers: its range, and the largest of every row.
+// A map in words, for screen readers: its range, and the largest value of each row.
 function description({ name, kind, values }, low, high, words) {
   const most = values.map((row, i) => {
     const j = row.indexOf(Math.max(...row));

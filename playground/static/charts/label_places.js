@@ -6,13 +6,12 @@ const SIDES = [
   "middle right", "top center", "bottom center", "middle left", "bottom right", "top right", "bottom left", "top left",
 ];
 const SIGNS = { top: -1, middle: 0, bottom: 1, left: -1, center: 0, right: 1 };
-// Costs, as areas: of leaving the picture by a square pixel, of another side than before, and of each pixel
-// by which a label comes nearer to another's point than CLEAR beyond the distance from its own.
-const OUTSIDE = 100;
-const MOVED = 600;
-const MISTAKEN = 60;
-const CLEAR = 12;
-export const TEXT = 10; // the weight of a text that is covered, where a line has 1
+// Costs, in units of a line's area that is covered.
+const OUTSIDE = 100; // of each square pixel of a label outside the picture
+const MOVED = 600; // of another side than before
+const MISTAKEN = 60; // of each pixel by which a label is too near to the point of another one
+const CLEAR = 12; // pixels by which a label should be farther from other points than from its own
+export const TEXT = 10; // the weight of a text that is covered; that of a line is 1
 
 // The box of a label {x, y, gap, width, height}, `gap` away from its point, at a side of it.
 export function boxAt({ x, y, gap, width, height }, side) {
@@ -22,7 +21,7 @@ export function boxAt({ x, y, gap, width, height }, side) {
   return { left, top, right: left + width, bottom: top + height };
 }
 
-// The sides of a few labels, together the best: they cover least of each other and of the `drawn` boxes,
+// The best combination of sides for a few labels: they cover least of each other and of the `drawn` boxes,
 // each with its `weight`, and stay in the box `room`. A label that has a `side` leaves it only for a much better one.
 export function sidesOf(labels, drawn, room) {
   const costs = labels.map((label) => SIDES.map((side) => (
@@ -62,7 +61,7 @@ function shared(one, other) {
   return width > 0 && height > 0 ? width * height : 0;
 }
 
-// From a point to a box.
+// The distance from a point to a box.
 const distance = ({ x, y }, { left, right, top, bottom }) => (
   Math.hypot(Math.max(left - x, 0, x - right), Math.max(top - y, 0, y - bottom))
 );

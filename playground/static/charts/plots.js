@@ -83,12 +83,12 @@ export function paint(plot, picture) {
   else pending.get(plot)();
 }
 
-// Draws what waits to come into sight, in the view that is open.
+// Draws the pictures of the open view that wait to come into sight.
 function drawAll() {
   for (const plot of document.querySelectorAll(".plot")) if (plot.offsetParent) pending.get(plot)?.();
 }
 
-// A picture of the whole page shows every chart, once no more news come.
+// Once no more news comes, charts out of sight are drawn, too: a screenshot of the whole page then has all.
 let quiet = null;
 function drawAllLater() {
   clearTimeout(quiet);

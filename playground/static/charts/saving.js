@@ -43,7 +43,7 @@ export function offerSaving(head, plot, title, unit, words) {
 }
 
 // The picture with what the page shows around it: its title, the names of its curves, its paper. Images
-// cannot load the page's font, so it has one that is measured as it will be drawn.
+// cannot load the page's font, so the picture has a font that is drawn as wide as it was measured.
 function whole({ data, layout }, title) {
   const card = getComputedStyle(document.body).getPropertyValue("--card");
   return {

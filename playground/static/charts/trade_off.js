@@ -149,7 +149,7 @@ export function ghostTraces({ name, steps, x, y }, end, words, { colour, size })
 }
 
 // Plotly's layout around these trails on `plot`. The reader's zoom lasts until `subject` changes. The limit
-// is named above the curves and the target, the crosses beside the third of them, and the reference below it.
+// is named above the curves and the target, the crosses beside the third one, the reference below its point.
 export function tradeOffLayout(frontier, trails, subject, words, look, plot) {
   const { colour, size } = look;
   const lines = { gridcolor: colour("--hairline"), zerolinecolor: colour("--muted"), zerolinewidth: 1 };

@@ -1,10 +1,10 @@
-// The names of trails in a picture: where they stand beside the ends of their trails, to be read best.
+// The names of trails in a picture: each stands at that side of the end of its trail where it is read best.
 import { TEXT, boxAt, sidesOf } from "./label_places.js";
 
 const STEP = 12; // pixels between the boxes that stand for a line
 const LINE = 1.3; // the height of a line of text, as a multiple of its font's size, as Plotly draws it
 const MARK = 3; // the weight of a mark
-const MOST = 99; // boxes for a line between two points, most of which may be far outside
+const MOST = 99; // boxes for a line between two points, which may end far outside the picture
 const canvas = document.createElement("canvas").getContext("2d");
 
 // Places `names`, traces of one point with a mark and a text each, where they cover least of the other

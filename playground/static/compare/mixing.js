@@ -1,4 +1,5 @@
-// A slider on each ended run, λ: its policy mixed with its reference. The texts and the picture follow.
+// A slider for each ended run: it mixes the policy with its reference by the share λ, and the texts and the
+// picture follow.
 import { listErrors, make, within } from "../core/dom.js";
 import { fill, number, signed } from "../core/format.js";
 import { latestOnly } from "../core/latest_only.js";

@@ -40,7 +40,7 @@ export function overlay({ element, props }) {
     ].filter(Boolean).join(" "));
   }
 
-  // A run's policy mixed with its reference, hollow.
+  // The hollow mark of a run's policy mixed with its reference.
   function mixedTrace({ letter, symbol, colour, mixed }, look) {
     return {
       x: [mixed.x],

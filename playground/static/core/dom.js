@@ -34,7 +34,8 @@ export function listErrors(list, errors) {
   for (const error of errors) make("li", "", list, error);
 }
 
-// The text behind a question mark on `title`, for the eye and, after a short name, for screen readers.
+// Makes `text` the explanation of `title` behind a question mark: its tooltip, and, for screen readers,
+// its description.
 export function explain(mark, title, text) {
   mark.dataset.tip = text;
   mark.ariaLabel = `${title}?`;

@@ -1,5 +1,5 @@
-// Saves a file of the server. A plain link would not identify the visitor if cookies are blocked
-// (visitor.js). Returns the server's reason to refuse, or null.
+// Saves a file from the server. A plain link would not identify the visitor if cookies are blocked
+// (visitor.js). Returns null, or the reason for a failure.
 export async function download(address, name, options) {
   try {
     const answer = await fetch(address, options);

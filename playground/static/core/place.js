@@ -8,7 +8,7 @@ const linked = new URL(location).searchParams;
 // The part of the place that the page's address had when it was opened; null without it.
 export const linkedTo = (part) => linked.get(part);
 
-// Writes the present place into `url`; `view` is the open view, and Train the one without a name.
+// Writes the present place into `url`; `view` is the open view. The address does not name Train.
 export function writePlace(url, view) {
   const { station, prompt, preset } = get();
   const inTrain = view === "train";

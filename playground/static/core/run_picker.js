@@ -90,11 +90,11 @@ export function runPicker({ element, props, server }) {
   // Takes Train's task and calls `openTask` when the view first comes on the screen, and when it comes
   // back after Train's task has changed. Calls `again` when it comes back with the same task.
   function whenOpened(openTask, again) {
-    let trained = props.first_task;
+    let trainTask = props.first_task; // Train's task when it was last taken
     const open = (otherwise) => {
       const { task } = get();
-      const taken = task !== trained && task in task_names;
-      if (taken) trained = form.elements.task.value = task;
+      const taken = task !== trainTask && task in task_names;
+      if (taken) trainTask = form.elements.task.value = task;
       (taken ? openTask : otherwise)();
     };
     whenShown(form, () => open(openTask), () => open(again));

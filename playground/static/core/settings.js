@@ -19,7 +19,8 @@
     changed() {
       document.dispatchEvent(new Event("settings"));
     },
-    // A choice made during a request is sent right after its answer, before any timer.
+    // Resolves once no handler is awaited. Gradio sends a choice that was made during a request right
+    // after its answer, before this timer can see that none is awaited.
     async complete() {
       while (awaited.size) await new Promise((resume) => setTimeout(resume, 20));
     },

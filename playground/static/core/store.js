@@ -19,8 +19,8 @@ let state = Object.freeze({
   viewedStep: null, // the step shown; null for the newest
   story: null, // the number of the shown scene of the story, from 1; null while the story is closed
   own: null, // the visitor's own task (own/routes.py)
-  rivalTarget: null, // the same of the second runner of a race, if it seeks another optimum
   target: null, // {pair, task, beta, sought, …}: the optimum that is sought at a β, and its texts
+  rivalTarget: null, // the same for the second runner of a race, if it seeks another optimum
   mixture: null, // {share, beta, point, path, samples}: the run mixed with its reference (train/mixture.js)
   frontiers: Object.freeze({}), // pair (view.js) -> the frontier of its optimum; null if the server has none
 });

@@ -43,7 +43,7 @@ export function ghostOnStage(state) {
   return fits ? ghost : null;
 }
 
-// The two runs of the chosen race, once the shown run and the ghost are those of the chosen race; otherwise null.
+// The two runs of the chosen race, once they are the shown run and the ghost; otherwise null.
 export function raceOnStage(state) {
   const runs = [runOnStage(state), ghostOnStage(state)];
   return state.race?.pair.every((preset, i) => runs[i]?.name === recordingOf(preset)) ? runs : null;
@@ -55,7 +55,7 @@ export function rivalAim(state) {
   return !other || (one.beta === other.beta && one.sought === other.sought) ? null : other;
 }
 
-// The optimum for that aim, once the server has answered.
+// The optimum for `rivalAim`, once the server has answered; otherwise null.
 export function rivalTargetOnStage(state) {
   const { rivalTarget } = state;
   const aim = rivalAim(state);

@@ -6,8 +6,8 @@ const SHOWN = 8; // texts
 const ERRORS = ["none", "normal", "student"];
 
 // π_ref·exp(r/β)/Z over texts with these shares, gold rewards and errors, r = gold + error (arXiv
-// 2305.18290, Eq. 4): the policy, its texts in effect exp(H), gold reward and KL in nats. The kind
-// "none" has no errors.
+// 2305.18290, Eq. 4): the policy, the rewards r, the effective number of `texts`, exp of the policy's
+// entropy, and gold reward and KL in nats. `error` is the kind of errors; "none" has none.
 export function optimum({ shares, gold, errors }, beta, error) {
   const rewards = gold.map((value, place) => value + (errors[error]?.[place] ?? 0));
   const best = Math.max(...rewards);
@@ -22,7 +22,7 @@ export function optimum({ shares, gold, errors }, beta, error) {
 const sum = (values) => values.reduce((all, value) => all + value, 0);
 const dot = (first, second) => sum(first.map((value, place) => value * second[place]));
 
-// Draws it into `host`. `example` has the prompt and its texts, `bounds` are those of β.
+// Draws the optimum into `host`. `example` has the prompt and its texts, `bounds` are those of β.
 export function liveOptimum(host, example, bounds, words) {
   const settings = { beta: 1, error: "none" };
   make("p", "prompt", host, fill(words.prompt, example));

@@ -4,13 +4,13 @@ import { make } from "../core/dom.js";
 import { latestOnly } from "../core/latest_only.js";
 
 const BUSY_MS = 700;
-const IDLE_MS = 4000; // another visitor may start one
+const IDLE_MS = 4000; // another visitor may start a run
 
 // Returns a function that adds a quick run to the card of an experiment; `pictures` draw its result.
 export function quickRuns({ element, props, server }, pictures) {
   const { words } = props;
   const hosts = {}; // experiment -> its part of the card
-  const stamps = {}; // experiment -> the run whose result is drawn
+  const stamps = {}; // experiment -> the stamp of the run whose result is drawn
   let timer = null;
 
   function add(card, name) {
@@ -52,7 +52,7 @@ export function quickRuns({ element, props, server }, pictures) {
     timer = setTimeout(poll, live ? BUSY_MS : IDLE_MS);
   });
 
-  // Returns whether it is waiting or running.
+  // Draws the state of an experiment's run; returns whether the run is waiting or running.
   function draw(name, { status, steers, sentence, done, stamp, result }) {
     const host = hosts[name];
     const find = (selector) => host.querySelector(selector);

@@ -49,8 +49,8 @@ export function drawRollout(host, { prompt, tokens, place }, words) {
   }
 }
 
-// Two groups of texts, {hard, easy}, with their rewards to change and places for their advantages.
-// `changed()` follows a change, which the group keeps.
+// Two groups of texts, {hard, easy}, with rewards that can be changed and places for their advantages.
+// `changed()` is called after each change, which is written into the group.
 export function drawGroups(host, groups, words, changed) {
   for (const [name, { prompt, texts }] of Object.entries(groups)) {
     const table = make("table", "group", host);

@@ -1,5 +1,5 @@
-// The loop of PPO and of DPO on a real token or pair: four stages, of which each press of One step marks
-// the next. After the last one the loop begins again.
+// The loop of PPO and of DPO on a real token or pair, in four stages. Each press of the button One step
+// marks the next stage; after the last one the loop begins again.
 import { make } from "../core/dom.js";
 import { fill, number, probability, signed } from "../core/format.js";
 import * as arithmetic from "./arithmetic.js";

@@ -1,7 +1,7 @@
 // The path from SFT to the optimum as a picture: its stations open by a click or the arrow keys.
 const SVG = "http://www.w3.org/2000/svg";
-// The centres of the stations' boxes, and the ways of the methods on rollouts: in a row, and in a
-// column on a phone, where these stand below each other.
+// The centres of the stations' boxes, and the arrows to and from the methods on rollouts: for a row, and
+// for a column on a phone, where these methods stand below each other.
 const LYING = {
   size: [1340, 222],
   box: [208, 64],

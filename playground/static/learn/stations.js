@@ -13,7 +13,8 @@ function rewards({ chosen, rejected }, reward) {
   return { chosen: chosen[reward], rejected: rejected[reward], ...arithmetic.pair({ chosen, rejected }, reward) };
 }
 
-// `addChip` is from shaded_text.js; `recalculate()` follows a change of a reward in an example.
+// `addChip` is from shaded_text.js; `recalculate()` is called after a change of a reward in an
+// example.
 export function stationsOf(words, addChip, recalculate) {
   const goldChip = (host, { gold_reward }) => addChip("gold", host, gold_reward);
   const proxyChip = (host, { proxy_reward }) => addChip("proxy", host, proxy_reward);
@@ -159,8 +160,8 @@ function sharpening({ tokens, effect }) {
   };
 }
 
-// The lines' numbers are those of the first text of the first group. `below` has what a nat above the
-// mean counts in each group, divided by its standard deviation.
+// The lines' numbers are those of the first text of the first group. `below` has for each group the
+// advantage that GRPO gives a text whose reward is one nat above the mean: 1 / standard deviation.
 function groupNumbers(groups) {
   const values = { below: {} };
   const [first, ...others] = Object.entries(groups).map(([name, { texts }]) => {
@@ -178,7 +179,7 @@ function groupNumbers(groups) {
   return { ...values, mean, spread, equal: [first, ...others].some((group) => group.spread < 1e-9) };
 }
 
-// Without β there is no 1/(2β).
+// The numbers of IPO and KTO. At β = 0 there is no 1/(2β).
 function limitedNumbers(pair, beta) {
   const numbers = arithmetic.limited(pair, beta);
   const lengths = { chosen_length: String(pair.chosen.length), rejected_length: String(pair.rejected.length) };

@@ -62,7 +62,7 @@ export function keepMenu(menu, words, withLink) {
   }
   find("textarea").ariaLabel = keep.shown;
   put("summary", keep.title);
-  // In a talk, phones take the settings along.
+  // In a talk, a QR code takes the settings to phones.
   if ("present" in document.documentElement.dataset) {
     const image = find(".code img");
     find(".code").hidden = false;

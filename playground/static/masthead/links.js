@@ -31,8 +31,8 @@ export function mount({ element, props, watch, events }) {
     return url;
   }
 
-  // Calls `next` with `url`, to which the settings are added. The server answers this event with the
-  // controls' values.
+  // Calls `next` with `url`, to which the settings are added. Gradio answers this event by setting this
+  // part's value to the values of the controls (app.py).
   function withSettings(url, next) {
     linked = [url, next];
     events.submit();

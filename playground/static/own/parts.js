@@ -40,7 +40,7 @@ export function partsEditor({ host, words, models, texts, prompt, changed }) {
   const adder = make("select", "", sum);
   adder.setAttribute("aria-label", words.add);
   const sums = examples.map(() => make("strong", "", sum));
-  const missing = make("p", "missing", host); // the error of the sums
+  const missing = make("p", "missing", host); // names the parts that the sums lack
 
   // The browser applies the weights itself, so that a slider shows its effect without a request.
   const score = latestOnly(async () => {
@@ -158,8 +158,9 @@ export function partsEditor({ host, words, models, texts, prompt, changed }) {
       draw();
       score();
     },
-    // The parts that count, and their places in the form.
+    // The parts that count.
     reward: () => parts.filter(({ weight }) => weight !== 0),
+    // Shows an error of the part with this place in `reward()`; returns whether there is such a part.
     showError(place, line) {
       const at = parts.indexOf(parts.filter(({ weight }) => weight !== 0)[place]);
       if (!rows[at]) return false;

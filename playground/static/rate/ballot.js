@@ -44,7 +44,8 @@ export function newBallot({ storageKey, about = {}, show, lost }) {
     }
   }
 
-  // Sends one request at a time. After a refusal, the server's answer still has the ballot.
+  // Sends one request at a time. An unknown rater (401) joins again; after a vote on another pair than the
+  // ballot's (409), the ballot is requested again.
   async function ask(path, content = {}) {
     if (asking || left) return;
     asking = true;
@@ -71,7 +72,7 @@ export function newBallot({ storageKey, about = {}, show, lost }) {
     if (answer.pair?.id !== ballot?.pair?.id) shown = performance.now();
     ballot = answer;
     show(ballot);
-    // Jitter, so that a hall of phones does not ask at once.
+    // Jitter, so that the phones of a hall do not all ask at the same time.
     if (!ballot.pair) timer = setTimeout(() => ask("join"), AGAIN_MS * (1 + Math.random()));
   }
 

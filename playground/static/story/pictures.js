@@ -57,8 +57,8 @@ export function curves(host, title, run, lines, { axis, share = false, level = n
     make("span", "name", box, name);
     return make("strong", "", box);
   });
-  const ends = lines.flatMap(({ metric }) => run.series[metric].y).concat(level?.y ?? []);
-  const [low, high] = [Math.min(...ends), Math.max(...ends)];
+  const heights = lines.flatMap(({ metric }) => run.series[metric].y).concat(level?.y ?? []);
+  const [low, high] = [Math.min(...heights), Math.max(...heights)];
   const room = 0.1 * (high - low);
   return {
     show(step) {
@@ -95,7 +95,7 @@ export function curves(host, title, run, lines, { axis, share = false, level = n
 export const standing = ({ x, y }, { alternative }) =>
   fill(alternative.policy, { gain: signed(y.at(-1)), kl: number(x.at(-1)) });
 
-// The loop of a method, with the numbers of its lesson at the β that it was trained at.
+// The loop of a method, with the numbers of its lesson at the β of the recorded training.
 export function loopOf(method, host, { lesson }, words) {
   const { beta } = lesson.token ?? lesson.pair;
   drawLoop(make("section", "samples loop", host), method, words)(lesson, beta);

@@ -72,7 +72,7 @@ function playing(host, steps, story, show, stop) {
 }
 
 // Shows a prompt's text before training; returns a function that shows its text at a step beside it.
-// Both have these rewards.
+// Both texts are shown with these `rewards`.
 function twoTexts(host, run, rewards, words, shading, story) {
   const { buildSide, fillSide } = sidesWith(words, shading);
   const box = make("section", "samples", host);

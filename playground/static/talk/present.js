@@ -1,5 +1,5 @@
 // For talks: ?present makes the page readable from the last row, and ?hide=seed,pace hides controls.
-// Set before anything is drawn; present.css defines these words, and ignores others.
+// Set before anything is drawn. present.css knows the names that ?hide takes, and ignores others.
 {
   const parameters = new URLSearchParams(location.search);
   const { dataset } = document.documentElement;

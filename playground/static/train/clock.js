@@ -15,7 +15,7 @@ export function runClock(now = () => performance.now()) {
     release() {
       if (pressed) [name, zero, pressed] = [null, null, false];
     },
-    // The page shows this run, which is `live`; `asked` tells whether it is the one of the press.
+    // The page shows this run; `live` tells whether it is live, `asked` whether it is that of the press.
     follow(run, live, asked) {
       if (run.name !== name && pressed && !asked) return;
       if (run.name !== name) {

@@ -24,17 +24,17 @@ export function mount({ element, props, server, watch }) {
   const isTurned = changeDetector();
   const isChanged = changeDetector();
 
-  function isMissed(state) {
+  function lacksTarget(state) {
     const { pair, beta, sought } = state.target ?? {};
     const isKnown = pair === pairKey(pairOnStage(state)) && beta === betaOnStage(state) && sought === soughtOnStage(state);
     return state.beta !== null && !isKnown;
   }
 
-  const isRivalMissed = (state) => rivalAim(state) !== null && rivalTargetOnStage(state) === null;
+  const lacksRivalTarget = (state) => rivalAim(state) !== null && rivalTargetOnStage(state) === null;
 
   const ask = latestOnly(async () => {
-    if (isMissed(get())) await askForTarget();
-    if (isRivalMissed(get())) await askForRival();
+    if (lacksTarget(get())) await askForTarget();
+    if (lacksRivalTarget(get())) await askForRival();
   });
 
   async function askForTarget() {
@@ -58,7 +58,7 @@ export function mount({ element, props, server, watch }) {
     if (isTurned(run?.name, run?.changes)) {
       set({ watchedBeta: isWatching(state) ? settingsAt(run, null).beta : null });
     }
-    if (isMissed(get()) || isRivalMissed(get())) ask();
+    if (lacksTarget(get()) || lacksRivalTarget(get())) ask();
     draw(get());
   }
 
@@ -131,7 +131,8 @@ export function mount({ element, props, server, watch }) {
     return remarks;
   }
 
-  // The legend's entry of a ghost is a button that hides it. In a race, the policy has its name, too.
+  // The legend's entry of a ghost is a button that hides it. In a race, the entries of the policy and of the
+  // ghost have the names of their runs.
   function showSecond(isRace, isShown) {
     ghost.hidden = !second;
     ghost.disabled = isRace;
@@ -204,7 +205,7 @@ export function mount({ element, props, server, watch }) {
   offerSaving(find("header"), plot, words.title, words.y, props.saving);
   ghost.dataset.tip = words.ghost_help;
   ghost.onclick = () => set({ ghostShown: !get().ghostShown });
-  new ResizeObserver(() => second && draw(get(), true)).observe(plot); // names stand by pixels
+  new ResizeObserver(() => second && draw(get(), true)).observe(plot); // the places of names depend on its size
   fitToBox(plot);
   drawInSight(plot);
   subscribe(element, ["run", "task", "method", "loss", "beta", "watchedBeta", "viewedStep", "target", "frontiers", "mixture", "ghost", "ghostShown", "race", "rivalTarget"], update);

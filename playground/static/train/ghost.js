@@ -39,8 +39,8 @@ export function ghosts(server) {
   }
 }
 
-// What becomes the ghost of `run`: the name of a recording, whose trail is then whole, or the run before,
-// or null.
+// The ghost of `run`: the name of a recording, whose whole trail is then drawn; or the run `before` it; or
+// null.
 export function ghostOf(run, before, rival) {
   if (rival) return recordingOf(rival);
   if (!before || before.name === run.name) return null;

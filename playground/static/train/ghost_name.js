@@ -1,4 +1,4 @@
-// What a ghost is called in the picture.
+// The name of a ghost in the picture.
 import { settingValues } from "../core/format.js";
 
 // Settings that say nothing about how a run learns; a ghost is not named by them.

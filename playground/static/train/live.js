@@ -132,8 +132,8 @@ export function mount({ element, props, server, watch, events }) {
   put(".newest", words.status.newest);
   find(".newest").onclick = () => scrub({ step: Infinity });
   document.addEventListener("keydown", onKey);
-  // The answer to Run arrives as this part's value; until then the page shows the press. The button
-  // is Gradio's own.
+  // The answer to a press of Run arrives as this part's value; until then the page says that the run is
+  // starting. The button is Gradio's own.
   document.addEventListener("click", (event) => {
     if (!element.isConnected || !event.target.closest("#run")) return;
     pressed = true;

@@ -1,5 +1,5 @@
-// A slider on an ended run, λ: its policy mixed with its reference. Each place is measured once, on the
-// run's probe prompts; the picture and the texts follow.
+// A slider for an ended run: it mixes the policy with its reference by the share λ. Each place of the slider
+// is measured once, on the run's probe prompts; the picture and the texts follow.
 import { listErrors, within } from "../core/dom.js";
 import { fill, number, signed } from "../core/format.js";
 import { latestOnly } from "../core/latest_only.js";
@@ -10,7 +10,7 @@ import { pairKey, runOnStage } from "../core/view.js";
 import { trail } from "../charts/geometry.js";
 
 export function mount({ element, props, server }) {
-  const { words, shares, models } = props; // models: of the recorded runs, those that have theirs
+  const { words, shares, models } = props; // models: the recorded runs whose model is here
   const { find, put } = within(element);
   const slider = find("[type=range]");
   let mixed = null; // {run, frontier} whose mixtures are shown

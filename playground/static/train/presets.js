@@ -17,7 +17,7 @@ export function mount({ element, props, server, events }) {
   const starters = {}; // race -> its button
   const followGhost = ghosts(server);
   let chosen = null; // {name, pair} of the race that was chosen last, until another run is shown
-  let config = null; // of the shown run; each showing of a run has its own
+  let config = null; // the object of the followed run; a run that is shown again has another object
 
   function addChip(group, id, said, choose) {
     const item = make("li", "", group);
@@ -44,7 +44,7 @@ export function mount({ element, props, server, events }) {
 
   const playRace = (name) => play(races[name][0], { name, pair: races[name] });
 
-  // A race begins when its first run does, and ends with the next other run.
+  // A race begins when its first run is shown, and ends when another run is.
   function followRace(run) {
     if (!run || run.config === config) return;
     config = run.config;
@@ -84,7 +84,7 @@ export function mount({ element, props, server, events }) {
     set({ preset: name });
   }
 
-  // Adds a group of chips, of which `add` makes each from the list and a name.
+  // Adds a group of chips; `add(list, name)` adds each of them.
   function addGroup(title, names, add) {
     if (!names.length) return;
     const box = make("li", "group", find("ul"));
@@ -107,7 +107,7 @@ export function mount({ element, props, server, events }) {
   draw(get());
   writeAddress(new URL(location));
   const [linked, race] = [linkedTo("preset"), linkedTo("race")];
-  // After the settings of the address, which would replace those of the preset.
+  // Only after the settings of the address were filled in: they would replace those of the preset.
   if (Object.hasOwn(races, race)) window.settings.complete().then(() => playRace(race));
   else if (Object.hasOwn(chips, linked)) window.settings.complete().then(() => play(linked));
 }

@@ -24,7 +24,7 @@ export function raceAt([first, second], step, frontier) {
 
 const startOf = (run) => run.series[CLOCK].y[0];
 
-// The last step that a run has measured `seconds` after its first one.
+// The last step that a run had measured within `seconds` after its first measurement.
 export function stepAt({ x, y }, seconds) {
   return x[y.findLastIndex((at) => at - y[0] <= seconds)];
 }

@@ -55,7 +55,7 @@ export function workLines({ written, learnt, config }, words) {
   });
 }
 
-// The headline of a live run before its first measurement; null where there is more to say.
+// The headline of a live run before its first measurement; null if the page has another one.
 export function openingText(run, words) {
   if (Object.keys(run.series).some((metric) => metric.startsWith("eval/"))) return null;
   if (!run.phase) return run.status.message ? null : words.starting;

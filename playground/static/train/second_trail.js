@@ -1,4 +1,4 @@
-// What the picture of the trade-off has beside the run's trail: a ghost, or in a race both runners.
+// The further trails in the picture of the trade-off: that of a ghost, or in a race those of both runners.
 import { ghostOnStage, raceOnStage, runOnStage } from "../core/view.js";
 import { trail } from "../charts/geometry.js";
 import { WIDE, ghostTraces, namedTrail } from "../charts/trade_off.js";

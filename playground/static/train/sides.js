@@ -16,7 +16,7 @@ export const helpOf = (side, words) => words[`${HELP[side]}_help`];
 const STORED = 12; // prompts of the stored samples that are shown before any run
 
 // The sides that are shown. In a race both runners stand beside each other, and each one's optimum if
-// they seek different ones; both start as the reference.
+// they seek different ones. The reference is left out, because both start from it.
 export function sidesOn(state) {
   if (!raceOnStage(state)) return ["reference", "policy", "optimum"];
   return SIDES.filter((side) => side !== "reference" && (side !== "rival_optimum" || rivalAim(state)));
