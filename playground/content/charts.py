@@ -20,14 +20,13 @@ PLOTLY = Path(str(distribution("plotly").locate_file("plotly/package_data/plotly
 
 
 def _charts(below: bool) -> dict[str, list[dict[str, Any]]]:
-    """The charts of each method in one of the two places, in the form that charts.js takes."""
+    """The charts of each method beside the frontier or `below` the sample texts, for charts.js."""
     return {
         name: [asdict(chart) for chart in method.charts if chart.below == below]
         for name, method in methods().items()
     }
 
 
-# The charts beside the frontier, and those below the sample texts.
 BESIDE, BELOW = _charts(below=False), _charts(below=True)
 
 # Metrics without a curve: a line in the reward chart, the height of a run in the frontier chart,

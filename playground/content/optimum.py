@@ -63,7 +63,7 @@ def of_pair(task: Any, model: Any) -> Optimum | None:
 
 @lru_cache(maxsize=16)
 def _prepared(entry: prepared.Entry, model: str, changed: int) -> Optimum | None:
-    """The optimum of an entry; None if it cannot be read. `changed` belongs to the cache key."""
+    """The optimum of an entry; None if it cannot be read. `changed` is a part of the cache key."""
     try:
         last_tokens = entry.facts().get("last_tokens")
         return Optimum(model, entry.load("probe"), entry.path / prepared.TOKENIZER, last_tokens)
@@ -97,7 +97,7 @@ def target(query: Any) -> dict[str, Any] | None:
     if (optimum := _of_query(query)) is None:
         return None
     beta = query.get("beta") if isinstance(query, dict) else None
-    if not isinstance(beta, int | float) or not 0 <= beta <= 1e9:  # a huge integer has no float
+    if not isinstance(beta, int | float) or not 0 <= beta <= 1e9:  # float() fails for a huge integer
         beta = BETAS[1]
     sought = query.get("sought", "kl") if isinstance(query, dict) else "kl"
     if sought == "kl":

@@ -51,7 +51,8 @@ class Summaries:
             return summary.content
 
     def summarise(self, config: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, Any]:
-        """The summary of a run with these events, as from `of`; UNUSED_KINDS may be missing."""
+        """The summary of a run with these events, as `of` returns it; those of UNUSED_KINDS may be
+        missing."""
         newest = log.status(events)
         status = newest and {"name": newest["status"], "message": newest["message"]}
         changes = log.of_kind(events, "change")

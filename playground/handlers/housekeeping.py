@@ -14,7 +14,7 @@ from playground.people.run_queue import RunQueue
 from playground.voting.room import VotingService
 
 EVERY_SECONDS = 600.0
-WATCHED_SECONDS = 900.0  # how long a run is in use after its events were read or its model asked
+WATCHED_SECONDS = 900.0  # a run counts as in use after its events or its model were requested
 _MODELS = ("model", "reward_model", "pair_source")  # the settings that name a model
 _LOG = logging.getLogger(__name__)
 

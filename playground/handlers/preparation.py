@@ -55,7 +55,7 @@ class PreparationHandlers:
 
         status:   None if there is none, "waiting" in the queue, or as in `QuickRuns.state`
         sentence: the state in words
-        done:     the share that is done
+        done:     the share that is done, from 0 to 1
         """
         words = self._words["own"]["preparing"]
         name = _name(visitor) if visitor else ""

@@ -49,7 +49,7 @@ class QuickExperimentHandlers:
         own:     whether the trial is the visitor's
         steers:  whether the visitor may stop it
         sentence: the state in words
-        done:    for a live trial, the share that is done
+        done:    for a live trial, the share that is done, from 0 to 1
         stamp:   the time when a finished trial began, which identifies its result
         result:  for a finished trial, the `panels` of its figure and a line on its `size`; None if
                  `stamps`, {experiment: stamp}, has this stamp

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _NOWHERE = "page.invalid"  # RFC 2606; a placeholder for the server's name in the rendered page
 _HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?", re.ASCII)
-MAX_KEPT = 16  # answers: one for each page, address of the server, and compressed or not
+MAX_KEPT = 16  # answers: one for each page and address, compressed, and one uncompressed
 Pieces = tuple[bytes, ...]  # an answer, cut wherever the server's address stands in it
 
 

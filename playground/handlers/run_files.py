@@ -35,7 +35,7 @@ from playground.people.threads import Threads
 from playground.people.visitors import Visitors
 from playground.text.paths import without_folders
 
-# By address: requests per second, and requests at once. All pages of a class may come from one.
+# By address: requests per second, and requests at once. A whole class may have one address.
 LIMIT, PAGE_LIMIT = (0.2, 10), (0.2, 40)
 MAX_MODEL_BYTES = 200_000_000  # a larger model is left out
 KEPT_PAGES = 16

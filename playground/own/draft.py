@@ -42,7 +42,7 @@ class Draft(BaseModel):
     model: Annotated[str, Field(max_length=200)] = ""
 
 
-# The keys of a valid task.toml without files, which takes the place of an invalid one.
+# A task.toml that is valid but for its files; it takes the place of an invalid one.
 _VALID = {
     "title": "-",
     "explanation": "-",

@@ -195,7 +195,8 @@ class Visitors:
         return self._owner(run).shared if visitor and self.owns(visitor, run) else None
 
     def share(self, visitor: Visitor, run: Any, on: bool) -> None:
-        """Share the visitor's run with everyone, or stop sharing it; not the run of another."""
+        """Share the visitor's run with everyone, or stop sharing it. Does nothing for a run that is
+        not theirs."""
         if self._client.has(run) and self.shared(visitor, run) is not None:
             with self._lock:
                 self._set_owner(run, _Owner(visitor, on))

@@ -40,7 +40,7 @@ MAX_UNDO = 20  # votes that a rater can take back
 @dataclass(slots=True)
 class _RaterState:
     """The current pair of a rater, and the pairs that they rated and skipped last, at most MAX_UNDO
-    of each. It has their numbers, not their texts, since there may be many raters."""
+    of each. Pairs are given by their ids, without texts, because there may be many raters."""
 
     current: int | None = None
     rated: int = 0

@@ -99,7 +99,7 @@ class SessionPlaces:
                 if name not in needed and self._sessions.delete_if_without_votes(name):
                     self._deleted(name)
                     return True
-        return len(self._sessions.names()) < len(names)  # a file that proved broken counts no more
+        return len(self._sessions.names()) < len(names)  # a broken file no longer counts
 
     def _delete_one_unused(self, names: Collection[str]) -> str | None:
         """Delete the session that was unchanged for longest; returns its name, or None."""

@@ -45,8 +45,8 @@ DISAGREEING = 3  # pairs in a report on which raters and gold reward disagree
 
 
 def vote_counts(votes: statistics.Votes) -> dict[str, int]:
-    """The number of votes that prefer a text: those to train on (`to_train`), and those kept for
-    evaluation (`held_out`)."""
+    """The numbers of votes that prefer a text: of those to train on (`to_train`), and of those kept
+    for evaluation (`held_out`)."""
     parts = zip(("to_train", "held_out"), statistics.held_out(votes, HELD_OUT), strict=True)
     return {
         name: sum(vote["choice"] in statistics.DECIDED for vote in part) for name, part in parts
@@ -166,8 +166,8 @@ class VoteTraining:
         return {"runs": runs, "gold_agreement": agreement, "against": against}
 
     def taught(self, session: Session) -> dict[str, str] | None:
-        """What the votes have taught: the `method` of the newest policy that was trained on them
-        or with a reward model that was, and a `prompt` with its text `before` and `after`.
+        """What the votes have taught: the `method` of the newest policy that was trained on them,
+        or on a reward model that they trained, and a `prompt` with its text `before` and `after`.
 
         None if no such run has written texts yet.
         """
