@@ -143,7 +143,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[list[str], list[str],
     parser.add_argument("--task", action="append", default=[], help=help_text)
     help_text = "a language model to offer for visitors' own tasks; repeatable"
     parser.add_argument("--model", action="append", default=[], help=help_text)
-    help_text = "log in JSON, an object a line, as with PLAYGROUND_LOG_JSON=1"
+    help_text = "log in JSON, one object per line, as with PLAYGROUND_LOG_JSON=1"
     parser.add_argument("--log-json", action="store_true", help=help_text)
     parsed = parser.parse_args(arguments)
     return parsed.task, parsed.model, parsed.log_json

@@ -97,7 +97,8 @@ def target(query: Any) -> dict[str, Any] | None:
     if (optimum := _of_query(query)) is None:
         return None
     beta = query.get("beta") if isinstance(query, dict) else None
-    if not isinstance(beta, int | float) or not 0 <= beta <= 1e9:  # float() fails for a huge integer
+    # The bound is needed because float() fails for a huge integer.
+    if not isinstance(beta, int | float) or not 0 <= beta <= 1e9:
         beta = BETAS[1]
     sought = query.get("sought", "kl") if isinstance(query, dict) else "kl"
     if sought == "kl":

@@ -31,7 +31,7 @@ def read(folder: Path) -> dict[str, Any]:
             written, _ = process.communicate(timeout=2 * SECONDS)
             return json.loads(written)
         except (subprocess.TimeoutExpired, ValueError):
-            text = "the files could not be read within {seconds} seconds and {bytes} bytes"
+            text = "the files could not be read in {seconds} seconds and {bytes} bytes of memory"
             message = problem("slow", text, seconds=SECONDS, bytes=MEMORY)
             return {"errors": [to_event(message)], "card": None, "counts": None}
 

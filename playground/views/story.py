@@ -29,7 +29,7 @@ def build(words: dict[str, Any]) -> None:
         "learn": {name: words["learn"][name] for name in ("loop", "chosen", "rejected", "end")},
     }
 
-    @cache  # they are large, and the same for everybody
+    @cache  # the story's texts and data are large, and the same for everybody
     def encoded() -> bytes:
         return ORJSONResponse({"words": texts, **scenes()}).body
 

@@ -250,7 +250,9 @@ class VotingService:
         try:
             task_card = known_card(task)
             if (model := model or task_card.reference) is None:
-                raise ConfigError(option_error("model", None, "a run: this task has no reference"))
+                raise ConfigError(
+                    option_error("model", None, "a run, because this task has no reference")
+                )
             pairs = self._pairs.load(task, model)
             self._session_places.make_room()
             session = self._sessions.create(
