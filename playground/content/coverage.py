@@ -10,6 +10,7 @@ import numpy as np
 from align_core import experiments
 from align_core.experiments import tabular
 
+# The smallest and the largest value of each control.
 BETAS = (0.05, 2.0)
 RESPONSES = (0, tabular.SIZE)
 SEEDS = (0, 999)

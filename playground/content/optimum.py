@@ -33,6 +33,7 @@ from align_core.optimum import (
 from playground.content.tasks import EARLIER, OTHERS, OWN
 
 _LOG = logging.getLogger(__name__)
+# `Optimum.point` of an optimum that is not known.
 NO_POINT = {"kl": None, "gain": None, "samples": None, "known": False}
 
 

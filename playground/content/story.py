@@ -35,6 +35,7 @@ VOTES = 100  # for each pair
 CLIMBS = ("healthy-ppo", "While the hero seemed slightly")
 HACKS = ("no-leash", "The man behind me thought the jokes")
 PAIRS = ("healthy-dpo", "The sets in this romance never")
+# The scene of β: its prompt, and the places of its slider.
 DIAL = "While the hero seemed slightly"
 BETAS = (0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 20)
 METRICS = (

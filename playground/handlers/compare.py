@@ -26,7 +26,7 @@ from playground.handlers.train import LARGEST, shown_delta
 
 MAX_RUNS = 4  # compared at once
 MAX_SEARCH_LENGTH = 100  # characters of a search, which looks for each word in each run
-ABOVE = "above the reference"
+ABOVE = "above the reference"  # the gain in gold reward, in nats, which no run logs
 _GOLD, _REFERENCE, _KL = "eval/gold_reward", "eval/gold_reward_reference", "eval/kl"
 _GAIN = "eval/gain"
 # The numbers of each run's last evaluation that are compared. Larger is better for all but KL,

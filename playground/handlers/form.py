@@ -22,6 +22,7 @@ FIRST_TASK, FIRST_METHOD = "reviews", "ppo"
 SETTINGS = tuple(
     name for name, setting in fields.SETTINGS.items() if setting.link or setting.link_range
 )
+# Groups of number fields.
 NUMBERS = ("steps", "learning_rate", "batch_size", "seed")
 PREFERENCES = ("preference_pairs", "label_noise")
 ADVANCED = ("eval_every", "lora_r", "group_size", "scale", "margin", "odds_weight")

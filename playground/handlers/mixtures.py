@@ -14,6 +14,7 @@ from playground.content.realigned import beta_at
 from playground.handlers.asking import AskingHandlers
 
 SHARES = tuple(0.25 * quarter for quarter in range(9))  # λ: the places of the slider
+# The settings in which a run must be like another one to be compared with its mixture.
 _ALIKE = ("task", "model", "method", "loss")
 _KL, _GAIN = "eval/kl", "eval/gain"
 

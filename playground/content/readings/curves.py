@@ -16,8 +16,12 @@ from playground.content.readings.measures import SURE, WINDOW, Reading, Run, ris
 # One rollout with default settings adds 0.8 at most.
 KL_BUDGET = 2.0
 RECENT = 5  # rollouts
-CLIPPED = 0.05  # of tokens: at most 0.03 in good runs, 0.06 to 0.1 at 12 times the learning rate
-UNSTABLE = 2.0  # times the first value loss; 0.1 in good runs, 5 to 10 in unstable ones
+# The share of tokens whose ratio is clipped: at most 0.03 in good runs, and 0.06 to 0.1 at 12 times
+# the default learning rate.
+CLIPPED = 0.05
+# The value loss, as a multiple of that of the first rollouts: 0.1 in good runs, 5 to 10 in unstable
+# ones.
+UNSTABLE = 2.0
 
 LIKELY = 2.0  # standard errors, for readings that are expected, not warnings
 COIN = log(2)  # the loss of DPO or a reward model whose preferences are those of a fair coin

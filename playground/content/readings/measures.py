@@ -15,7 +15,7 @@ WINDOW = 20  # steps to average over; a single batch of 16 pairs is too noisy
 SURE = 3.0  # standard errors; rules are tried at every step, so 2 would give false alarms
 
 Tone = Literal["good", "note", "warning"]
-Series = Mapping[str, list[tuple[int, float]]]
+Series = Mapping[str, list[tuple[int, float]]]  # metric -> [(step, value), …]
 
 
 @dataclass(frozen=True)
