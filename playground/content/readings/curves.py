@@ -23,10 +23,12 @@ CLIPPED = 0.05
 # ones.
 UNSTABLE = 2.0
 
-LIKELY = 2.0  # standard errors, for readings that are expected, not warnings
+LIKELY = 2.0  # standard errors; fewer than SURE, because the reading is expected and no warning
 COIN = log(2)  # the loss of DPO or a reward model whose preferences are those of a fair coin
 BY_HEART = 90  # % of pairs; the gold reward agrees with 82% of labels (reviews), 78% (capitals)
-MEMORISED = 15  # percentage points of training above held-out accuracy: 5 standard errors
+# Percentage points by which the accuracy on training pairs is above that on held-out pairs: 5
+# standard errors.
+MEMORISED = 15
 RANKS_WELL = 80  # %; the requirement on the default reward model (docs/benchmarks.md)
 GUESSING = 55  # %; 2 standard errors above chance on 512 held-out pairs
 
