@@ -20,7 +20,7 @@ export function mixing({ element, props, server }, shownFrontier, changed) {
   const mixed = new Map(); // name of a run -> {share, answers: share -> the server's answer}
   let offered = "";
 
-  // A slider for each run that can be mixed. A run keeps its place as long as it is chosen.
+  // A slider for each run that can be mixed. It keeps its place as long as its run is chosen.
   function offer(runs) {
     const able = runs.filter(canMix);
     const names = able.map(({ run, letter }) => `${letter} ${run.name}`).join();

@@ -27,7 +27,7 @@ export function probability(share) {
 const MAX_NAMED = 1e15; // 1000T, the end of the compact notation's letters
 const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
-// A share below 1 %, from the words "1 in {n}": "1 in 3,400", or "1 in 10²⁶" for a tiny one.
+// A share as a percentage; below 1% from the words "1 in {n}": "1 in 3,400", or "1 in 10²⁶" if it is tiny.
 export function oneIn(share, words) {
   if (share >= 0.01) return percent(share, share < 0.1 ? 1 : 0);
   if (share > 0 && share < 1 / MAX_NAMED) {

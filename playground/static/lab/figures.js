@@ -68,7 +68,7 @@ function picture(panel, look) {
   const layout = {
     ...base,
     showlegend: true,
-    hoverlabel: { ...base.hoverlabel, namelength: -1 }, // the whole name of a fit
+    hoverlabel: { ...base.hoverlabel, namelength: -1 }, // the whole name of a fitted curve
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     margin: { l: 10, r: 10, t: 6, b: 10 },
     xaxis: { ...axis, title: { text: panel.x, standoff: 6 }, ...scale(panel) },
