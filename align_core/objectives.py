@@ -63,7 +63,7 @@ def exact_kl(logits: Tensor, ref_logits: Tensor) -> Tensor:
 
 
 def _by_rows(function: Callable[..., Tensor], logits: Tensor, *others: Tensor) -> Tensor:
-    """`function` of logits and other tensors [..., V], a few rows at a time: [...].
+    """The result [...] of `function` on logits and other tensors [..., V], a few rows at a time.
 
     A few rows fit into the processor's cache, together with what the function allocates.
     """
@@ -96,7 +96,7 @@ def kl_estimate(logp: Tensor, ref_logp: Tensor, kind: str = "k1") -> Tensor:
     With log r = ref_logp − logp: k1 = −log r is noisy, k3 = (r − 1) − log r is never negative
     (Schulman, "Approximating KL divergence"). Over tokens that the policy sampled, both are
     unbiased for KL(policy ‖ reference), and for no other divergence: KL(reference ‖ policy) needs
-    samples of the reference, and the arguments exchanged. As a term of the reward only k1 has the
+    samples of the reference, with the arguments exchanged. As a term of the reward only k1 has the
     gradient of the KL.
     """
     log_r = ref_logp - logp
@@ -243,7 +243,7 @@ def gae(
 def _gae_of_turns(
     rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float, turn_of: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """`gae` of the texts that the turns of each episode make if they are joined."""
+    """`gae` of whole episodes, whose turns are joined into one text each."""
     order = turn_of.argsort(stable=True)
     real = mask[order]
     _, episode = turn_of[order].unique_consecutive(return_inverse=True)  # [B], from 0
@@ -294,7 +294,8 @@ def ppo_policy_loss(
 ) -> tuple[Tensor, Tensor]:
     """Clipped surrogate, per token, and where the clip was active (arXiv 1707.06347, Eq. 7).
 
-    All [B, T]. The loss is max(−A·ρ, −A·clip(ρ, 1 ± cliprange)) with ρ = exp(logp − old_logp).
+    All tensors are [B, T]. The loss is max(−A·ρ, −A·clip(ρ, 1 ± cliprange)) with
+    ρ = exp(logp − old_logp).
     """
     ratio = torch.exp(logp - old_logp)
     plain = -advantages * ratio
@@ -305,10 +306,10 @@ def ppo_policy_loss(
 def ppo_value_loss(
     values: Tensor, old_values: Tensor, returns: Tensor, cliprange: float
 ) -> tuple[Tensor, Tensor]:
-    """Half the squared error of the value, per token, and whether its clip was active.
+    """Half the squared error of the value, per token, and where the clip was active.
 
-    All [B, T]. The loss is the larger of two: that of the new value, and that of the new value
-    clipped to the rollout's value ± cliprange (the code of arXiv 1909.08593).
+    All tensors are [B, T]. The loss is the larger of two: that of the new value, and that of the
+    new value clipped to the rollout's value ± cliprange (the code of arXiv 1909.08593).
     """
     clipped_values = values.clamp(old_values - cliprange, old_values + cliprange)
     plain = (values - returns) ** 2

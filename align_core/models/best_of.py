@@ -1,6 +1,6 @@
-"""Best-of-n: of n texts that a policy writes for a prompt, that of the highest reward.
+"""Best-of-n: a policy writes n texts for a prompt, and the text with the highest reward is kept.
 
-It is a policy without training. Its KL to the policy that writes the texts is at most
+This is a policy too, and needs no training. Its KL to the policy that writes the texts is at most
 log n − (n − 1)/n nats, for any reward (arXiv 2401.01879).
 """
 
@@ -21,7 +21,7 @@ from align_core.models.sampling import RandomDraw, Responses
 class BestOf:
     """The best of `n` texts, by the reward model or by the gold reward.
 
-    The noise of a text depends on `seed`, and on the number of the text.
+    The random numbers that sample a text depend on `seed` and on the text's number among the n.
     """
 
     n: int
@@ -39,7 +39,7 @@ class BestOf:
         write: Callable[[RandomDraw], Responses],
         score: Callable[[Responses], Sequence[float | None] | Tensor],
     ) -> Responses:
-        """The best texts, of equal or unknown rewards the first.
+        """The best text of each row; if rewards are equal or unknown, the first text is kept.
 
         `write` samples `count` texts, one for each row, and `score` returns their rewards.
         """
@@ -54,7 +54,7 @@ class BestOf:
 
 
 def _replaced(responses: Responses, rows: Tensor, new: Responses) -> Responses:
-    """The responses, with those of the true `rows` [B] replaced by the `new` ones."""
+    """The responses, but the `new` ones in the rows where `rows` [B] is true."""
     length = max(responses.tokens.shape[1], new.tokens.shape[1])
     rows = rows.to(new.tokens.device)
 

@@ -1,6 +1,6 @@
 """Checks of any model before it is used: its tokens, its positions, whether it can be sampled.
 
-Each error is one line with the numbers that disagree.
+Each error message is one line with the numbers that disagree.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ from align_core.models.prompts import room_for
 from align_core.models.sampling import RandomDraw, end_ids, sample
 
 MAX_ERRORS = 20  # reported at once
-READS_ALIKE = 1e-4  # nats: causal models differ by rounding at most, small random encoders by 1e-3
-SAMPLED_ALIKE = 1e-2  # nats: rounding in float32 is below 1e-4, a lost state above 5e-2
+# Largest differences in nats that are taken for rounding errors.
+READS_ALIKE = 1e-4  # reading later tokens changes the outputs of small random encoders by 1e-3
+SAMPLED_ALIKE = 1e-2  # rounding in float32 is below 1e-4, a lost state above 5e-2
 
 
 def check_policy(policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Check that the policy has the tokenizer's tokens and an end token, and can be sampled.
 
     Raises:
-        ModelError: names the first of these that it lacks.
+        ModelError: one of these checks fails; the message is about the first that does.
     """
     check_vocabulary(policy, tokenizer)
     end_ids(policy, tokenizer)
@@ -58,7 +59,7 @@ def check_vocabulary(
     must mask it.
 
     Raises:
-        ModelError: it has fewer embeddings.
+        ModelError: the model has too few embeddings.
     """
     ends_texts = tokenizer.pad_token_id == tokenizer.eos_token_id
     unread = None if with_padding or ends_texts else tokenizer.pad_token_id
@@ -118,14 +119,14 @@ def check_room(
 
 @torch.no_grad()
 def check_sampling(policy: PreTrainedModel | PeftModel) -> None:
-    """Sample one token after each of two prompts of different lengths, and compare the next logits
-    with those of a pass over each whole text, without padding or cache.
+    """Check that sampling with padding and a cache has the logits of passes without them.
 
-    They differ where a model keeps its state elsewhere than in the cache, reads padding, or reads
-    later tokens.
+    Two tokens are sampled after each of two prompts of different lengths, and the logits of the
+    second token are compared with those of a pass over the whole text. They differ if the model
+    keeps its state elsewhere than in the cache, reads padding, or reads later tokens.
 
     Raises:
-        ModelError: they differ, or the model cannot be called in this way.
+        ModelError: the logits differ, or the model cannot be called in this way.
     """
     name, rows = name_of(policy), policy.get_input_embeddings().num_embeddings
     long = [token % rows for token in range(1, 8)]
@@ -156,9 +157,9 @@ def check_sampling(policy: PreTrainedModel | PeftModel) -> None:
     difference = (expected - responses.logits[:, 1].log_softmax(-1)).abs().max().item()
     if not difference < SAMPLED_ALIKE:
         line = (
-            f"model {name}: expected a model that can be sampled, got log-probabilities of a "
-            f"second token that are {difference:.2g} nats from those of the whole text: "
-            f"{type(policy.config).__name__} keeps no state in the cache, or reads padding"
+            f"model {name}: expected a model that can be sampled, got log-probabilities of the "
+            f"second token that are {difference:.2g} nats from those of a pass over the whole "
+            f"text: {type(policy.config).__name__} keeps no state in the cache, or reads padding"
         )
         raise ModelError(plain(line))
 
@@ -196,7 +197,7 @@ def check_values(model: nn.Module) -> None:
 
 
 def _reads_later_tokens(policy: PreTrainedModel | PeftModel, ids: list[int]) -> bool:
-    """Whether another last token changes the log-probabilities at the earlier ones."""
+    """Whether replacing the last token changes the log-probabilities at the earlier tokens."""
     other = [*ids[:-1], ids[0]]
     texts = torch.tensor([ids, other], device=policy.device)
     first, second = policy(input_ids=texts, use_cache=False).logits[:, :-1].float().log_softmax(-1)

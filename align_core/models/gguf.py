@@ -9,7 +9,7 @@ from tokenizers import pre_tokenizers
 from transformers import GgufConfig, PreTrainedTokenizerBase
 
 # Pre-tokenizers of llama.cpp that split digits and then apply GPT-2's pattern. transformers 5.24
-# applies only GPT-2's pattern, which gives "\n\n1" two tokens for its line breaks.
+# applies only GPT-2's pattern, which splits the two line breaks of "\n\n1" into two tokens.
 _SPLIT_DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone"}
 
 
@@ -22,7 +22,7 @@ def load_gguf(factory: Any, file: Path, **options: Any) -> Any:
     Raises:
         ValueError: the file is damaged, or transformers does not know its architecture.
     """
-    # Without "dtype" it is a config or a tokenizer, which takes no other option of models.
+    # Without "dtype", a config or a tokenizer is loaded, and neither has weights to dequantise.
     dense = {"quantization_config": GgufConfig(dequantize=True)} if "dtype" in options else {}
     try:
         loaded = factory.from_pretrained(
@@ -30,13 +30,13 @@ def load_gguf(factory: Any, file: Path, **options: Any) -> Any:
         )
         if isinstance(loaded, PreTrainedTokenizerBase):
             _split_digits(loaded, file)
-    except Exception as error:  # of any type: the readers do not check the file
+    except Exception as error:  # of any type, as the readers do not check the file
         raise ValueError(str(error).strip() or type(error).__name__) from error
     return loaded
 
 
 def _split_digits(tokenizer: PreTrainedTokenizerBase, file: Path) -> None:
-    """Split every digit first, if the file names a pre-tokenizer that does."""
+    """Make the tokenizer split off every digit first, if the file's pre-tokenizer does so."""
     from gguf import GGUFReader
 
     field = GGUFReader(file).get_field("tokenizer.ggml.pre")

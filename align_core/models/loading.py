@@ -39,7 +39,6 @@ from align_core.runs.files import replace_folder
 LARGE_MODEL = 50_000_000  # parameters; larger models have other defaults
 LARGE_MODEL_LORA_LAYERS = 8
 
-
 _MODELS = {
     AutoModelForCausalLM: "a causal language model",
     AutoModelForSequenceClassification: "a sequence classifier",
@@ -56,7 +55,7 @@ class ModelError(ConfigError):
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """The tokenizer of MODEL; it pads on the left. If it lacks an end token, it gets the model's,
-    and if it lacks a padding token, another special token pads."""
+    and if it lacks a padding token, it pads with another special token."""
     tokenizer = _load(AutoTokenizer, name)
     if tokenizer.eos_token_id is None and (end := _end_of_model(name)) is not None:
         tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
@@ -69,7 +68,7 @@ def add_padding_token(tokenizer: PreTrainedTokenizerBase) -> None:
     """Use another special token as the padding token if there is none.
 
     Raises:
-        ModelError: there is no special token at all.
+        ModelError: there is no special token.
     """
     if tokenizer.pad_token_id is not None:
         return
@@ -135,7 +134,7 @@ def is_decoder(reward_model: PreTrainedModel | PeftModel) -> bool:
 
 
 def positions(model: nn.Module) -> float:
-    """The maximum number of tokens of a text; infinity for a model without positions."""
+    """The maximum number of tokens of a text; infinity for a model without a maximum."""
     config = getattr(model, "config", None)
     most = getattr(config, "max_position_embeddings", None) or math.inf
     if isinstance(model, PreTrainedModel | PeftModel):
@@ -183,10 +182,11 @@ def lora_config(
 ) -> LoraConfig | None:
     """LoRA on the linear modules of the last `layers` layers (arXiv 2106.09685); None at rank 0.
 
-    By default on all layers, or on LARGE_MODEL_LORA_LAYERS of a model larger than LARGE_MODEL.
+    By default it is on all layers, and in a model larger than LARGE_MODEL on the last
+    LARGE_MODEL_LORA_LAYERS.
 
     Raises:
-        ConfigError: the model has fewer layers.
+        ConfigError: the model has fewer than `layers` layers.
     """
     if rank == 0:
         return None
@@ -240,7 +240,8 @@ def save_model(
 ) -> None:
     """Save the model as safetensors, with its tokenizer and model card, if any.
 
-    A failure leaves the old folder intact. So does a kill, if the system can exchange folders.
+    A failure leaves the old folder intact. So does killing the process, if the operating system can
+    exchange two folders in one step.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as staging:
@@ -291,7 +292,7 @@ def _has_adapter(name: str) -> bool:
 
 
 def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> Any:
-    """Load MODEL with the class `factory`; with `complete`, files must have all its weights."""
+    """Load MODEL with the class `factory`; with `complete`, its files must have all weights."""
     path, loads_model = locate(name), factory in _MODELS
     if loads_model and (Path(path) / DIFFERENCE).is_file():
         return _load_on_base(factory, name, complete, **options)
@@ -327,7 +328,7 @@ def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> An
 
 
 def _load_on_base(factory: Any, name: str, complete: bool, **options: Any) -> PreTrainedModel:
-    """The embedded model to which MODEL is a difference, with this difference."""
+    """The model that MODEL's file DIFFERENCE describes: an embedded model plus the changes."""
     try:
         base, changes = load_difference(Path(locate(name)) / DIFFERENCE)
         model = _load(factory, base, complete, **options)

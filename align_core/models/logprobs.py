@@ -78,7 +78,8 @@ def response_states(
 def upper_states(
     frozen: FrozenTrunk, trunk_states: Tensor, prompts: Prompts, tokens: Tensor, mask: Tensor
 ) -> Tensor:
-    """`response_states` of a policy from the trunk states [B, P' + T, H] of its texts, P' ≥ P.
+    """The `response_states` of a policy, computed from the trunk states [B, P' + T, H] of its texts
+    with P' ≥ P.
 
     The tokens with which all prompts begin are computed once.
     """
@@ -104,11 +105,11 @@ def text_states(trunk: nn.Module, prompts: Prompts, tokens: Tensor, mask: Tensor
 
 
 def _last_states(trunk: nn.Module, inputs: dict) -> Tensor:
-    """Last hidden states [B, L, H]; a module of a custom class, or a trunk with a head, as a whole
-    policy has, is called as TRL's PPO does."""
+    """Last hidden states [B, L, H]. Modules of a custom class, and models with a head, such as a
+    whole policy, are called as TRL's PPO calls its models."""
     if isinstance(trunk, PreTrainedModel) and trunk.base_model is trunk:
-        # A policy may have more embeddings than this model. Their ids stand for no token, and only
-        # an untrained policy samples them.
+        # A policy may have more embeddings than this model. The ids of these further embeddings
+        # stand for no token, and only an untrained policy samples them.
         ids, rows = inputs["input_ids"], trunk.get_input_embeddings().num_embeddings
         return trunk(**inputs | {"input_ids": ids.masked_fill(ids >= rows, 0)}).last_hidden_state
     output = trunk(**inputs, output_hidden_states=True, return_dict=True)
@@ -122,7 +123,7 @@ def at_mask(mask: Tensor, values: Tensor) -> Tensor:
 
 
 def _aligned(prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[dict, int, Tensor, Tensor]:
-    """Joins prompts and responses to texts [B, L] with all padding on the left, and little of it.
+    """Joins prompts and responses into texts [B, L], with little padding and all of it on the left.
 
     p is prompt, r response, · padding. Each row is rotated right by the padding of its response
     (`missing`); columns that are padding in every row are dropped. The last T + 1 columns contain

@@ -1,7 +1,7 @@
 """The model card of an exported run: Markdown with the metadata that the Hub reads.
 
-What a run's folder holds may come from anyone. Every text in it is cut and escaped, and only the
-last part of a path is shown.
+The contents of a run's folder may come from anyone, so every text from it is shortened and escaped,
+and only the last part of a path is shown.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ A {"reward model" if is_reward_model else "language model"} trained in Alignment
 
 
 def _base(model: str) -> tuple[str | None, str, str | None]:
-    """Hub id, name on the card, and licence of the base model of a run; None if not known."""
+    """Hub id, name on the card, and licence of the model from which MODEL was trained, over several
+    runs if need be. Hub id and licence are None if not known."""
     for _ in range(_MAX_ANCESTORS):
         if (run := model_index.run_of(model)) is None:
             break

@@ -57,7 +57,7 @@ def has_plain_head(policy: PreTrainedModel | PeftModel) -> bool:
     states, and neither is sharded."""
     base = policy.get_base_model() if isinstance(policy, PeftModel) else policy
     head = base.get_output_embeddings()
-    # A soft cap is nearly the identity for the small logits of a model that is not trained yet.
+    # The comparison below would miss a soft cap, which hardly changes an untrained model's logits.
     settings = vars(base.config.get_text_config()).items()
     capped = any("softcap" in name and value for name, value in settings)
     if type(head) is not nn.Linear or head.bias is not None or capped or distributed.SHARDED_BY:
@@ -115,9 +115,9 @@ class _TokenOutputs(Function):
 class _TrainedTokenOutputs(Function):
     """The outputs of an output layer that is trained as well.
 
-    With z = W h / τ, p = softmax(z) and g the slope of the loss in log p_token, G = g·(1_token − p)
-    / τ is the slope in W h, so that ∂/∂h = G W and ∂/∂W = Gᵀ h. Of what the forward pass computes
-    for each entry of the vocabulary, exp(z − max z) alone is kept, and G takes its place.
+    With z = W h / τ, p = softmax(z) and g the derivative of the loss by log p_token, its derivative
+    by W h is G = g·(1_token − p) / τ, so that ∂/∂h = G W and ∂/∂W = Gᵀ h. The only [N, V] tensor of
+    the forward pass that is kept is exp(z − max z), which the backward pass overwrites with G.
     """
 
     @staticmethod
@@ -205,8 +205,8 @@ def trunk_divergence(
 
     The reference is the policy with its adapter disabled, or with the initial weights `reference`.
     `batch` is prompts, tokens [B, T] and mask [B, T]. Policy and reference are computed in the same
-    way, so that rounding, in bfloat16 too, adds no KL. Returns columns [B, T], 0 outside the mask,
-    and the policy's last hidden states [B, T, H].
+    way, so that rounding, in bfloat16 too, adds no KL. Returns a `Divergence` whose fields are
+    [B, T], 0 outside the mask, and the policy's last hidden states [B, T, H].
     """
     _, tokens, mask = batch
     states = upper_states(frozen, trunk_states, *batch)

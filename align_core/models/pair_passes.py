@@ -30,11 +30,11 @@ _TOLERANCE = 1e-3  # nats
 
 @dataclass(frozen=True)
 class _Packed:
-    """Pairs in one row each: token ids and mask [B, L], and TRL's rows.
+    """Pairs packed into one row each: token ids and mask [B, L].
 
-    `place` [2B, S] is the column of each token of the 2B rows, first all chosen, then all rejected;
-    `positions` [B, L] and `attention` [B, 1, L, L], which is added to the attention scores, are
-    arguments of the model.
+    `place` [2B, S] is the packed column of each token of TRL's 2B rows, first all chosen, then all
+    rejected; `positions` [B, L] and `attention` [B, 1, L, L], which is added to the attention
+    scores, are arguments of the model.
     """
 
     ids: Tensor
@@ -94,7 +94,7 @@ class PairPasses:
         return logps[:, 0], logps[:, 1]
 
     def _trunk_states(self, packed: _Packed, keys: list[tuple]) -> Tensor:
-        """Trunk states [B, L, H], computed for those pairs that have none yet."""
+        """Trunk states [B, L, H], computed only for the pairs whose states are not kept yet."""
         missing = [row for row, key in enumerate(keys) if key not in self._kept]
         rows = torch.tensor(missing, dtype=torch.long, device=packed.ids.device)
         states = packed.ids.new_zeros(*packed.ids.shape, self._frozen.width, dtype=torch.float32)
@@ -117,8 +117,8 @@ class PairPasses:
 def pair_passes(policy: PeftModel, frozen: FrozenTrunk, longest: int) -> PairPasses | None:
     """The passes of a policy over pairs whose longest text, prompt included, has `longest` tokens.
 
-    None for an architecture whose attention they cannot express: one with a shorter window, or with
-    biases by distance.
+    None for an architecture with an attention that these passes cannot express: a sliding window
+    shorter than `longest`, or a bias that depends on the distance between two tokens.
     """
     window = getattr(policy.config, "sliding_window", None)
     if window is not None and window < longest:

@@ -17,18 +17,19 @@ from align_core.config.fields import Precision
 from align_core.models.loading import is_large
 
 _INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # without them a processor emulates bfloat16, slowly
-# Processors measure about 0.6, or 2 and more: far enough away that repeated measurements agree.
+# The speed-up above which bfloat16 is used. Processors reach about 0.6, or 2 and more, both so far
+# from this bound that repeated measurements agree.
 _SPEEDUP = 1.2
 
 
 def default_precision(model: nn.Module, device: torch.device) -> Precision:
-    """bfloat16 for a large model on a device that multiplies it fast, else float32."""
+    """bfloat16 for a large model on a device that multiplies fast in bfloat16, else float32."""
     return "bfloat16" if is_large(model) and multiplies_bfloat16(device) else "float32"
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies matrices in bfloat16 by its own instructions, and faster than
-    in float32."""
+    """Whether the device has instructions for matrix products in bfloat16, and is faster with them
+    than in float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()
@@ -46,7 +47,7 @@ def _is_faster() -> bool:
 
 
 def _seconds(x: Tensor, weight: Tensor) -> float:
-    """The shortest time of ten products."""
+    """Seconds of the fastest of ten products."""
     times = []
     for _ in range(10):
         begin = time.perf_counter()
@@ -66,9 +67,9 @@ class _LinearInBfloat16(nn.Linear):
 def use_bfloat16(model: nn.Module) -> None:
     """Compute the model's linear modules in bfloat16, in place.
 
-    Frozen weights are stored in bfloat16. Trained weights stay in float32, where small steps are
-    not lost, and are rounded in each pass. Scalar heads stay in float32: rewards and values are
-    read from them.
+    Frozen weights are stored in bfloat16. Trained weights stay in float32, in which small updates
+    are not lost to rounding, and are rounded in each pass. Scalar heads stay in float32, because
+    their outputs are rewards and values.
     """
     for module in model.modules():
         if type(module) is nn.Linear and module.out_features > 1:

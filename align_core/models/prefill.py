@@ -1,7 +1,8 @@
-"""Prefill of a cache that computes equal prompts, and the common start of different ones, once.
+"""Prefill of a cache, in which equal prompts and the common start of all prompts are computed once.
 
-Texts are often sampled from one prompt, and prompts of a task often begin with the same system
-prompt. The layout stays that of the prompts, padded on the left, so that later passes are the same.
+Several texts are often sampled for one prompt, and prompts of a task often begin with the same
+system prompt. The filled cache has the usual layout, with padding on the left, so that later passes
+need no change.
 
 Shapes: B prompts, U of them distinct, P tokens with padding, of which C are the common start.
 """
@@ -30,8 +31,8 @@ class SharedPrompts:
     """Prompts without repetitions, and their common start.
 
     `distinct` has each different prompt once; `rows` [B] is the row of each of the B prompts in
-    `distinct`; `start` [C] has the token ids with which all prompts begin, none if they are too
-    few.
+    `distinct`; `start` [C] has the token ids with which all prompts begin, and is empty if there
+    are too few for a separate pass.
     """
 
     distinct: Prompts
@@ -84,7 +85,7 @@ class SharedPrompts:
 def common_start(prompts: Prompts) -> int:
     """The number of equal tokens with which all prompts begin; 0 if they are too few for a pass.
 
-    The last token of each prompt is left for the pass that predicts the next one.
+    The last token of each prompt is left for the pass that predicts the first sampled token.
     """
     rows = zip(prompts.ids, prompts.mask.bool(), strict=True)
     common = len(commonprefix([ids[real][:-1].tolist() for ids, real in rows]))
@@ -99,7 +100,7 @@ def keeps_all(cache: DynamicCache) -> bool:
 def spread_cache(cache: DynamicCache, mask: Tensor) -> None:
     """Copy the cached keys and values of the common first tokens to every text.
 
-    `mask` [U, L] is that of the texts, padded on the left.
+    `mask` [U, L] is the attention mask of the texts, which are padded on the left.
     """
     for layer in {id(layer): layer for layer in cache.layers}.values():
         if layer.is_initialized:  # false for a layer that reads another's keys
@@ -107,9 +108,10 @@ def spread_cache(cache: DynamicCache, mask: Tensor) -> None:
 
 
 def _spread(values: Tensor, mask: Tensor) -> Tensor:
-    """Values [1, N, C, D] of the common tokens at the first C columns of each text: [U, N, C, D].
+    """The values [1, N, C, D] of the common tokens, copied to each text's first C columns:
+    [U, N, C, D].
 
-    Columns of padding have the values of the first token.
+    Columns of padding get the values of the first token.
     """
     padding = (1 - mask).sum(1, keepdim=True)
     place = torch.arange(values.shape[2], device=values.device) - padding

@@ -33,8 +33,8 @@ def rows_with_model_inputs(
 ) -> list[dict[str, Any]]:
     """The rows with their prompts as inputs of the model.
 
-    After messages a completion has no leading space. Prompts that are messages already are
-    unchanged, and so is "", the prompt of a complete text.
+    Completions after messages lose their leading space. Prompts that are messages already are
+    unchanged, and so is "", the prompt of a row that is one whole text.
     """
     converted = []
     for row in rows:
@@ -58,8 +58,8 @@ def room_for(max_new_tokens: int, *models: PreTrainedModel) -> float:
     room = positions(tightest) - max_new_tokens
     if room < 1:
         line = (
-            f"model {tightest.name_or_path}: expected more than {max_new_tokens} positions, which "
-            f"the task's completions may take, got {positions(tightest)}"
+            f"model {tightest.name_or_path}: expected more than {max_new_tokens} positions, as the "
+            f"task's completions may have that many tokens, got {positions(tightest)}"
         )
         raise ConfigError(plain(line))
     return room
@@ -73,7 +73,7 @@ def check_prompts(
     splits: Sequence[str] = ("train", "probe", "heldout"),
 ) -> None:
     """Check that the models have enough positions for every prompt of the task and its completion:
-    the policy, and `readers`, other models that read its tokens.
+    the policy, and `readers`, other models that read the policy's tokens.
 
     Raises:
         ConfigError: one message for each prompt that is too long, or that needs a chat template.

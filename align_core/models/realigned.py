@@ -1,8 +1,8 @@
 """Realignment at decoding time: a policy and its reference, mixed at each token.
 
-A policy that is optimal at β and its reference are the two ends of a line on which the optima of
-all other β lie: π_ref^(1−λ)·π^λ, normalised over whole texts, is the optimum at β/λ. Normalised at
-each token, as here, it approximates that optimum without training (arXiv 2402.02992).
+If a policy π is optimal at β, mixing it with its reference gives the optima at all other β:
+π_ref^(1−λ)·π^λ, normalised over whole texts, is the optimum at β/λ. Normalised at each token, as
+here, it approximates that optimum without training (arXiv 2402.02992).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class PairedCache(DynamicCache):
 
 
 class Realigned:
-    """A policy whose logits are those of π_ref^(1−λ)·π^λ; all else is that of the policy.
+    """A policy with the logits of π_ref^(1−λ)·π^λ, λ being `share`; all else is that of `policy`.
 
     It is for sampling and for forward passes, not for training. Both models have the same tokens.
     """

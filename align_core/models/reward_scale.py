@@ -1,4 +1,4 @@
-"""The scale from points of a task's reward to nats, for a reference."""
+"""The factor that converts points of a task's reward into nats, for one reference."""
 
 from __future__ import annotations
 

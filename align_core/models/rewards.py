@@ -90,7 +90,7 @@ class ProxyReward:
         writer = writer or tokenizer
         self._ends = ends or (writer.eos_token_id, turn_end(writer))
         self.reads_ids = writer is tokenizer or _tokens(writer) == _tokens(tokenizer)
-        """Whether it reads the token ids of the policy."""
+        """Whether it takes the policy's token ids, so that texts need not be encoded again."""
         self._writer = writer
 
     @property
@@ -115,7 +115,8 @@ class ProxyReward:
             texts = prompts
         ended = [len(ids) > 0 and ids[-1] in self._ends for ids in completion_ids]
         before, after = self._encoded(texts, completions, ended)
-        # With this tokenizer a sample may exceed the model's positions, at which it is then cut.
+        # In this tokenizer's tokens, a sample may be longer than the model's positions; the rest is
+        # cut off.
         max_positions = positions(self.model)
         if max_positions < math.inf:
             after = [
@@ -187,8 +188,8 @@ def proxy_reward(
 ) -> Reward | None:
     """The reward model, or the task's misspecified reward, of this `name`.
 
-    If that is None or "gold": the task's own reward model, or None if it has none. `tokenizer` is
-    the policy's, and `ends` are its end tokens.
+    If `name` is None or "gold", this is the task's own reward model, or None if it has none.
+    `tokenizer` is the policy's, and `ends` are the policy's end tokens.
     """
     name = task.reward_model if name in (None, "gold") else name
     if name is None:
@@ -207,9 +208,9 @@ def _tokens(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
 def score(model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:
     """The reward model's output [B] for each text; for a decoder, its output at the last token.
 
-    The last token is found by the mask, not by its id: if the padding token is also the end token,
-    the id would miss the end of a text that ended. The head of a custom module gets the states of
-    whole texts, as from TRL's PPO, because it may read all of them.
+    The last token is found by the mask, not as the last that is not padding: if the padding token
+    is also the end token, that would miss the end token of a text. The head of a custom module gets
+    the states of whole texts, as in TRL's PPO, because it may read all of them.
     """
     if not is_decoder(model):
         return _score_of_encoder(model, prompts, tokens, mask)
@@ -232,5 +233,5 @@ def _score_of_encoder(
     attention = pad_sequence([torch.ones_like(ids) for ids in texts], batch_first=True)
     pad, rows = model.config.pad_token_id or 0, model.get_input_embeddings().num_embeddings
     ids = pad_sequence(texts, batch_first=True, padding_value=pad)
-    ids = ids.masked_fill(ids >= rows, pad)  # a policy may have rows without a token
+    ids = ids.masked_fill(ids >= rows, pad)  # a policy may sample ids that stand for no token
     return model(input_ids=ids, attention_mask=attention).logits.squeeze(-1).float()

@@ -41,7 +41,7 @@ def sampled_pairs(
     interrupted: Callable[[], bool] = lambda: False,
     candidates: int = 2,
 ) -> list[dict]:
-    """`count` labelled pairs of different samples for train prompts for which `covers` is true.
+    """`count` labelled pairs of different samples, for the train prompts that `covers` accepts.
 
     The two texts have the lowest and the highest gold reward of `candidates` samples for a prompt.
     Returns fewer pairs if `interrupted()` becomes true. `progress` gets the number of pairs so far.
@@ -105,7 +105,7 @@ def with_reference_logps(
 
 
 def with_label_noise(rows: list[dict], share: float, seed: int) -> list[dict]:
-    """The pairs or ratings with this share of the labels flipped, beyond the rater's randomness."""
+    """The pairs or ratings with this share of their labels flipped, whatever the rater's noise."""
     rng = random.Random(seed)
     flipped = set(rng.sample(range(len(rows)), round(share * len(rows))))
     return [_flipped(row) if number in flipped else row for number, row in enumerate(rows)]
@@ -147,7 +147,7 @@ def _batches(
             if extremes is not None:
                 pairs.append(_pair(prompt, extremes))
         if batch == 0 and not pairs:
-            line = "the model gives the same response to a prompt every time: no pair to label"
+            line = "the model always gives a prompt the same response, so no pair can be labelled"
             raise ModelError(plain(line))
         yield pairs
 

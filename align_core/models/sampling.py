@@ -102,7 +102,7 @@ def end_ids(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list
 
 
 class Draw(Protocol):
-    """Draws a token for each of these rows of the batch from logits [len(rows), V].
+    """Draws a token for each of the `rows` of the batch, from logits [len(rows), V].
 
     Random numbers always come from the CPU, so that a seed gives the same text on every device.
     """
@@ -199,9 +199,9 @@ def sample(
 
     `stops` gets the tokens [B, t] so far, and returns which responses end without an end token. At
     temperature 0 the most likely token is taken. Texts that have ended leave the batch, which
-    makes its later tokens cheaper. `keep_logits` and `keep_states` add logits and last hidden
-    states to the result, which take B × max_new_tokens × V and × H numbers; `frozen`, the model's
-    frozen trunk, adds its trunk states.
+    makes its later tokens cheaper. `keep_logits` adds the logits to the result, B × max_new_tokens
+    × V numbers; `keep_states` adds the last hidden states, as many times H numbers; `frozen`, the
+    model's frozen trunk, adds its trunk states.
 
     Raises:
         Interrupted: `interrupted()` became true, which is checked before every token.

@@ -29,8 +29,8 @@ def value_model_of(reward_model: PreTrainedModel | PeftModel) -> PreTrainedModel
 class ValueHead(nn.Module):
     """A linear layer from hidden states [..., H] to values [..., 1] in nats; initialised to zero.
 
-    The output is multiplied by VALUE_GAIN, which under Adam has the effect of a learning rate that
-    many times the policy's: the head starts untrained, the policy does not.
+    The output is multiplied by VALUE_GAIN, which under Adam has the effect of a learning rate
+    VALUE_GAIN times the policy's: the head starts untrained, the policy does not.
     """
 
     def __init__(self, width: int) -> None:
@@ -112,7 +112,7 @@ class PolicyWithValue(nn.Module):
             )
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: Any = None) -> None:
-        """The older name, by which TRL turns it on again after it has generated."""
+        """`activation_checkpointing_enable` by its older name, which TRL calls after generating."""
         self.activation_checkpointing_enable(gradient_checkpointing_kwargs)
 
     def gradient_checkpointing_disable(self) -> None:
@@ -120,7 +120,7 @@ class PolicyWithValue(nn.Module):
             model.activation_checkpointing_disable()
 
     def _transformers(self) -> list[Any]:
-        """The policy and the value model; of a value model of a custom class, its trunk."""
+        """The policy and the value model, or only the trunk of a value model of a custom class."""
         value_model = self.value_model
         if value_model is not None and not isinstance(value_model, PreTrainedModel | PeftModel):
             value_model = trunk(value_model)
@@ -149,7 +149,8 @@ class PolicyWithValue(nn.Module):
     ) -> PolicyOutputs:
         """The outputs at the response tokens [B, T]; undefined at padding.
 
-        With the policy's `frozen` trunk, from the trunk states [B, P + T, H] of the texts.
+        If `trunk_states` [B, P + T, H] are given, only the layers above the frozen trunk are
+        computed.
         """
         batch = prompts, tokens, mask
         if trunk_states is None and not self.has_plain_head:
