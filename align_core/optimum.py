@@ -27,7 +27,7 @@ MIN_KL, MAX_KL = 0.05, 3.0
 MIN_EFFECTIVE_SAMPLES = 100.0
 BUDGET = 2.0  # nats of KL at which the optimum's `eval/gain` is 1, if there are enough samples
 BEST_OF = (2, 4, 8, 16, 32)
-_NEAR_ZERO = 1e-3  # a β at which π* has only the best samples
+_NEAR_ZERO = 1e-3  # a β so small that π* has only the best samples
 
 
 def weights(rewards: FloatArray, beta: float) -> FloatArray:
@@ -124,8 +124,8 @@ def at_quantile(rewards: FloatArray, beta: float, quantile: float) -> NDArray[np
 class Frontier:
     """The highest possible reward at every KL, on one set of prompts.
 
-    Each row of `grid` [G, 3, P] is `by_prompt` at one β, by increasing KL. The first row is the
-    reference itself, the last one the limit β → 0.
+    Each row of `grid` [G, 3, P] is `by_prompt` at one β, in the order of increasing KL. The first
+    row is the reference itself, the last one the limit β → 0.
     """
 
     grid: FloatArray
@@ -139,9 +139,10 @@ class Frontier:
         return cls(np.array([start, *(by_prompt(rewards, beta) for beta in betas)]))
 
     def resampled(self, draws: NDArray[np.intp]) -> list[Frontier]:
-        """The frontier of each row of `draws` [R, n], indices of prompts that may occur repeatedly.
+        """The frontiers of R samples of the prompts, for a bootstrap over prompts.
 
-        The grid of each is that of the row's means, as if it were of a single prompt.
+        Each row of `draws` [R, n] has the indices of the prompts in one sample, possibly repeated.
+        The grid of a sample's frontier has the means over its prompts, as if of a single prompt.
         """
         counts = np.array([np.bincount(row, minlength=self.grid.shape[-1]) for row in draws])
         means = self.grid @ counts.T / draws.shape[1]
@@ -169,7 +170,8 @@ class Frontier:
         return largest if largest >= MIN_KL else None
 
     def gain(self, reward: float, reference_reward: float, kl: float | None = None) -> float | None:
-        """(E_π[r] − E_ref[r]) / (r*(kl) − E_ref[r]), by default at `gain_kl`; None if that is None.
+        """(E_π[r] − E_ref[r]) / (r*(kl) − E_ref[r]). By default `kl` is `gain_kl`, and the gain is
+        None if that is None.
 
         Both means are over samples drawn with the same noise, so that the gain is 0 if π = π_ref.
         """
@@ -191,7 +193,8 @@ class Frontier:
 
 
 def _share(reward: float, reference_reward: float, best: float) -> float | None:
-    """The share of the gain of `best` over the reference; None without a gain."""
+    """The gain of `reward` over the reference, as a share of the gain of `best`; None if `best`
+    gains nothing."""
     gain = best - reference_reward
     return (reward - reference_reward) / gain if gain > 0 else None
 
@@ -219,9 +222,9 @@ def best_of_n(rewards: FloatArray, n: int, worth: FloatArray | None = None) -> t
 class Trade:
     """The optimum as the reward–KL chart draws it, in nats; a gain is a reward above the reference.
 
-    `curve` has points (KL, gain) by increasing KL, as far as the samples determine it; `full_gain`
-    is the gain at a KL of `gain_kl`, the unit of `eval/gain`, both None if there are too few
-    samples; `best_of` has (n, KL, gain).
+    `curve` has points (KL, gain) by increasing KL, as far as the samples determine it. `full_gain`
+    is the gain at a KL of `gain_kl`, and the unit of `eval/gain`; both are None if there are too
+    few samples. `best_of` has (n, KL, gain).
     """
 
     curve: list[tuple[float, float]]

@@ -1,4 +1,4 @@
-"""Figures of runs like those of the page: reward over KL with its limit, and the method's charts.
+"""Figures of runs, like those of the page: the reward–KL chart, and the charts of the method.
 
 Plotly is imported only when a figure is drawn.
 """
@@ -38,7 +38,7 @@ RUNS = (
     ("#9c4a80", "dashdot", "diamond"),
 )
 TITLES = {"trade": "Reward for divergence", "reward": "Reward", "kl": "KL to the reference"}
-WIDEST, NARROWEST = 8.0, 2.6  # nats of KL: the limits of the x axis of the reward–KL chart
+WIDEST, NARROWEST = 8.0, 2.6  # nats of KL at which the x axis of the reward–KL chart may end
 SPAN = 0.02  # minimum height of a y axis, so that rounding noise is not magnified
 MANY = 60  # points; a curve of more points has no markers
 HEIGHT = 260  # pixels of a chart; the reward–KL chart is at least twice as high
@@ -112,7 +112,8 @@ def _check(runs: Sequence[PlottedRun]) -> None:
 
 
 def _trade(config: RunConfig) -> Trade | None:
-    """The limit of the task; None if it is unknown or the method trains no policy."""
+    """The optimum of the task, as the chart draws it; None if it is unknown, or if the method
+    trains no policy."""
     if methods()[config.method].makes != "policy":
         return None
     stored = stored_samples(config.task, _reference(config), "probe")
@@ -120,7 +121,8 @@ def _trade(config: RunConfig) -> Trade | None:
 
 
 def _reference(config: RunConfig) -> str | None:
-    """The model whose limit is drawn: the run's own reference if that is known, else the task's."""
+    """The reference whose optimum is drawn: the model from which the run started, if samples of it
+    are stored, else the task's reference."""
     known = stored_samples(config.task, config.model, "probe") is not None
     task = card(config.task)
     return config.model if known or task is None else task.reference
@@ -185,8 +187,9 @@ def _draw_trade(fig: Any, trade: Trade, runs: Sequence[PlottedRun]) -> None:
 
 
 def _draw_target(fig: Any, run: PlottedRun, cell: dict[str, int]) -> None:
-    """A diamond at the optimum that the run seeks at its β, hollow where too few samples determine
-    it; none where the samples do not give that optimum."""
+    """Draw a diamond at the optimum that the run seeks at its β; it is hollow if too few samples
+    determine this optimum. Nothing is drawn at β = 0, or if the method seeks another optimum than
+    that of PPO or χPO."""
     beta = run.config.beta
     for settings in run.changes.values():
         beta = settings.get("beta", beta)
@@ -215,7 +218,8 @@ def _draw_target(fig: Any, run: PlottedRun, cell: dict[str, int]) -> None:
 
 
 def _trail(run: PlottedRun, trade: Trade, reference: str | None) -> DataFrame:
-    """`eval/kl` and `gain` in nats by step; empty for a run from another model than `reference`.
+    """`eval/kl` and `gain` in nats, a row for each step; empty if the run did not start from
+    `reference`.
 
     The gain is `eval/gain` times the optimum's gain at `gain_kl`. The plain difference of
     rewards would have three times the noise, from the few samples of the reference.

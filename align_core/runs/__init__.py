@@ -1,1 +1,1 @@
-"""Runs from outside: their directories, processes, events and presets. Imports no torch."""
+"""Runs as other processes see them: directories, processes, events, presets. Imports no torch."""

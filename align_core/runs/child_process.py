@@ -2,8 +2,8 @@
 
 A `Child` is forked from a server that has already imported the heavy libraries. It is ready in
 milliseconds, and the page's own process never loads those libraries. Each child imports the main
-script again, so that script must import little. Without a forkserver (Windows) children are
-spawned. A `ProcessGroup` is a Python process and all processes that it starts.
+script again, so that script must import little. Where there is no forkserver (Windows), children
+are spawned. A `ProcessGroup` is a Python process and all processes that it starts.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from align_core.config.messages import Message, from_event
 from align_core.runs import forkserver
 from align_core.runs.python_path import python_path
 
-_lifeline: Connection | None = None  # in a child: its end of the pipe
+_lifeline: Connection | None = None  # in a child: its end of a pipe, which closes when it ends
 
 MAX_UNSENT = 1000  # messages that wait while a child does not read
-_UNKNOWN_CODE = 255  # of multiprocessing, after the forkserver was killed
+_UNKNOWN_CODE = 255  # the exit code in multiprocessing after the forkserver was killed
 EXIT_CODE_TIMEOUT = 5.0  # seconds for the forkserver to report the exit code of an ended child
 
 
@@ -131,7 +131,7 @@ class Child:
     def _live(self, child_end: Connection, child_lifeline: Connection) -> None:
         try:
             self._start_and_wait(child_end, child_lifeline)
-        except Exception as error:  # any: a child that nobody waits for would never end
+        except Exception as error:  # of any type: otherwise `wait` would never return
             self._not_started = start_message(error)
             if self._process.pid is not None:
                 forkserver.kill(self._process)
@@ -242,7 +242,7 @@ def module_process(
 
 
 def kill_group(process: subprocess.Popen) -> None:
-    """Kill all processes of the session that this process leads, even if it has ended itself."""
+    """Kill all processes of the session that `process` leads, even if `process` has ended."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 
@@ -256,7 +256,7 @@ def start_message(error: Exception) -> Message:
 
 
 def _exit_message(code: int | None) -> Message:
-    """The message for a process that ended without one; `code` is None if it is not known."""
+    """The message about a process that gave no reason for its end; `code` is None if not known."""
     if code is None:
         line = "The process of this run ended, and so did the one that starts all runs"
         return Message("ended_both", {}, line)
@@ -274,7 +274,7 @@ def _exit_message(code: int | None) -> Message:
 
 
 def _enter(module: str, connection: Connection, lifeline: Connection, *arguments: Any) -> None:
-    """The entry point of a child: `module` is imported there, not in the page's process."""
+    """The entry point of a child, which imports `module`; the page's process does not."""
     global _lifeline
     _lifeline = lifeline  # open until the process ends
     importlib.import_module(module).main(connection, *arguments)

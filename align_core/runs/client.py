@@ -1,4 +1,4 @@
-"""Runs from outside: start, pause, step, change, stop and follow them. Imports no torch.
+"""Runs in their own processes: start, pause, step, change, stop and follow them. Imports no torch.
 
 Each run has its own process, so that a crash, a hang or running out of memory never affects the
 page.
@@ -78,9 +78,11 @@ class Client:
         config = resolve(**{"method": None, "task": None, **options})
         with self._lock:
             alive = self._alive()
-            if self.closed or len(alive) >= self.at_once:
-                runs = " and ".join(alive)
-                raise Busy(f"{runs} is still running: stop it first, {self.at_once} at a time")
+            if self.closed:
+                raise Busy("this client is closed")
+            if len(alive) >= self.at_once:
+                runs = ", ".join(alive)
+                raise Busy(f"still running: {runs}; at most {self.at_once} may run at once")
             name = self._new_name(config.method, config.task)
             try:
                 directory = RunDirectory.create(self.root / name, config)
@@ -101,8 +103,8 @@ class Client:
         return name
 
     def make_room(self) -> None:
-        """End the process of an ended run, which may still be evaluating, if the next run needs its
-        place. Waits at most EXIT_TIMEOUT seconds."""
+        """If the next run needs a place, end the process of a run that has ended, even if that
+        process is still evaluating. Waits at most EXIT_TIMEOUT seconds."""
         with self._lock:
             alive = self._alive()
             ended = [self._processes[run] for run in alive if self._ended(run)]
@@ -130,7 +132,7 @@ class Client:
         self._estimates.machine.measure()
 
     def knows_machine(self) -> bool:
-        """False while the speed of this machine is being measured."""
+        """Whether the speed of this machine is known; false while it is being measured."""
         return self._estimates.machine.slowness is not None
 
     def send(
@@ -187,8 +189,8 @@ class Client:
         return events, offset
 
     def end_offset(self, run: str) -> float:
-        """The byte offset where the log ends: from any smaller one, `events` returns events. It is
-        infinite if a final status could not be written. Reads only the size of the file."""
+        """The byte offset where the log ends; `events` returns something from any smaller offset.
+        It is infinite if a final status could not be written. Reads only the size of the file."""
         self.current()
         return math.inf if run in self._unwritten else self._directory(run).size()
 
@@ -309,7 +311,7 @@ class Client:
         """Write that a run failed because its process ended before it did; returns the event."""
         kept = directory.model_path.is_dir()
         model = "Its last saved model is kept" if kept else "It has no model"
-        line = f"{cause.text.rstrip('.')}. {model}; start it again to get a complete run."
+        line = f"{cause.text.rstrip('.')}. {model}; start the run again to get a complete one."
         message = Message("cut_off", {"cause": to_event(cause), "kept": kept}, line)
         return self._write_end(directory, directory.end("failed", message))
 

@@ -1,6 +1,7 @@
-"""The command and the Python that repeat a run, from its configuration.
+"""The command line and the Python script that repeat a run, from its configuration.
 
-A configuration may come from anyone, so texts are shown in one line, and paths by their last part.
+A configuration may come from anyone, so each text is put on one line, and paths are cut to their
+last part.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Control:
         self._queue.put(command)
 
     def take_stop(self) -> Message:
-        """The reason of the requested stop; `stop_requested` is false until the next one."""
+        """The reason of the requested stop. Then `stop_requested` is false until the next stop."""
         stop, self._stop = self._stop or {}, None
         return stop.get("reason", plain(""))
 

@@ -75,7 +75,7 @@ class RunDirectory:
         self._status: dict[str, Any] | None = None
         self._config: RunConfig | None = None  # once it has been read
 
-    # Not made before they are needed: a list of thousands of runs needs neither.
+    # Computed only when they are needed: a list of thousands of runs needs neither path.
 
     @cached_property
     def model_path(self) -> Path:
@@ -166,7 +166,7 @@ class RunDirectory:
 
     @property
     def reward_scale(self) -> float | None:
-        """The nats of one point of the task's reward in this run; None if unknown."""
+        """The nats that one point of the task's reward is worth in this run; None if unknown."""
         return read_scale(self.path / "config.json")
 
     def store_reward_scale(self, scale: float) -> None:

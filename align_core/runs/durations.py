@@ -16,7 +16,7 @@ from typing import Any
 from align_core.config.model_size import distance_texts
 from align_core.runs.events import FINAL, replay
 
-RECENT = 20  # steps; older ones had texts of other lengths, and another load of the machine
+RECENT = 20  # steps; older ones had texts of other lengths, and the machine had another load
 DELAY_STEPS = 3  # the current delay is the median over this many of the newest steps
 
 
@@ -39,7 +39,8 @@ class Speed:
 
 
 def speed(events: Iterable[dict[str, Any]]) -> Speed | None:
-    """The speed of a run: medians over its evaluations and its RECENT steps; None before a step."""
+    """The speed of a run: medians over its evaluations and its RECENT newest steps; None before the
+    first step."""
     events = list(events)
     measured = [event for event in events if event["kind"] == "metrics"]
     evaluations = [e for e in measured if e["metrics"].get("timing/evaluation") is not None]
@@ -107,8 +108,8 @@ def _sampling(events: Iterable[dict[str, Any]]) -> tuple[float, int]:
 def _delay(events: Iterable[dict[str, Any]]) -> float | None:
     """Seconds that pass before a step begins: the median of the DELAY_STEPS newest, or None.
 
-    They lie between the end of a step, or of the evaluation after it, and the start of the next.
-    Steps before which the run was paused or resumed do not count.
+    A delay lies between the end of a step, or of the evaluation after it, and the start of the next
+    step. Steps before which the run was paused or resumed do not count.
     """
     delays: list[float] = []
     delay_start = None  # of the delay before the next step, in seconds
@@ -128,8 +129,8 @@ def _delay(events: Iterable[dict[str, Any]]) -> float | None:
 def _remaining(config: Mapping[str, Any], speed: Speed, delay: float, done: int) -> float:
     """Seconds for the steps after step `done` and their evaluations.
 
-    There is an evaluation after every multiple of `eval_every` and after the last step. The
-    distance from the optimum takes the time of as many evaluations as have its texts.
+    There is an evaluation after every multiple of `eval_every` and after the last step. Measuring
+    the distance from the optimum takes as long as evaluations that sample as many texts.
     """
     steps, every = config["steps"], config["eval_every"]
     evaluations: float = steps // every - done // every

@@ -12,7 +12,7 @@ from align_core.runs.durations import Speed, speed, time_needed
 from align_core.runs.index import RunIndex
 from align_core.runs.machine_speed import MachineSpeed
 
-# Two runs that agree in these fields take about as long for a step.
+# Two runs that agree in these fields take about the same time for a step.
 _SPEED_FIELDS = (
     *("method", "task", "model", "pair_source"),
     *("freeze_trunk", "batch_size", "lora_r"),
@@ -31,9 +31,9 @@ class Estimates:
     def seconds(self, config: RunConfig, delay: float = 0.0) -> float | None:
         """Seconds that a run will take, with `delay` seconds between two steps; None if unknown.
 
-        They come from the newest run here that agrees in `_SPEED_FIELDS`. Without one, they come
-        from the recorded run that agrees in these and in most other settings, at the speed of this
-        machine.
+        They come from the newest run here that agrees in `_SPEED_FIELDS`. Without such a run, they
+        come from a recorded run that agrees in these fields, the one with the most equal settings,
+        scaled to the speed of this machine.
         """
         known = self._newest(config)
         if known is None and self.machine.slowness is not None:

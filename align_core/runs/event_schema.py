@@ -72,8 +72,8 @@ class _SamplesEvent(_Event):
 
 
 class _PhaseEvent(_Event):
-    """What the run does from now on, with how many texts or updates (`count`), and one of these
-    texts with its prompt."""
+    """What the run does from now on: with `count` texts or updates, among them `text`, the text for
+    `prompt`."""
 
     kind: Literal["phase"]
     phase: Phase

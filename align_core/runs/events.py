@@ -1,6 +1,6 @@
-"""Summaries of the events of a run: a log, or a part of one, in the order in which it was written.
+"""Summaries of the events of a run, which are those of its log, or of a part of it, in order.
 
-A resume event at step N voids the events before it with step > N. All functions here skip those.
+A resume event at step N voids the events before it with step > N. All functions here ignore these.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The forkserver: it has imported the heavy libraries, and forks child processes in milliseconds.
 
-Systems without one (Windows) spawn processes.
+Systems without a forkserver (Windows) spawn processes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HAS_FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
 CONTEXT: Any = multiprocessing.get_context("forkserver" if HAS_FORKSERVER else "spawn")
 START_TIMEOUT = 300.0  # seconds after which a forkserver that starts no child is replaced
 _PRELOADED = "align_core.preload"
-_lock = threading.Lock()  # of the environment variables, too
+_lock = threading.Lock()  # of the forkserver and of this process's environment variables
 
 
 def preload(*modules: str) -> None:
@@ -35,8 +35,8 @@ if HAS_FORKSERVER:
     from multiprocessing import popen_forkserver
 
     class _Popen(popen_forkserver.Popen):
-        """Polls under a lock: each start of a process polls all others, but only the first poll of
-        an ended process gets its exit code."""
+        """Polls under a lock. Each start of a process polls all others, and of several polls of an
+        ended process only the first gets its exit code."""
 
         def __init__(self, process: Any) -> None:
             self._polling = threading.Lock()
@@ -48,7 +48,7 @@ if HAS_FORKSERVER:
 
     class _Process(CONTEXT.Process):
         @staticmethod
-        def _Popen(process: Any) -> _Popen:  # noqa: N802 - of multiprocessing
+        def _Popen(process: Any) -> _Popen:  # noqa: N802 - the name in multiprocessing
             return _Popen(process)
 
     Process = _Process
@@ -95,7 +95,7 @@ def _ensure() -> None:
 
 
 def _replace() -> None:
-    """Kill a forkserver that hangs. Its children live on, and the next start creates another."""
+    """Kill a forkserver that hangs. Its children live on, and the next start creates a new one."""
     if HAS_FORKSERVER:
         from multiprocessing import forkserver
 
@@ -111,9 +111,9 @@ def _send_kill(pid: int) -> None:
 def _environment() -> Iterator[None]:
     """A context with the environment variables that the forkserver needs when it starts.
 
-    It imports the libraries before it receives this process's sys.path, hence PYTHONPATH. No thread
-    may start there, since threads do not survive a fork; by default numpy's BLAS and Arrow's memory
-    pool start some.
+    It imports the libraries before it receives this process's sys.path, hence PYTHONPATH. It must
+    not start threads, since threads do not survive a fork; by default numpy's BLAS and Arrow's
+    memory pool start some.
     """
     variables = {
         "PYTHONPATH": python_path(),

@@ -21,7 +21,7 @@ from align_core.config.safe_files import read_object
 from align_core.runs.child_process import Child
 from align_core.runs.files import write_atomically
 
-# Seconds of `training.machine_probe` on the machine of the recordings, which has two threads.
+# Seconds that `training.machine_probe` takes on the machine of the recordings, with two threads.
 PROBE_SECONDS = 0.085
 ONE_THREAD = 1.7  # a run with one thread takes this many times as long
 REPEATED = 1.5  # the slowness above which the measurement is repeated at the next start
@@ -33,7 +33,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class MachineSpeed:
-    """`slowness`: how many times as long this machine takes as the one of the recordings.
+    """`slowness`: how many times as long this machine takes as the machine of the recordings.
 
     It is 1 until `measure` is called, None while it is measured for the first time, and 1 if that
     fails.

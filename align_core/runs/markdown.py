@@ -24,7 +24,7 @@ _METRICS = {
 
 
 def results(steps: int, points: dict[str, list[tuple[int, float]]]) -> str:
-    """The last value of each metric of the evaluations, with its interval if the run has one."""
+    """The last value of each metric of the evaluations, with its 95% interval if there is one."""
     last = {name: points[f"eval/{name}"][-1] for name in _METRICS if f"eval/{name}" in points}
     if not last:
         return "## Results\n\nThe run was not evaluated."

@@ -2,8 +2,8 @@
 
 `assets/presets/NAME.json` holds `settings`, the arguments of `run_config.resolve`, and the
 `promise`, a rule of `preset_checks` with its thresholds. The folder NAME beside it is the recorded
-run: a run directory with a machine.txt that names the machine. Few have a `model`, the difference
-of its weights to the model that the run started from.
+run: a run directory with a machine.txt that names the machine. A few of them have a folder `model`,
+which stores the weights as the difference to the model that the run started from.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Preset:
     def config(self) -> RunConfig:
         """The full configuration of its run.
 
-        If its model was not fetched, it is taken from the recorded run. Raises ConfigError for
-        invalid settings.
+        If the settings need a model that was not fetched, this is the configuration of the recorded
+        run. Raises ConfigError for invalid settings.
         """
         try:
             return resolve(**{"method": None, "task": None, **self.settings})
@@ -97,9 +97,9 @@ def _can_load(name: str) -> bool:
 
 
 def speeds() -> list[tuple[RunConfig, Speed]]:
-    """The configuration of each recorded run and its speed on an idle machine whose slowness
-    (`machine_speed`) is 1, and those in `speeds.json`, of methods without a recorded run. That file
-    also has the slowness of the other machines that recorded runs.
+    """Configurations and the speeds of their runs on an idle machine of slowness 1 (see
+    `machine_speed`): those of the recorded runs, and those of `speeds.json`, which are for methods
+    without a recorded run. That file also has the slowness of other machines that recorded runs.
 
     The shortest evaluation of a recording measures how busy its machine was: all runs of a task and
     a model have the same evaluations, which took 0.45 to 0.47 s in the runs of one day.
@@ -122,7 +122,7 @@ def speeds() -> list[tuple[RunConfig, Speed]]:
 
 
 def _read_speeds() -> tuple[dict[str, float], list[tuple[RunConfig, Speed]]]:
-    """The slowness of machines by their names, and the speeds, of `speeds.json`."""
+    """The content of `speeds.json`: the slowness of machines by their names, and the speeds."""
     try:
         content = read_object(model_index.ASSETS / "speeds.json")
         slowness = {name: float(factor) for name, factor in content["machines"].items()}

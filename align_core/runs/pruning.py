@@ -22,8 +22,8 @@ _DELETED = ".deleted-"
 class StoredRun:
     """A run on the disk: its method, task and newest status; `step` and `ended` of its last event.
 
-    `ended` is a time in seconds, as from `time.time`; `size` is in bytes. A run that is `live` is
-    written by a process now.
+    `ended` is a time in seconds, as from `time.time`; `size` is in bytes; `live` is true while a
+    process writes the run.
     """
 
     path: Path

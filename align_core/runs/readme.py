@@ -14,12 +14,12 @@ from align_core.runs.markdown import escaped, results
 _OTHER_TASK = """
 
 The task is not in this folder. To load the run, write the absolute path of the task's folder or
-file as `task` into `config.json`; to repeat it, name it in `--task`."""
+file as `task` into `config.json`; to repeat the run, give the same path to `--task`."""
 TASK_FOLDER = "task"
 _TASK_HERE = f"""
 
-The task is the folder `{TASK_FOLDER}`: give these commands here, beside it. To load the run, write
-the absolute path of `{TASK_FOLDER}` as `task` into `config.json`."""
+The task is the folder `{TASK_FOLDER}`: run these commands in the folder that contains it. To load
+the run, write the absolute path of `{TASK_FOLDER}` as `task` into `config.json`."""
 _QUESTIONS = {
     "policy": "run.generate(n=4)  # texts, with their rewards",
     "reward model": 'run.score("A prompt", " and its completion.")',
@@ -33,30 +33,34 @@ def readme(
     has_model: bool,
     has_task: bool = False,
 ) -> str:
-    """The README.md of the run folder `name`, with a model or without it; with the files of its
-    task in TASK_FOLDER, which the configuration then names, or without them."""
+    """The README.md of the run folder `name`.
+
+    `has_model` tells whether the folder holds the run's model, and `has_task` whether it holds its
+    task, in TASK_FOLDER, which the configuration then names.
+    """
     makes = methods()[config["method"]].makes
     last = status(events)
-    state = f"{last['status']} at step {last['step']}" if last else "not begun"
+    steps = config["steps"]
+    state = f"{last['status']} at step {last['step']} of {steps}" if last else "not begun"
     changes = [
         f"- after step {event['step']}: "
         + ", ".join(f"{setting} {value}" for setting, value in event["settings"].items())
         for event in of_kind(events, "change")
     ]
-    changed = "\n\nChanged while it ran, which the command does not repeat:\n\n" if changes else ""
+    changed = "\n\nChanges while it ran, which the command does not repeat:\n\n" if changes else ""
     task = config["task"]
     title = known_card(task).title if task in NAMES else escaped(str(task))
     model = f"`model/`: the {makes}, as transformers stores it" if has_model else "no model"
     question = f"\n{_QUESTIONS[makes]}" if has_model else ""
     return f"""# {config["method"]} on {title}
 
-A run of Alignment Playground, {state} of {config["steps"]}.
+A run of Alignment Playground, {state}.
 
 - `config.json`: its settings at the start
-- `events.jsonl`: its log, a JSON object a line: metrics, samples, changes of settings
+- `events.jsonl`: its log, with one JSON object per line: metrics, samples, changes of settings
 - {model}
 
-{results(config["steps"], series(events))}{changed}{chr(10).join(changes)}
+{results(steps, series(events))}{changed}{chr(10).join(changes)}
 
 ## Repeat it
 

@@ -30,8 +30,8 @@ def read_options(path: str | Path, option: str) -> dict[str, Any]:
 
 
 def read_config(path: str | Path, option: str) -> RunConfig:
-    """The configuration in a config.json. Raises ConfigError as `read_options`, or with a message
-    for each invalid value."""
+    """The configuration in a config.json. Raises ConfigError as `read_options` does, or with one
+    message for each invalid value."""
     try:
         config, lines = _checked(read_bytes(path, MAX_BYTES))
     except (OSError, ValueError):

@@ -107,7 +107,7 @@ def test_settings_out_of_range_never_reach_the_run(client):
 def test_one_run_at_a_time(client):
     run = started(client)
     client.make_room()  # it has not ended
-    with pytest.raises(Busy, match=f"{run} is still running"):
+    with pytest.raises(Busy, match=f"still running: {run}"):
         client.start(**SHORT)
     assert client.runs() == [run]
 
