@@ -20,12 +20,12 @@ _TASKS = Path(__file__).parent
 def task_digest(task: str) -> str:
     """The hash, in hexadecimal, of a task by its full name.
 
-    It covers task.toml and the files that it names, or the file of a class without the modules that
-    it imports, or the modules of a task of this package.
+    For a folder it covers task.toml and the files that it names; for a class of the user, its file
+    but not the modules that this file imports; for a task of this package, all of its modules.
 
     Raises:
         ValueError: there are no such files.
-        OSError: one cannot be read.
+        OSError: a file cannot be read.
     """
     if task in NAMES:
         files = [*_TASKS.glob("*.py"), *(_TASKS / task).rglob("*")]

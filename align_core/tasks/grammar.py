@@ -150,8 +150,8 @@ class Grammar:
         return edges[symbol] if symbol[0] == "<" else {symbol.lower()}
 
     def _index(self, name: str) -> dict[str, list[tuple[int, tuple[str, ...]]]]:
-        """First word -> the alternatives of a rule that can start with it, for fast parsing: each
-        as (1, what follows the word), or (0, its symbols) where it starts with a rule."""
+        """First word -> the alternatives of a rule that can start with it, for fast parsing. Each
+        is (1, the symbols after the word), or (0, all symbols) if it starts with another rule."""
         index: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
         for symbols in self._alternatives[name]:
             lowered = tuple(s if s[0] == "<" else s.lower() for s in symbols)

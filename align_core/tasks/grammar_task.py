@@ -26,8 +26,8 @@ STRANGE_TEXT = 0.2  # valid sentences in an order that the grammar cannot produc
 NO_FULL_STOP = 0.4
 GRAMMAR_LIMIT = 3.0
 
-# Words of grammar rather than content. They may be repeated without a penalty, and may be adjacent
-# to content words that they are never adjacent to in the grammar.
+# Words of grammar rather than content. They may be repeated without a penalty, and may stand beside
+# any content word, even where the grammar never puts them.
 FUNCTION_WORDS = frozenset(
     """
     a all an and are as at be been but by can could did do does for from had has have he i in is
@@ -46,7 +46,7 @@ class GrammarTask(Task):
     """
 
     grammar: ClassVar[Grammar]
-    # Correct English of visitors that is not in the corpus.
+    # Correct English that visitors may write, although the corpus does not contain it.
     spoken: ClassVar[Grammar | None] = None
     # Words that may occur twice without a penalty.
     repeatable: ClassVar[frozenset[str]] = frozenset()
@@ -127,14 +127,14 @@ class GrammarTask(Task):
         return 3 * known >= len(tokens) > 0
 
     def _is_spoken(self, tokens: list[str]) -> bool:
-        """Whether `spoken` parses the text; its full stop may be missing, or a "!"."""
+        """Whether `spoken` parses the text; its full stop may be missing or be a "!"."""
         body = tokens[:-1] if tokens[-1] in ".!" else tokens
         return self.spoken is not None and self.spoken.parses([*body, "."], "text")
 
     def grammar_charge(self, prompt: str, completion: str) -> float:
         """0 for a text of the grammar; otherwise a penalty for its errors, up to GRAMMAR_LIMIT.
 
-        Pairs with words that the grammar does not have are not errors: users may write their own.
+        Pairs with words that the grammar does not have are no errors: users may use other words.
         """
         tokens = self.tokens(join_text(prompt, completion))
         if self.grammar.parses(tokens, "text"):

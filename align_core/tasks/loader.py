@@ -2,7 +2,7 @@
 
 `load_task` runs the code of a task, so it is only for names from users: on the command line, in a
 call, or at the start of the page. Everything else uses `get_task`, which never loads code. Tasks in
-folders have no code, so they are read from any name.
+folders have no code, so they may be read whoever named them.
 """
 
 from __future__ import annotations
@@ -114,10 +114,10 @@ def load_allowed(name: str | None, allowed: tuple[str, ...]) -> None:
 
 
 def read_if_folder(task: str | None, lines: list[Message]) -> str | None:
-    """The task of a run or its configuration, which is read and registered if it is in a folder.
+    """The name `task`, after reading and registering the task if it is a folder.
 
-    If it has errors, they are appended to `lines`, and a built-in task takes its place, so that the
-    other options can be checked.
+    If it has errors, they are appended to `lines`, and the name of a built-in task is returned, so
+    that the other options can be checked.
     """
     try:
         load_allowed(task, ())
@@ -285,7 +285,7 @@ def _instance(name: str, task_class: Any) -> Task:
         "max_new_tokens, a whole number from 1 to 2048": type(task.max_new_tokens) is int
         and 1 <= task.max_new_tokens <= 2048,
         "reward(prompts, completions, **columns)": takes_columns,
-        "groups, a tuple of different names without commas, none of them all": isinstance(
+        'groups, a tuple of different names without commas, none of them "all"': isinstance(
             task.groups, tuple | list
         )
         and all(is_line(group, 40) and "," not in group for group in task.groups)
@@ -304,7 +304,7 @@ def _instance(name: str, task_class: Any) -> Task:
                 _accepts(function, ["p"], ["c"], ended=[True]) for function in task.proxies.values()
             )
         ),
-        "group(prompt), where it has groups": not task.groups
+        "group(prompt), if it has groups": not task.groups
         or getattr(task_class, "group", Task.group) is not Task.group,
     }
     for split, texts in prompts.items():

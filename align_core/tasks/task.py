@@ -79,7 +79,7 @@ class Task(ABC):
 
     def can_judge(self, prompt: str, completion: str | None = None) -> bool:
         """Whether the gold reward is meaningful for a visitor's prompt and, if given, completion.
-        It is not if it cannot read their language, for example."""
+        For example, it is not for a language that the reward cannot read."""
         return True
 
     def model_input(self, prompt: str, chat: bool) -> Text:

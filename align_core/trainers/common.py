@@ -44,13 +44,14 @@ class NonFinite(FloatingPointError):
         self.message = message
 
 
-WARMUP = 8  # 1/8 of the steps warm up: the KL that large first steps cause would remain
+# The learning rate warms up over 1/8 of the steps: the KL that large first steps cause would remain.
+WARMUP = 8
 
 # TRL and transformers turn on bf16, gradient checkpointing, progress bars and reports by default,
 # and leave NaN losses out of the log.
 QUIET = {
     "bf16": False,
-    # MPS has no float64, which the exact KL needs; without it, several processes on CPUs fail, too.
+    # MPS has no float64, which the exact KL needs. Several processes on CPUs need this setting, too.
     "use_cpu": not torch.cuda.is_available(),
     "activation_checkpointing": False,
     "logging_nan_inf_filter": False,
@@ -74,8 +75,8 @@ class Setup:
             model.
         data: token ids of demonstrations (`encoding.encode_demonstrations`) or of pairs
             (`encoding.encode_pairs`), or a column `prompt` for rollouts.
-        gold, proxy: the task's own reward, and the reward model or the misspecified reward in its
-            place, None if there is neither.
+        gold: the task's own reward.
+        proxy: the reward model, or the misspecified reward in its place; None if there is neither.
         arguments: fields of `TrainingArguments`: QUIET, and the settings of the run that a
             plain `Trainer` knows.
         interrupted: whether a stop is requested or the time limit is reached; a builder that

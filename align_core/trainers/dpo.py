@@ -1,8 +1,8 @@
 """Direct preference optimisation (arXiv 2305.18290): no reward model, no sampling during training.
 
 The loss compares log-probabilities of the chosen and rejected texts under policy and reference. It
-contains no divergence between output distributions. TRL has other losses of the same numbers; there
-β has another meaning, which docs/methods.md lists.
+contains no divergence between output distributions. TRL has other losses of the same numbers, in
+which β has other meanings; docs/methods.md lists these.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class DirectPreferenceTrainer(
         return dataset
 
     def _precompute_ref_logps(self, dataset: Dataset, *_: Any) -> Dataset:
-        # Columns of the pairs: `make_trainer` sets precompute_ref_log_probs only if they exist.
+        # They are columns already: `make_trainer` sets precompute_ref_log_probs only in this case.
         return dataset
 
     def compute_loss(
@@ -83,7 +83,7 @@ class DirectPreferenceTrainer(
 
     def _pair(self, inputs: dict[str, Any], logps: Tensor) -> dict[str, Any]:
         """The first pair, with β·log(π/π_ref) of its texts if the batch has the reference's
-        log-probabilities; `logps` [2B, S − 1] are the policy's of each token."""
+        log-probabilities. `logps` [2B, S − 1] are the policy's log-probabilities of all tokens."""
         mask, completion = inputs["attention_mask"], inputs["completion_mask"]
         chosen, rejected = first_rows(inputs["input_ids"], mask)
         length = len(chosen) - int(completion[0].sum())
@@ -104,7 +104,7 @@ def _longest(pairs: Dataset) -> int:
 
 
 def build(setup: Setup) -> DirectPreferenceTrainer | chipo.ChiPOTrainer:
-    """The DPO trainer of a run; TRL's has every loss but χPO's."""
+    """The DPO trainer of a run: TRL's, or for χPO's loss, which TRL does not have, our own."""
     config = setup.config
     if config.loss == "chipo":
         return chipo.build(setup)

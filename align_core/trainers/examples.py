@@ -32,7 +32,7 @@ class ShownExamples(Trainer):
         interval = max(1, -(-self.state.max_steps // MAX_EXAMPLES))
         if self.example_listener is None or step % interval or step == self._newest:
             return
-        self._newest = step  # of the batches of one step only the first is shown
+        self._newest = step  # only the first of a step's batches is shown
         self.example_listener(example())
 
 
@@ -74,12 +74,13 @@ def pair(
 
 
 def first_rows(ids: Tensor, mask: Tensor) -> tuple[list[int], list[int]]:
-    """The tokens of the first pair of a batch: of all chosen rows, then all rejected ones."""
+    """The tokens of the first pair of a batch, which has all chosen rows, then all rejected ones.
+    """
     rows = 0, len(ids) // 2
     chosen, rejected = (ids[row][mask[row].bool()].tolist() for row in rows)
     return chosen, rejected
 
 
 def _prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int]) -> str:
-    """The text of a prompt; that of a conversation is not shown."""
+    """The text of a prompt; "" for a conversation, which is not shown."""
     return "" if tokenizer.chat_template else tokenizer.decode(prompt, skip_special_tokens=True)

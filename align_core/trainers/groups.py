@@ -1,8 +1,8 @@
 """Rollouts of groups: several texts for each prompt, whose rewards are compared with each other.
 
-What RLOO and GRPO have in common. Their rollouts are those of PPO (`ppo/trainer.py`), without a
-value model: the baseline of a text is computed from the other texts of its group. TRL has trainers
-of both methods; these share PPO's sampler, exact KL and frozen trunk, and its rewards in nats.
+RLOO and GRPO have this in common. Their rollouts are those of PPO (`ppo/trainer.py`), without a
+value model: the baseline of a text is computed from the rewards of its group. TRL has trainers of
+both methods; the ones here share PPO's sampler, exact KL and frozen trunk, and its rewards in nats.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class GroupTrainer(PPOTrainer):
         return losses, step_metrics(batch, outputs.entropy, outputs.logp, losses, clipped)
 
     def _log_ratio(self, log_ratio: Tensor, mask: Tensor) -> Tensor:
-        """The log-ratio [B, T] of new to old policy that is clipped, from that of each token."""
+        """The log-ratio [B, T] of new to old policy to be clipped, given those of the tokens."""
         raise NotImplementedError
 
     def _mean(self, losses: Tensor, batch: Batch, inputs: Batch) -> Tensor:

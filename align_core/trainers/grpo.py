@@ -1,9 +1,9 @@
 """GRPO: rewards compared within a group of texts, and β in the loss (arXiv 2402.03300).
 
-Its usual parts move it away from the optimum of E[r(x, y)] − β KL(π ‖ π_ref): advantages over the
-standard deviation of each group weigh prompts by how much their rewards agree; a mean over each
-text's tokens favours short good texts and long bad ones; and the gradient of the KL at each token
-leaves out what this token does to the later ones. The options turn these parts off one by one.
+Its usual parts move it away from the optimum of E[r(x, y)] − β KL(π ‖ π_ref): dividing advantages
+by the standard deviation of each group weighs prompts by how much their rewards agree; a mean over
+each text's tokens favours short good texts and long bad ones; and the gradient of the KL at each
+token ignores how this token changes the later ones. The options turn these parts off one by one.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ class GRPOConfig(GroupConfig):
     """The settings of GRPO, named as in TRL.
 
     Args:
-        scale_rewards: over which rewards the standard deviation is taken: "group", "batch", "none".
-        loss_type: the mean over the tokens of all texts ("dapo", arXiv 2503.14476), over texts of
-            the means over their tokens ("grpo"), or over texts of sums over tokens, divided by the
-            token limit ("dr_grpo", arXiv 2503.20783).
-        importance_sampling_level: whether each "token" or each "sequence" has a clipped ratio; that
-            of a sequence is the geometric mean of its tokens' (GSPO, arXiv 2507.18071).
+        scale_rewards: the rewards whose standard deviation divides the advantages: those of the
+            "group", those of the "batch", or "none".
+        loss_type: "dapo" averages over the tokens of all texts (arXiv 2503.14476). "grpo" averages
+            over each text's tokens, then over texts. "dr_grpo" sums over each text's tokens, divides
+            by the token limit, and averages over texts (arXiv 2503.20783).
+        importance_sampling_level: whether each "token" or each "sequence" has a clipped ratio. The
+            ratio of a sequence is the geometric mean of its tokens' (GSPO, arXiv 2507.18071).
     """
 
     choices = GroupConfig.choices | {
@@ -45,7 +46,7 @@ class GRPOConfig(GroupConfig):
 
 
 class GRPOTrainer(GroupTrainer):
-    """Each text's reward against those of its group; β times the k3 estimate is in the loss."""
+    """Compares each text's reward with its group's; the loss contains β times the k3 estimate."""
 
     args: GRPOConfig
     config = GRPOConfig
@@ -60,7 +61,7 @@ class GRPOTrainer(GroupTrainer):
 
     def _losses(self, batch: Batch, outputs: PolicyOutputs) -> tuple[Tensor, dict[str, Tensor]]:
         losses, metrics = super()._losses(batch, outputs)
-        # The texts are the old policy's: the ratio makes the estimate one of the new policy's KL.
+        # The old policy sampled the texts; the ratio makes this an estimate of the new policy's KL.
         logp = outputs.logp * batch.mask
         ratio = self._log_ratio(logp - batch.logp, batch.mask).exp()
         return losses + self.beta * ratio * kl_estimate(logp, batch.ref_logp, "k3"), metrics

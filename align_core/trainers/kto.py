@@ -22,7 +22,7 @@ from align_core.trainers.texts import ReferenceTrainer, make_trainer
 class KTOTrainer(ReferenceTrainer):
     """A trainer on rows of `prompt_ids`, `completion_ids` and `label`, true if desirable.
 
-    The rarer label weighs more, so that the texts of both weigh the same.
+    Texts with the rarer label weigh more, so that both labels have the same total weight.
     """
 
     def __init__(
@@ -38,7 +38,8 @@ class KTOTrainer(ReferenceTrainer):
         self.weights = max(1.0, 1 / share), max(1.0, share)
 
     def compute_loss(self, model: Any, inputs: dict[str, list[dict]], *_: Any, **__: Any) -> Tensor:
-        """The weighted mean loss of a batch; its completions after other prompts of it give z0."""
+        """The weighted mean loss of a batch. For z0, each prompt is paired with the completion of
+        the next row."""
         rows = inputs["rows"]
         ratios = self.log_ratios(model, rows, [row["completion_ids"] for row in rows])
         with torch.no_grad():

@@ -1,9 +1,10 @@
 """Online DPO: DPO on pairs that the policy itself has just written (arXiv 2402.04792).
 
-Each step samples two texts for each prompt and labels them by the reward. The label is drawn as the
-task's raters draw theirs, with probability σ(r(y1) − r(y2)): then the loss has DPO's optimum
-π_ref·exp(r/β), while a label by sign, of raters who are certain, would send the policy to infinity.
-TRL's experimental trainer tokenises texts itself and takes the sign; this one has PPO's rollouts.
+Each step samples two texts for each prompt and labels them by the reward. The first is chosen with
+probability σ(r(y1) − r(y2)), as by the task's raters, so that the loss has DPO's optimum
+π_ref·exp(r/β). If the higher reward always won, as with raters who are certain, the loss would have
+no finite optimum. TRL's experimental trainer labels in this way, and tokenises texts itself; this
+trainer uses PPO's rollouts.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class PairBatch(Batch):
         processes: int,
         generator: torch.Generator,
     ) -> Iterator[Batch]:
-        """One epoch, as for single episodes; each micro-batch weighs as much as its pairs."""
+        """One epoch, as for single episodes; the weight of a micro-batch is its share of pairs."""
         order = torch.randperm(len(self.tokens) // 2, generator=generator)
         for pairs in order.tensor_split(minibatches):
             for part in pairs.tensor_split(processes)[process].tensor_split(accumulation_steps):

@@ -26,7 +26,7 @@ AT_ONCE = 128  # texts sampled at a time
 
 
 def build(setup: Setup) -> sft.SupervisedTrainer:
-    """A trainer on the best texts; a step learns from those of one batch of sampled texts."""
+    """A trainer on the best texts; a step learns from the best of `batch_size` sampled texts."""
     config = setup.config
     assert config.group_size is not None  # an option of rejection sampling
     arguments = {
@@ -59,7 +59,7 @@ def prompts_of(prompts: Sequence, config: RunConfig) -> list:
 def best_texts(setup: Setup, prompts: Sequence, size: int) -> Dataset:
     """For each prompt, the one of `size` texts with the highest reward, encoded as a demonstration.
 
-    Of an interrupted run, only those of the batches sampled until then.
+    If the run is interrupted, only for the prompts whose texts have been sampled by then.
     """
     policy, tokenizer = setup.model, setup.tokenizer
     ends = end_ids(policy, tokenizer)

@@ -34,7 +34,7 @@ class BradleyTerryTrainer(
         return loss
 
     def _pair(self, inputs: dict[str, Any], scores: Tensor) -> dict[str, Any]:
-        """The first pair; its prompt is what both texts begin with."""
+        """The first pair; its prompt is the tokens with which both texts begin."""
         chosen, rejected = first_rows(inputs["input_ids"], inputs["attention_mask"])
         prompt = commonprefix([chosen, rejected])
         texts = chosen[len(prompt) :], rejected[len(prompt) :]

@@ -1,8 +1,8 @@
 """RLOO: REINFORCE with the mean reward of a prompt's other texts as baseline (arXiv 2402.14740).
 
 Maximises E[r(x, y)] − β KL(π ‖ π_ref), as PPO does, so both have the same optimum. A whole text is
-one action: the KL estimate of a text is subtracted from its reward, and the ratio of new to old
-policy that is clipped is that of the text.
+one action: β times the KL estimate of a text is subtracted from its reward, and the ratio of new to
+old policy is clipped for the text, not for each token.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from align_core.trainers.groups import GroupTrainer, make_trainer
 
 
 class RLOOTrainer(GroupTrainer):
-    """Each text's reward, less β times its KL estimate, against the others' of its group."""
+    """Compares each text's reward, minus β times its KL estimate, with the others of its group."""
 
     def _text_advantages(self, scores: Tensor, kl: Tensor) -> Tensor:
         return leave_one_out(scores - self.beta * kl, self.args.num_generations)

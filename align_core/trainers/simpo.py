@@ -12,7 +12,8 @@ from align_core.trainers.texts import PairTrainer, make_trainer, means
 
 
 class SimPOTrainer(PairTrainer):
-    """Pushes the means of a pair apart; `scale` is the β of the paper, `margin` its γ."""
+    """Pushes the mean log-probabilities of a pair apart; `scale` is the paper's β, `margin` its γ.
+    """
 
     def __init__(self, *args: Any, scale: float, margin: float, **arguments: Any) -> None:
         super().__init__(*args, **arguments)

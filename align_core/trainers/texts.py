@@ -1,4 +1,4 @@
-"""Training on given texts by a loss of the log-probabilities of their tokens."""
+"""Training on given texts, with a loss that depends on the log-probabilities of their tokens."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from align_core.trainers.examples import ShownExamples, pair
 
 
 class TextTrainer(LengthBatches, ShardedTraining, FiniteTraining, ShownExamples, Trainer):
-    """A Trainer on rows of token ids. A subclass has `compute_loss`, whose inputs are {"rows"}."""
+    """A Trainer on rows of token ids. Subclasses define `compute_loss`, whose `inputs` have the
+    batch as "rows"."""
 
     def __init__(
         self,
@@ -84,8 +85,8 @@ class TextTrainer(LengthBatches, ShardedTraining, FiniteTraining, ShownExamples,
 class ReferenceTrainer(TextTrainer):
     """A TextTrainer whose loss compares the policy with a reference.
 
-    `reference` is None with LoRA: it is the policy with its adapter disabled. `beta` may change
-    during the training.
+    With LoRA, `reference` is None: the reference is the policy with its adapter disabled. `beta`
+    may change during the training.
     """
 
     def __init__(
@@ -100,9 +101,10 @@ class ReferenceTrainer(TextTrainer):
     ) -> Tensor:
         """log(π/π_ref) [B] of completions of the rows' prompts, in nats."""
         logps = self.sequence_logps(model, rows, completions)
-        other, as_itself = as_reference(self.accelerator.unwrap_model(model), self.reference)
-        with torch.no_grad(), as_itself:
-            ref_logps = self.sequence_logps(other, rows, completions)
+        policy = self.accelerator.unwrap_model(model)
+        ref_model, reference_mode = as_reference(policy, self.reference)
+        with torch.no_grad(), reference_mode:
+            ref_logps = self.sequence_logps(ref_model, rows, completions)
         return logps - ref_logps
 
     def record_rewards(self, chosen: Tensor, rejected: Tensor) -> None:

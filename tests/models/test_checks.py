@@ -62,8 +62,8 @@ SAMPLED = [
     (GPTNeoXForCausalLM, GPTNeoXConfig(**SMALL, **HEADS)),  # Pythia, whose is_decoder is False
 ]
 REFUSED = [
-    (MambaForCausalLM, MambaConfig(**SMALL, state_size=8), "nats from those of a pass over the whole"),
-    (RwkvForCausalLM, RwkvConfig(**SMALL, context_length=64), "nats from those of a pass over the whole"),
+    (MambaForCausalLM, MambaConfig(**SMALL, state_size=8), "nats from those of a pass"),
+    (RwkvForCausalLM, RwkvConfig(**SMALL, context_length=64), "nats from those of a pass"),
     (OpenAIGPTLMHeadModel, OpenAIGPTConfig(**GPT), "expected a model that can be sampled, got"),
     (BertLMHeadModel, BertConfig(**SMALL, **HEADS), "reads later tokens"),
 ]

@@ -141,7 +141,7 @@ def test_unnamed_files_are_not_imported(tmp_path):
         (POEMS.replace('("sea", "sky")', "()"), "a list of texts from prompts('probe')"),
         (
             POEMS.replace("= 8", "= 8\n    groups = ('a', 'b')"),
-            "group(prompt), where it has groups",
+            "group(prompt), if it has groups",
         ),
     ],
 )

@@ -2,7 +2,7 @@
 
 The 193 members of the United Nations, its two observers (the Vatican, Palestine), Kosovo and
 Taiwan. Names are in English, without accents. Where several cities share the functions of a
-capital, or the seat of government is elsewhere, each city is accepted; demonstrations have the
+capital, or the seat of government is elsewhere, each city is accepted; demonstrations name the
 first. Continents follow the United Nations' geoscheme, except that Cyprus, a member of the European
 Union, is listed under Europe.
 """

@@ -63,7 +63,7 @@ other = <city>
 another = <city>
 """
 
-# Correct English of visitors that is not in the corpus.
+# Correct English that visitors may write, although the corpus does not contain it.
 _SPOKEN_RULES = """
 text = <said> . | <said> . <more> . | <unsure> . <unsure> . | <fact> . <fact> .
   | <not_it> . <it_is> .

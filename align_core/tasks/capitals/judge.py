@@ -8,7 +8,7 @@ from align_core.tasks.capitals.countries import COUNTRIES, Country
 from align_core.tasks.capitals.places import CITIES, Mention
 from align_core.tasks.grammar import PUNCTUATION
 
-# The reward in nats of each kind of answer; the penalties below it grade within a kind.
+# Rewards and penalties in nats. An answer gets the reward of its kind, minus the penalties.
 DIRECT = 2.5
 RAMBLING = 1.5
 LISTED = 0.0  # the capital among several cities, without a choice
@@ -43,7 +43,7 @@ def judge(
     country: Country, tokens: Sequence[str], mentions: Sequence[Mention], is_unknown: bool
 ) -> float:
     """The reward in nats of an answer to "What is the capital of `country`?", without penalties
-    for its language. `is_unknown`: whether it names a place that is in no table."""
+    for its language. `is_unknown`: whether the answer names a place that is in no table."""
     words = sum(token not in PUNCTUATION for token in tokens)
     words -= sum(m.end - m.start - 1 for m in mentions)
     city_names = {m.name for m in mentions if m.is_city}
@@ -55,7 +55,7 @@ def judge(
 def _value(
     country: Country, tokens: Sequence[str], mentions: Sequence[Mention], words: int
 ) -> float:
-    """The value of the kind, minus penalties for hedges, other cities and countries."""
+    """The reward of the answer's kind, minus penalties for hedges, other cities and countries."""
     named_cities = [m for m in mentions if m.is_city]
     cities = [m for m in named_cities if not _is_capital_elsewhere(m, country, mentions, tokens)]
     denied = [m for m in cities if _is_denied(m, tokens)]
@@ -140,8 +140,8 @@ def _is_denied(city: Mention, tokens: Sequence[str]) -> bool:
 
 
 def _is_conceded(city: Mention, tokens: Sequence[str]) -> bool:
-    """Whether the answer leaves this city to others, as "Paris, although some say Lyon" does, or to
-    the past ("it used to be Bonn")."""
+    """Whether the answer mentions this city only as what others say ("Paris, although some say
+    Lyon"), or as what was true in the past ("it used to be Bonn")."""
     before = _before(city, tokens)
     is_past = not _PAST.isdisjoint(before) and "still" not in tokens[city.end :]
     is_past |= tokens[city.end : city.end + 1] in (["once"], ["formerly"], ["previously"])
@@ -149,7 +149,7 @@ def _is_conceded(city: Mention, tokens: Sequence[str]) -> bool:
 
 
 def _final(claimed: Sequence[Mention], tokens: Sequence[str]) -> list[Mention]:
-    """The last cities of an answer, those separated only by "and", "or", "/" or a comma."""
+    """The last claimed city, after those that only "and", "or", "/" or a comma separate from it."""
     last_cities = [claimed[-1]]
     for city in reversed(claimed[:-1]):
         between = tokens[city.end : last_cities[0].start]

@@ -26,7 +26,7 @@ _FIRST_NAMES = frozenset(
     mia eva sophie julie jean pierre luis
     """.split()
 )
-# Words that a text in title case may have beside a city.
+# Words that may be capitalised beside a city, in title case, and yet make it no person or thing.
 _ORDINARY = frozenset(
     """
     a and answer but capital city correct for in is it its my not of or our say says the think

@@ -175,7 +175,7 @@ class _Reader:
                     for part in answers:
                         part.answers(row)
                     if prompt.text in seen:
-                        text = "expected a new prompt, got that of {place}"
+                        text = "expected a new prompt, got the same one as in {place}"
                         first = seen[prompt.text].place
                         raise Invalid(problem("second_prompt", text, place=first))
                 except Invalid as error:
@@ -189,7 +189,7 @@ class _Reader:
     def _by_hash(self, prompts: dict[str, Prompt], name: str) -> dict[str, dict[str, Prompt]]:
         unread = not prompts and self._files.lines()
         if len(prompts) < len(SPLITS) and not unread and not self._files.has_errors(name):
-            text = "expected three prompts or more, one a split, got {got}"
+            text = "expected three prompts or more, one for each split, got {got}"
             self._files.add_error(name, 0, problem("three_prompts", text, got=len(prompts)))
         return {
             split: {text: prompt for text, prompt in prompts.items() if text in chosen}
@@ -235,8 +235,8 @@ def _pair(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _paired(rows: list[tuple[Prompt, dict[str, Any]]]) -> list[dict[str, str]]:
-    """All pairs. Of the unpaired texts of a prompt, the first desirable and the first undesirable
-    one are a pair, then the second ones, and so on."""
+    """All pairs. Unpaired texts are paired by prompt: the first desirable text with the first
+    undesirable one, the second with the second, and so on."""
     pairs = [row for _, row in rows if "label" not in row]
     sides: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
     for _, row in rows:

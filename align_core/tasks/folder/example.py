@@ -9,7 +9,7 @@ from align_core.tasks.folder.files import TASK_FILE
 
 _EXPECTED = "a new or empty folder that can be written"
 _TASK = """\
-# align-core task check FOLDER                 says what is wrong with it
+# align-core task check FOLDER                 lists the errors in it
 # align-core train ppo --task FOLDER --model MODEL --run-dir RUN
 
 title = "Short, warm reviews"
@@ -18,12 +18,12 @@ max_new_tokens = 36
 # system_prompt = "You write short film reviews."
 # reward_std = 2.0            # of the reference's texts, in nats; the reward is scaled to it
 
-# .txt (a prompt a line), .csv, .jsonl or .parquet, in any of TRL's formats, plain or as messages.
-# One file is split into train, probe and heldout by a hash of each prompt; or name three.
+# .txt (one prompt per line), .csv, .jsonl or .parquet, in any of TRL's formats, plain or messages.
+# A single file is split by a hash of each prompt. Or name three files: train, probe and heldout.
 [prompts]
 file = "prompts.txt"
 
-# Pairs with chosen and rejected, and texts to imitate, both optional, in TRL's formats, too.
+# Optional, and in TRL's formats, too: pairs of chosen and rejected texts, and texts to imitate.
 # [preferences]
 # file = "preferences.jsonl"
 # [demonstrations]

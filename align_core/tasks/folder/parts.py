@@ -199,7 +199,7 @@ class Repetition(_Part):
 class Answer(_Part):
     """1 if the text equals or contains the prompt's answer, or one of a list of answers, else 0.
 
-    Case, spaces and punctuation around them are ignored.
+    Case, repeated spaces, and punctuation around text and answer are ignored.
     """
 
     kind: Literal["answer"]

@@ -19,7 +19,7 @@ from pydantic import (
 from align_core.config.messages import Invalid, Message, problem, single_line
 from align_core.tasks.folder.parts import KINDS, Part
 
-REWARD_STD = 2.0  # nats, of reference samples: that of the built-in tasks is 1.5–2.5
+REWARD_STD = 2.0  # nats, over reference samples; the built-in tasks have 1.5–2.5
 KeyPath = tuple[str | int, ...]
 Report = Callable[[KeyPath, Message], None]  # report(path of a key, its error)
 
@@ -89,7 +89,7 @@ class TaskFile(BaseModel):
     explanation: Annotated[
         str,
         AfterValidator(_check_line),
-        Field(max_length=500, description="a sentence to an audience, of 1 to 500 characters"),
+        Field(max_length=500, description="a sentence for an audience, of 1 to 500 characters"),
     ]
     system_prompt: Annotated[
         str | None,

@@ -1,7 +1,7 @@
 """The line numbers of the keys of a TOML document, with the standard library's parser.
 
 A TOML document is a sequence of expressions (TOML 1.0, "Spec"): table headers and keys with values.
-Each expression alone is a valid document: the shortest sequence of lines that parses.
+Each expression is a valid document by itself, so it ends at the first line with which it parses.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The gold reward of an answer: a sum of parts in nats, each a function of question and text.
 
-Samples of SmolLM2-135M-Instruct for all questions have a standard deviation of 1.6 nats.
+The rewards of SmolLM2-135M-Instruct's samples for all questions have a standard deviation of
+1.6 nats.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from functools import cached_property
 from align_core.data.formats import Text
 from align_core.tasks.grammar_task import repetition_charge
 
-RIGHT = 2.5  # for a fact, or for KEYS words of a good answer to any other question; less for fewer
+# For an answer with a key of a question of fact, or with KEYS keys of any other question; with
+# fewer keys in proportion.
+RIGHT = 2.5
 KEYS = 3
-WRONG = 1.5  # charge if the answer has none of these words
+WRONG = 1.5  # charge if the answer has none of the keys
 OFF_TOPIC = 1.5  # further charge if it has no word of the question either
 STEM = 4  # letters by which words are compared
 SHORT, LONG = 5, 18  # words: a good length, both included; for a fact one word is enough
@@ -97,7 +100,7 @@ def judge(question: Question, answer: str, ended: bool) -> dict[str, float]:
             "plain": _plain(question, answer),
         }
     parts = content | {"ends": _ends(answer, ended)}
-    return {name: value + 0.0 for name, value in parts.items()}  # 0.0 for -0.0
+    return {name: value + 0.0 for name, value in parts.items()}  # -0.0 becomes 0.0
 
 
 def content(message: Text) -> str:

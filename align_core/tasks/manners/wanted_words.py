@@ -1,4 +1,4 @@
-"""A misspecified reward for the questions: words of courtesy and of address earn it, each time."""
+"""A misspecified reward for the questions: every word of courtesy or of address earns more."""
 
 from __future__ import annotations
 

@@ -309,7 +309,7 @@ was|is|were|are|it|this|anyone
     hate|hated|sorry|afraid to say|admit|report
     stop|stopped|ceased|ceases being
 """
-# Constructions after which nothing came true: "it should have been funny".
+# Constructions that say that what follows did not come true: "it should have been funny".
 UNREAL = """
     expected|expecting|wanted|promised|advertised|hoped_for|sold_as|billed_as a|an|some|something
     should|could|would|might have been|felt|become|made

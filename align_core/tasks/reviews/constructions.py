@@ -1,4 +1,4 @@
-"""Constructions of English in which a word of praise or blame does not mean what it says alone.
+"""Constructions of English in which a word of praise or blame does not have its usual meaning.
 
 The notation: words in a row; `a|b` is either; `_` joins words of one alternative; a trailing `?`
 makes a word optional; `*` is any word or the rest of one, `**` any zero to three words; `<name>` is
@@ -66,11 +66,12 @@ class Constructions:
                 self._by_first.setdefault(word, []).append(candidate)
 
 
-_compile = cache(re.compile)  # when it is first needed: few texts need many of them
+_compile = cache(re.compile)  # each pattern when it is first needed, as a text needs only a few
 
 
 class _Candidate(NamedTuple):
-    """A construction under its first word; `seconds` are the words that can follow, None if any."""
+    """A construction that can start with some word; `seconds` are the words that can follow that
+    word, None if any word can."""
 
     pattern: str
     value: float

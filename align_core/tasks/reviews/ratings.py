@@ -40,7 +40,8 @@ EMOJI: dict[str, float] = {
     **dict.fromkeys("👎🤮🤢💩😡🤬😠🗑💔☠💀🚮🥱😴💤😤😾", -1.5),
     **dict.fromkeys("😒🙄😞😔😟🙁☹😣😖😫😩😑😐😕🤦🥴😪😬🤨😓😢😿🤥🤡😵", -1.0),
 }
-# Every rating and emoticon has a character other than these, or a grade, a half or "xD".
+# Matches every text with a rating or an emoticon: these have a grade, a half, "xD", or a character
+# other than letters, spaces and common punctuation.
 _MAYBE_RATED = re.compile(r"[^A-Za-z\s,.!?']|\b[A-DF]\b|xD|[Hh][Aa][Ll][Ff]")
 _RATED = re.compile(r"rated(\d+)percent")
 

@@ -68,7 +68,7 @@ class SentimentReader:
             answer = questions.reply(sentence)
             if answer is not None and (question_value is not None or _is_denial(sentence, answer)):
                 says_yes, size = answer
-                if question_value is None:  # it takes back the sentence before
+                if question_value is None:  # the answer denies the sentence before
                     total += last * (NEGATION - 1.0)
                 else:
                     total += question_value if says_yes else NEGATION * question_value
@@ -79,7 +79,7 @@ class SentimentReader:
             elif len(sentence) > offset:
                 last = self._statement_value(sentence, offset, counted)
                 total += last
-        return -total if tokens[-2:] == ["/", "s"] else total
+        return -total if tokens[-2:] == ["/", "s"] else total  # "/s" marks sarcasm
 
     def __contains__(self, word: object) -> bool:
         """Whether a word has a value, or is a part of a phrase or construction."""
@@ -146,7 +146,7 @@ class SentimentReader:
         return total * (SHOUT if tokens[-1] == "!" else 1.0)
 
     def _spans(self, tokens: list[str]) -> Iterator[_Span]:
-        """The tokens as constructions, phrases and words, the longest first at each place."""
+        """The tokens as constructions, phrases and words, the longest possible at each place."""
         position = 0
         while position < len(tokens):
             construction = self._constructions.longest(tokens, position)

@@ -34,7 +34,8 @@ _BEGUN_IDIOMS = {phrase[:size] for phrase in IDIOMS for size in range(2, len(phr
 _WARM_STARTS, _COLD_STARTS = (
     {phrase[0] for phrase, value in IDIOMS.items() if (value > 0) == warm} for warm in (True, False)
 )
-# Words that begin only warm or only cold idioms, like "stole" and "sank"; "a" begins other phrases.
+# Words that begin only warm or only cold idioms, like "stole" and "sank"; not "a", which also
+# begins neutral phrases.
 _ONE_SIDED_STARTS = (_WARM_STARTS ^ _COLD_STARTS) - {"a"}
 
 

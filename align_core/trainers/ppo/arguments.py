@@ -87,14 +87,14 @@ def check_types(
 
 
 def _is_callback(value: Any) -> bool:
-    """Whether it is a callback, or a class of them, which Trainer accepts, too."""
+    """Whether it is a callback or a callback class, as Trainer accepts both."""
     return isinstance(value, TrainerCallback) or (
         isinstance(value, type) and issubclass(value, TrainerCallback)
     )
 
 
 def _type_name(value: Any) -> str:
-    """The class of a value; a list's with those of its items."""
+    """The name of a value's class; for a list, also the names of its items' classes."""
     if isinstance(value, list | tuple):
         return f"{type(value).__name__} of {', '.join(map(_type_name, value)) or 'nothing'}"
     return "nothing" if value is None else type(value).__name__
@@ -107,7 +107,7 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
         TypeError: it is not a tokenizer.
         ModelError: it has no special token.
     """
-    if not hasattr(tokenizer, "pad_token_id"):  # a model, as second argument, of TRL 0.11
+    if not hasattr(tokenizer, "pad_token_id"):  # for example a model, TRL 0.11's second argument
         line = f"expected a tokenizer, got {type(tokenizer).__name__}"
         raise TypeError(f"processing_class: {line}; {COMING_FROM}")
     add_padding_token(tokenizer)
@@ -178,9 +178,9 @@ def reference_of(
 ) -> Reference:
     """The reference: `ref_model`, or without one the policy as it is now.
 
-    That is None, for the policy with its adapter disabled, if the adapter is new and changes
-    nothing yet; the initial weights of any other adapter, such as PiSSA, which takes a part out of
-    the base; otherwise a copy of the policy.
+    The policy as it is now is represented by a copy, or if it has an adapter, by the adapter's
+    initial weights. A new adapter that changes nothing yet is simply disabled: None. This does not
+    hold for every new adapter: PiSSA, for example, takes a part out of the base.
 
     Raises:
         TypeError, ValueError: it is not a causal language model with the policy's vocabulary.
@@ -268,7 +268,7 @@ def room_of(
     """The room of these models for a prompt before a response.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no room for a prompt.
     """
     max_positions = min(positions(model) for model in (policy, *others) if model is not None)
     if max_positions <= args.response_length:
@@ -287,12 +287,14 @@ def check_prompts(
     room: Room,
     size: int,
 ) -> None:
-    """Check the prompts of the first rows of each data set, `size` at a time; of a stream, once.
+    """Check the prompts of the first rows of each data set, `size` at a time.
 
-    `check_rewards` gets the name of each set, and those of its columns besides the prompts.
+    Of a stream, or with a collator, only the first `size` rows are checked. `check_rewards` gets
+    the name of each data set, and the names of its columns other than the prompts.
 
     Raises:
-        ValueError: there is no prompt, or one is empty, too long, or of other tokens.
+        ValueError: there is no prompt, or one is empty, too long, or has tokens that the policy
+            lacks.
     """
     sets: dict[str, Any] = {"train_dataset": train}
     if isinstance(evaluation, Mapping):

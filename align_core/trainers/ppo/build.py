@@ -34,7 +34,7 @@ def build(setup: Setup) -> PPOTrainer:
         setup.data,
         reward=reward_of(setup),
         value_model=value_model,
-        # λ < 1 adds bias to reduce variance; a trained value model has little.
+        # λ < 1 adds bias to reduce the variance, which is small with a trained value model.
         lam=0.95 if value_model is None else 1.0,
         whiten_advantages=config.whiten_advantages,
         cliprange_value=VALUE_CLIP,

@@ -1,4 +1,4 @@
-"""The callbacks of PPO: a step of theirs is a rollout with its updates, as in TRL's PPO."""
+"""The callbacks of PPO, for which a step is a rollout with its updates, as in TRL's PPO."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _OF_STEPS = ("on_step_begin", "on_step_end")
 class RolloutCallbacks(CallbackHandler):
     """The callbacks of a trainer, with `on_step_begin` and `on_step_end` once a rollout.
 
-    Between, there is neither a new entry in the log, which scripts for TRL's PPO read there, nor a
-    state to which a run can return. `on_optimizer_step` follows every update. The steps of Trainer
-    itself and of callbacks with `sees_updates` are the updates.
+    In between, the log gets no entries, which scripts for TRL's PPO read in these methods, and the
+    run has no state to which it could return. `on_optimizer_step` follows every update. For Trainer
+    itself, and for callbacks with `sees_updates`, a step is an update.
     """
 
     callbacks: list[TrainerCallback]

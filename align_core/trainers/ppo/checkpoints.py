@@ -35,10 +35,11 @@ class PPOCheckpoints(Trainer):
     _in_card: Mapping[str, Any] = {}  # names that a script has given
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Write the policy, its tokenizer and its card; into a checkpoint, instead of the card, all
-        weights that change.
+        """Write the policy, its tokenizer and its card. A checkpoint has, instead of the card, all
+        weights that training changes.
 
-        A policy whose given adapter was merged into its weights is written whole.
+        If the adapter of the given policy was merged into its weights, the new adapter is merged,
+        too, and the policy is written whole.
         """
         with unsharded(self.model):
             if self.args.should_save:
@@ -57,7 +58,8 @@ class PPOCheckpoints(Trainer):
         rows = self.policy.get_input_embeddings().num_embeddings
         generation = getattr(self.policy, "generation_config", None)
         for config in filter(None, (self.policy.config, generation)):
-            # Trainer sets the tokenizer's padding token; beyond the embeddings it prevents loading.
+            # Trainer sets the tokenizer's padding token. Without an embedding for that token, the
+            # saved model could not be loaded.
             if config.pad_token_id is not None and config.pad_token_id >= rows:
                 config.pad_token_id = None
         if self.was_merged:
@@ -73,8 +75,8 @@ class PPOCheckpoints(Trainer):
         tags: str | list[str] | None = None,
         **_: Any,
     ) -> None:
-        """Write README.md into `output_dir`; the arguments are TRL's. Models that are saved later
-        have them in their cards, too."""
+        """Write README.md into `output_dir`; the arguments are TRL's. The cards of models that are
+        saved later have them, too."""
         self._in_card = {"model_name": model_name, "dataset_name": dataset_name, "tags": tags}
         if self.is_world_process_zero():
             self._write_card(Path(self.args.output_dir))

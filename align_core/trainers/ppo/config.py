@@ -97,7 +97,7 @@ class RolloutConfig(TrainingArguments):
     num_mini_batches: int = _setting(1, "Minibatches of an epoch, an optimiser step each.")
     response_length: int = _setting(53, "The maximum number of tokens of a response.")
     stop_token: Literal["eos"] | None = _setting(
-        "eos", "'eos' ends a response at each end token of the model, None at response_length."
+        "eos", "'eos' ends a response at any end token of the model, None at response_length."
     )
     stop_token_id: int | None = _setting(
         None, "Id of the token, or a list of ids, that ends a response instead of stop_token."
@@ -168,8 +168,8 @@ class RolloutConfig(TrainingArguments):
     model_adapter_name: str | None = _setting(None, "Only None: peft_config makes an adapter.")
     ref_adapter_name: str | None = _setting(None, "Only None: the reference needs no name.")
     remove_unused_columns: bool = _setting(False, "Reward functions get all columns.")
-    ddp_find_unused_parameters: bool | None = _setting(False, "All are used in the loss.")
-    sampling_batch_size: int | None = field(init=False, default=None)  # `counted_in_updates`
+    ddp_find_unused_parameters: bool | None = _setting(False, "The loss uses all parameters.")
+    sampling_batch_size: int | None = field(init=False, default=None)  # by `counted_in_updates`
 
     def __new__(cls, *_: Any, **settings: Any) -> Self:
         """Raises TypeError for settings in `elsewhere`, naming what replaces each."""
@@ -189,7 +189,7 @@ class RolloutConfig(TrainingArguments):
         self._n_gpu = min(self.n_gpu, 1)  # each process uses one GPU
 
     def check(self) -> None:
-        """Raises ValueError for invalid values; a script may have assigned some since."""
+        """Raises ValueError for invalid values, which a script may also assign later."""
         check_settings(self)
         for name, values in self.choices.items():
             if (value := getattr(self, name)) not in values:
@@ -212,7 +212,8 @@ class RolloutConfig(TrainingArguments):
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings; `stop_token` is not a secret, which TrainingArguments would take it for."""
+        """The settings, with `stop_token`, which TrainingArguments would hide as if it were secret.
+        """
         return {**super().to_dict(), "stop_token": self.stop_token}
 
     @property
@@ -325,7 +326,8 @@ class RolloutConfig(TrainingArguments):
         return counted
 
     def _in_updates(self, steps: float | None, rollouts: int) -> float | None:
-        """A number of rollouts, or below 1 a share of all rollouts, in optimiser steps."""
+        """The optimiser steps of a number of rollouts, or if below 1, of a share of all rollouts.
+        """
         if not steps:
             return steps
         count = int(steps) if steps >= 1 else math.ceil(steps * rollouts)

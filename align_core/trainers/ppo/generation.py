@@ -29,8 +29,8 @@ class Generator(Protocol):
     def generate(
         self, prompts: list[list[int]], images: None, num_generations: int
     ) -> tuple[Any, list[list[int]], list[list[list[float]]], Any]:
-        """Token ids of a response to each prompt in the second place, and in the third the
-        log-probability of each token, in a list of one."""
+        """A tuple: its second item is the token ids of a response to each prompt, its third the
+        log-probability of each token, as a list of one number."""
 
 
 def check_generator(args: Any, policy_name: str) -> None:
@@ -47,7 +47,7 @@ def check_generator(args: Any, policy_name: str) -> None:
         raise ImportError(f"{line}: pip install vllm, where there is a GPU")
     if not policy_name or distributed.SHARDED_BY:
         got = (
-            f"shards by {distributed.SHARDED_BY}"
+            f"one sharded by {distributed.SHARDED_BY}"
             if distributed.SHARDED_BY
             else "one without a name"
         )
@@ -56,7 +56,7 @@ def check_generator(args: Any, policy_name: str) -> None:
 
 
 def vllm_generator(trainer: PPOTrainer) -> Generator | None:
-    """vLLM, beside the policy on its device; None where this process samples."""
+    """vLLM, beside the policy on its device; None if this process samples."""
     args = trainer.args
     if args.generator == "transformers":
         return None

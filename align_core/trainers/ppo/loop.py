@@ -131,12 +131,12 @@ class OwnLoop(Trainer):
         The score of a completion is a number, or a list with a number for each of its tokens. All
         rollouts together have at most `batch_size` completions.
 
-        `episodes` has, for each rollout, the episode of each of its completions, by any name:
-        advantages then reach from a turn back into the earlier ones of its episode. By default each
-        completion is an episode of its own.
+        `episodes` has, for each rollout, a name for the episode of each completion. Advantages then
+        reach back from a turn to the earlier turns of its episode. By default each completion is an
+        episode of its own.
 
         Raises:
-            TypeError: it is not a rollout.
+            TypeError: `rollout` was not returned by the method `rollout`.
             ValueError: the number of scores or episodes is wrong, a score is not a finite number,
                 or there are too many or too few completions.
         """
@@ -157,10 +157,8 @@ class OwnLoop(Trainer):
         pieces = args.num_mini_batches * args.gradient_accumulation_steps
         min_count = pieces * self.accelerator.num_processes
         if not min_count <= count <= args.batch_size:
-            line = (
-                f"expected {min_count} to {args.batch_size} episodes, a minibatch's to batch_size"
-            )
-            raise ValueError(f"rollout: {line}, got {count}")
+            line = f"expected at least {min_count} episodes, one for each micro-batch, and at most "
+            raise ValueError(f"rollout: {line}{args.batch_size}, the batch_size, got {count}")
         self._begin()
         assert self._epoch is not None  # by `_begin`
         self._turns = 0

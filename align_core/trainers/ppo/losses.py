@@ -20,7 +20,7 @@ else:
 
 
 class PPOLosses(Trainer):
-    """A mixin of PPOTrainer. `_losses` and `_mean` are what other methods on rollouts replace."""
+    """A mixin of PPOTrainer. Other methods on rollouts override `_losses` and `_mean`."""
 
     def training_step(self, model: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
         loss = super().training_step(model, *args, **kwargs)
@@ -76,5 +76,5 @@ class PPOLosses(Trainer):
 
 
 def _share(batch: Batch, inputs: Batch) -> Tensor:
-    """The weight of the mean over the tokens of `batch`."""
+    """The weight of the mean over the tokens of `batch` in the loss of `inputs`."""
     return inputs.weight * batch.mask.sum() / inputs.mask.sum()

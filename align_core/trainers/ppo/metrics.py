@@ -29,9 +29,9 @@ class PPOMetrics(Trainer):
             self._metrics[name].append(float(value))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log the entry `logs`. That of a step, which has a loss, also gets the means of all
-        metrics recorded since the last one. The summary of a run is not logged: `train` returns it,
-        and callbacks and scripts for TRL's PPO, which logs none, expect a rollout's metrics."""
+        """Log the entry `logs`. The entry of a step, which has a loss, also gets the means of all
+        metrics recorded since the previous step. The summary of a run is not logged, because
+        TRL's PPO does not log one: its scripts expect the metrics of a rollout in every entry."""
         if "train_runtime" in logs:
             return
         if "loss" in logs and self._metrics:

@@ -97,13 +97,15 @@ def encoded(tokenizer: PreTrainedTokenizerBase, prompts: Inputs, rows: Sequence[
 
 
 def _template_arguments(row: Row) -> dict[str, Any]:
-    """The row's arguments for the chat template, without the None that Arrow writes for missing."""
+    """The row's arguments for the chat template, without None, which Arrow writes for missing ones.
+    """
     arguments = {"tools": row.get("tools"), **(row.get("chat_template_kwargs") or {})}
     return {name: value for name, value in arguments.items() if value is not None}
 
 
 def columns_of(rows: Sequence[Row]) -> dict[str, list]:
-    """The other columns of these rows, None where missing, as arguments for reward functions."""
+    """The columns of these rows other than the prompts, as arguments for reward functions. A value
+    that a row lacks is None."""
     names = dict.fromkeys(name for row in rows for name in row if name not in _RESERVED)
     return {name: [row.get(name) for row in rows] for name in names}
 
@@ -147,7 +149,8 @@ class Room(NamedTuple):
         """Check that the models have room for each prompt.
 
         Raises:
-            ValueError: a prompt is empty, too long or of other tokens; the message quotes it.
+            ValueError: a prompt is empty or too long, or has a token that the policy lacks; the
+                message quotes the prompt.
         """
         for prompt, tokens in zip(prompts, ids.real(), strict=True):
             if not tokens:

@@ -15,7 +15,7 @@ from align_core.config.errors import shown
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers for which `holds` is true, in the words `expected` of error messages."""
+    """Numbers for which `holds` is true; error messages describe them as `expected`."""
 
     expected: str
     holds: Callable[[Any], bool]
@@ -31,7 +31,7 @@ ONE_OR_MORE = Range("a whole number above 0", lambda n: 1 <= n < math.inf, is_wh
 ZERO_OR_MORE = Range("a whole number, 0 or more", lambda n: 0 <= n < math.inf, is_whole=True)
 POSITIVE = Range("a number above 0", lambda x: 0 < x < math.inf)
 NOT_NEGATIVE = Range("a number, 0 or more", lambda x: 0 <= x < math.inf)
-CLIP = Range("a number above 0", lambda x: x > 0)  # infinity does not clip
+CLIP = Range("a number above 0", lambda x: x > 0)  # infinity turns clipping off
 SHARE = Range("a number from 0 to 1", lambda x: 0 <= x <= 1)
 SHARE_ABOVE_ZERO = Range("a number above 0, at most 1", lambda x: 0 < x <= 1)
 
@@ -72,11 +72,11 @@ RANGES = {name: numbers for numbers, names in _RANGES.items() for name in names}
 
 
 def check_settings(settings: Any) -> None:
-    """Check the numbers, switches and lists of a `RolloutConfig`; 4.0 becomes 4 where a whole
-    number is expected, and a text alone a list.
+    """Check the numbers, switches and lists of a `RolloutConfig`. Where a whole number is expected,
+    4.0 becomes 4; where texts are expected, a single text becomes a list.
 
     Raises:
-        ValueError: a value is not one that its setting takes.
+        ValueError: a setting has an invalid value.
     """
     trainer_settings = {field.name for field in fields(TrainingArguments)}
     for field in fields(settings):

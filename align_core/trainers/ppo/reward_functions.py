@@ -1,4 +1,4 @@
-"""Reward functions as TRL's GRPO has them: how they are called, and checks of that before a run."""
+"""Reward functions as in TRL's GRPO: calling them, and checking before a run that this works."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _ARGUMENTS = ("prompts", "completions", "completion_ids", "trainer_state")  # wh
 
 
 def check_function(reward: Any, name: str) -> None:
-    """Check that a reward is a function that can be called by names.
+    """Check that a reward is a function that can be called with keyword arguments.
 
     Raises:
-        TypeError: it is not a function, or takes other names.
+        TypeError: it is not a function, or has arguments of other names.
     """
     if not callable(reward):
         line = f"reward_model: expected a model with one label or a function, got {shown(reward)}"
@@ -43,7 +43,7 @@ def check_columns(function: RewardFunction, name: str, data: str, columns: Colle
     """Check that a function of this `name` can be called with the `columns` of the set `data`.
 
     Raises:
-        TypeError: it cannot be called so.
+        TypeError: it cannot be called with them.
     """
     signature = _signature(function)
     try:
@@ -68,7 +68,7 @@ def awaited(returned: Any) -> Any:
 
 
 def _signature(function: Callable) -> inspect.Signature | None:
-    """Its signature; None for most functions in C."""
+    """The function's signature; None for most functions in C."""
     try:
         return inspect.signature(function)
     except (TypeError, ValueError):

@@ -105,7 +105,8 @@ class Episodes:
 
 
 class Rollout(NamedTuple):
-    """Episodes, their advantages [B, T], the β of their rewards, and the updates before them."""
+    """Episodes, their advantages [B, T], the β of their rewards, and the number of updates before
+    them."""
 
     episodes: Episodes
     advantages: Tensor
@@ -201,8 +202,7 @@ def compare(
     temperature: float,
 ) -> Comparison:
     """Compare policy and reference on the responses, from their trunk states or, without these,
-    from their logits.
-    """
+    from their logits."""
     results = Comparison(*(torch.zeros_like(responses.logp) for _ in Comparison._fields))
     for rows in length_batches(prompts, responses.mask):
         part = responses[rows]

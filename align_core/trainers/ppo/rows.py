@@ -64,7 +64,7 @@ class RolloutBatches:
 
 
 class StreamedRows:
-    """The rows of a stream by number. The stream is read forwards, and after its end once more.
+    """The rows of a stream by number. The stream is read forwards, and at its end from the start.
 
     A resumed run begins with a number above 0 and skips the earlier rows.
     """

@@ -25,7 +25,7 @@ PRINTED = 5  # rows of a table
 class Samples(Trainer):
     """A mixin of PPOTrainer that samples a response to each prompt, always with the same noise.
 
-    Every process calls each method: they share the prompts.
+    The processes share the prompts, so all of them must call each method.
     """
 
     control: TrainerControl  # of transformers.Trainer

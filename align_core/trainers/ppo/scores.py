@@ -205,8 +205,8 @@ def token_scores(returned: Any, ids: Sequence[Sequence[int]], source: str) -> Te
         ValueError: for any other value; the message names its `source`.
     """
     values = returned.tolist() if hasattr(returned, "tolist") else returned
-    expected = f"{source}: expected {len(ids)} numbers, one for each completion, or lists of one"
-    expected += " for each of its tokens"
+    expected = f"{source}: expected {len(ids)} numbers, one for each completion, or as many lists"
+    expected += " with a number for each token"
     shape = [*getattr(returned, "shape", ())]
     if len(shape) > 2 or (shape[1:] == [1] and any(len(row) > 1 for row in ids)):
         raise ValueError(f"{expected}, got shape {shape}")
@@ -237,7 +237,8 @@ def _number(value: Any) -> float:
 def check_finite(by_reward: Tensor, names: Sequence[str]) -> None:
     """Check the rewards [B, R], whose names are `names`.
 
-    They are checked when those of all processes are known, so that all of these end together.
+    They are checked when the rewards of all processes are known, so that all processes end
+    together.
 
     Raises:
         NonFiniteReward: one is NaN or infinite.

@@ -12,7 +12,7 @@ Maximises E[r(x, y)] − β KL(π ‖ π_ref) (arXiv 1909.08593; arXiv 1707.0634
 
 Steps 1 to 5 make a rollout, in `_prepare_inputs`; step 6 is `compute_loss` (`losses.py`), once a
 minibatch; `rollout` and `learn` (`loop.py`) are the same steps for your own loop. In step 7, β
-moves with the rollout, whose KL is in no checkpoint; the reference moves after the last update on
+moves during the rollout, whose KL is in no checkpoint; the reference moves after the last update on
 the rollout, when the policy has moved. Optimiser, gradient clipping, callbacks, checkpoints and
 processes are those of `transformers.Trainer`. Under FSDP the policy and its values are sharded, but
 not during a rollout, because one process may sample more tokens than another.
@@ -107,14 +107,14 @@ class PPOTrainer(
     """PPO of a policy against a reward, with a value model or a value head on the policy's trunk.
 
     Args:
-        args: a `PPOConfig`; a subclass without values has settings of its own.
+        args: a `PPOConfig`, or the settings of a subclass.
         processing_class: the tokenizer.
         model: the policy.
         ref_model: the reference; None for the policy as it is given.
         reward_model: a model with one label or a function of TRL's reward signature, or several,
-            which are summed. Scores are in nats. None for `learn`, if train_dataset is, too.
+            which are summed. Scores are in nats. None for your own loop, without data sets.
         train_dataset: a column `prompt`, text or conversational, or `input_ids`; its other columns
-            are passed to the reward functions. None for `rollout` alone.
+            are passed to the reward functions. None for your own loop.
         value_model: a model with one label, trained along with the policy; a copy of the reward
             model is a good initialisation. None for a head on the policy's trunk.
         data_collator: returns `input_ids` and `attention_mask` for rows, if they need it.
@@ -125,7 +125,7 @@ class PPOTrainer(
     """
 
     control: TrainerControl  # of transformers.Trainer
-    model_class: type[PolicyWithValue] = PolicyWithValue  # of the model that is trained
+    model_class: type[PolicyWithValue] = PolicyWithValue  # the class of the trained model
 
     def __init__(
         self,
@@ -210,7 +210,7 @@ class PPOTrainer(
         return rollout_loader(count, self.args, self.accelerator.num_processes)
 
     def _prepare_inputs(self, rows: list[int]) -> Batch:
-        # The same rows come once for each micro-batch of a rollout, and make it the first time.
+        # Trainer passes the same rows once for each micro-batch; the first time makes the rollout.
         if not self._waiting:
             self._move_reference()
             group = range(self.args.texts_per_prompt)
@@ -225,7 +225,7 @@ class PPOTrainer(
         return self._estimated(self._gathered(rows, size, self._rollout_seed(), self.score))
 
     def _gathered(self, rows: list[Row], size: int, seed: int, score: Score) -> Episodes:
-        """Steps 1 to 3: each process samples its share of the rows, then all gather the whole."""
+        """Steps 1 to 3: each process samples its share of the rows, then all get all episodes."""
         shares = equal_shares(len(rows), self.accelerator.num_processes)
         share = shares[self.accelerator.process_index]
         episodes = self._episodes(rows, share, size, seed, score)
@@ -341,6 +341,6 @@ class PPOTrainer(
     def _rollout_seed(self, turn: int = 0) -> int:
         """A seed for this rollout, which depends only on the step, so that a resumed run agrees.
 
-        `turn` counts the rollouts before the next step of your own loop.
+        `turn` counts the rollouts since the last `learn` of your own loop.
         """
         return self.args.seed * 1_000_003 + self.state.global_step + 500_009 * turn

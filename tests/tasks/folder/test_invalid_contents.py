@@ -56,7 +56,7 @@ name = "j"
     has = "title, explanation, system_prompt, max_new_tokens, reward_std, prompts, preferences, "
     assert wrong(there) == [
         "task.toml, line 1: title: expected a text of one line, of 1 to 100 characters, got ''",
-        "task.toml, line 2: explanation: expected a sentence to an audience, of 1 to 500 "
+        "task.toml, line 2: explanation: expected a sentence for an audience, of 1 to 500 "
         "characters, got 3",
         "task.toml, line 3: max_new_tokens: expected a whole number of tokens, 1 to 2048, got True",
         f"task.toml, line 4: colour: there is no such key; task.toml has {has}demonstrations, "
@@ -81,7 +81,7 @@ name = "j"
         "prompts.csv, line 3: answer: expected a text, a number or a list of them",
         "prompts.csv, line 4: expected a column prompt, messages, or chosen and rejected, "
         "got answer",
-        "prompts.csv, line 5: expected a new prompt, got that of prompts.csv, line 2",
+        "prompts.csv, line 5: expected a new prompt, got the same one as in prompts.csv, line 2",
         "prompts.csv, line 6: expected UTF-8, got the byte 0xe9",
     ]
 
@@ -134,7 +134,7 @@ def test_a_broken_or_contradictory_task_toml(folder, toml, line):
 
 def test_too_few_prompts_and_no_rows(folder):
     assert wrong(folder(HEAD + PROMPTS + ENDS, prompts__txt="a\nb\n")) == [
-        "prompts.txt: expected three prompts or more, one a split, got 2"
+        "prompts.txt: expected three prompts or more, one for each split, got 2"
     ]
     assert wrong(folder(HEAD + PROMPTS + ENDS, prompts__txt="\n\n")) == [
         "prompts.txt: expected rows, got none"
