@@ -44,14 +44,15 @@ class NonFinite(FloatingPointError):
         self.message = message
 
 
-# The learning rate warms up over 1/8 of the steps: the KL that large first steps cause would remain.
+# The learning rate warms up over 1/8 of the steps, because the KL that large first steps cause
+# would remain.
 WARMUP = 8
 
 # TRL and transformers turn on bf16, gradient checkpointing, progress bars and reports by default,
 # and leave NaN losses out of the log.
 QUIET = {
     "bf16": False,
-    # MPS has no float64, which the exact KL needs. Several processes on CPUs need this setting, too.
+    # MPS has no float64, which the exact KL needs. Several processes on CPUs need this, too.
     "use_cpu": not torch.cuda.is_available(),
     "activation_checkpointing": False,
     "logging_nan_inf_filter": False,

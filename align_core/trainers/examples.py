@@ -74,8 +74,8 @@ def pair(
 
 
 def first_rows(ids: Tensor, mask: Tensor) -> tuple[list[int], list[int]]:
-    """The tokens of the first pair of a batch, which has all chosen rows, then all rejected ones.
-    """
+    """The tokens of the first pair of a batch, whose rows are all chosen texts, then all rejected
+    texts."""
     rows = 0, len(ids) // 2
     chosen, rejected = (ids[row][mask[row].bool()].tolist() for row in rows)
     return chosen, rejected

@@ -28,8 +28,8 @@ class GRPOConfig(GroupConfig):
         scale_rewards: the rewards whose standard deviation divides the advantages: those of the
             "group", those of the "batch", or "none".
         loss_type: "dapo" averages over the tokens of all texts (arXiv 2503.14476). "grpo" averages
-            over each text's tokens, then over texts. "dr_grpo" sums over each text's tokens, divides
-            by the token limit, and averages over texts (arXiv 2503.20783).
+            over each text's tokens, then over texts. "dr_grpo" sums over each text's tokens,
+            divides by the token limit, and averages over texts (arXiv 2503.20783).
         importance_sampling_level: whether each "token" or each "sequence" has a clipped ratio. The
             ratio of a sequence is the geometric mean of its tokens' (GSPO, arXiv 2507.18071).
     """

@@ -12,8 +12,7 @@ from align_core.trainers.texts import PairTrainer, make_trainer, means
 
 
 class SimPOTrainer(PairTrainer):
-    """Pushes the mean log-probabilities of a pair apart; `scale` is the paper's β, `margin` its γ.
-    """
+    """Separates the mean log-probabilities of a pair; `scale` is the paper's β, `margin` its γ."""
 
     def __init__(self, *args: Any, scale: float, margin: float, **arguments: Any) -> None:
         super().__init__(*args, **arguments)

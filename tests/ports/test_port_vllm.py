@@ -131,7 +131,7 @@ def test_vllm_is_asked_for_where_it_can_be(tmp_path, vllm, monkeypatch):
         made(tmp_path, generator="vllm")
     with monkeypatch.context() as sharded:
         sharded.setattr(distributed, "SHARDED_BY", "FSDP")
-        with pytest.raises(ValueError, match="for generator='vllm', got shards by FSDP"):
+        with pytest.raises(ValueError, match="for generator='vllm', got one sharded by FSDP"):
             check_generator(SimpleNamespace(generator="vllm"), "folder")
     with pytest.raises(ValueError, match="generator got 'tgi', expected 'transformers' or 'vllm'"):
         made(tmp_path, generator="tgi")

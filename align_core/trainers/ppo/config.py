@@ -212,8 +212,7 @@ class RolloutConfig(TrainingArguments):
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings, with `stop_token`, which TrainingArguments would hide as if it were secret.
-        """
+        """The settings. TrainingArguments would hide `stop_token` as if it were a secret."""
         return {**super().to_dict(), "stop_token": self.stop_token}
 
     @property
@@ -326,8 +325,7 @@ class RolloutConfig(TrainingArguments):
         return counted
 
     def _in_updates(self, steps: float | None, rollouts: int) -> float | None:
-        """The optimiser steps of a number of rollouts, or if below 1, of a share of all rollouts.
-        """
+        """A number of rollouts, or if below 1 a share of all, converted to optimiser steps."""
         if not steps:
             return steps
         count = int(steps) if steps >= 1 else math.ceil(steps * rollouts)

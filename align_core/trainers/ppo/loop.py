@@ -157,8 +157,8 @@ class OwnLoop(Trainer):
         pieces = args.num_mini_batches * args.gradient_accumulation_steps
         min_count = pieces * self.accelerator.num_processes
         if not min_count <= count <= args.batch_size:
-            line = f"expected at least {min_count} episodes, one for each micro-batch, and at most "
-            raise ValueError(f"rollout: {line}{args.batch_size}, the batch_size, got {count}")
+            line = f"expected {min_count} to {args.batch_size} episodes, at least one for each "
+            raise ValueError(f"rollout: {line}micro-batch and at most batch_size, got {count}")
         self._begin()
         assert self._epoch is not None  # by `_begin`
         self._turns = 0

@@ -97,8 +97,8 @@ def encoded(tokenizer: PreTrainedTokenizerBase, prompts: Inputs, rows: Sequence[
 
 
 def _template_arguments(row: Row) -> dict[str, Any]:
-    """The row's arguments for the chat template, without None, which Arrow writes for missing ones.
-    """
+    """The row's arguments for the chat template, without those that are None: Arrow writes None for
+    a missing one."""
     arguments = {"tools": row.get("tools"), **(row.get("chat_template_kwargs") or {})}
     return {name: value for name, value in arguments.items() if value is not None}
 
