@@ -14,7 +14,7 @@ from align_core.models.sampling import end_ids
 from align_core.trainers.common import Setup
 from align_core.training.probes import evaluator_of, probes_of
 
-KL_SHARE = 0.5  # of `kl`, which the counted prompts make up
+KL_SHARE = 0.5  # the share of `kl` that the counted prompts make up
 NAMED = 3  # prompts, at most, that are named
 
 
@@ -27,11 +27,11 @@ def distance(
 ) -> dict[str, Any] | None:
     """The distance of a run's policy from the optimum at β, on its probe prompts.
 
-    `gap` is J(π*) − J(π) and `kl` is β·KL(π ‖ π*), from other texts and other stored samples, both
-    in nats of reward, with half the width of a 95% interval as `…_ci95`; each side has `texts` of
-    each of the `prompts`. The `count` prompts with the largest KL make up half of `kl`, and the
-    `share` of `gap`; the first of them are `named`. None if the optimum at β is not known. Raises
-    Interrupted.
+    `gap` is J(π*) − J(π) and `kl` is β·KL(π ‖ π*), both in nats of reward, with half the width of a
+    95% interval as `…_ci95`. They are computed from different texts, `texts` for each of the
+    `prompts`, and from different stored samples. The `count` prompts with the largest KL make up
+    half of `kl`, and the share `share` of `gap`; the first of them are `named`. Returns None if the
+    optimum at β is not known. Raises Interrupted.
     """
     config = setup.config
     probes = probes_of(config, setup.task, setup.tokenizer)

@@ -38,8 +38,8 @@ def main(connection: Connection) -> None:
 
 
 def probe_seconds() -> float:
-    """Seconds of processor time of a forward and backward pass with an optimiser step; the shortest
-    of those that fit into PROCESSOR_SECONDS, and of at least MIN_STEPS."""
+    """Seconds of processor time for a forward and backward pass with an optimiser step: the fastest
+    of at least MIN_STEPS, which together take PROCESSOR_SECONDS or more."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

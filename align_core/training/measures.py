@@ -1,6 +1,6 @@
 """The evaluations of a run between two steps, as payloads of its events.
 
-The last one of a run has intervals, which take longer than the other numbers.
+Only the last evaluation of a run has confidence intervals, because they take long to compute.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class PolicyMeasure:
 
 
 class RewardModelMeasure:
-    """Evaluates a reward model on pairs of stored samples; its metrics are null without any."""
+    """Evaluates a reward model on pairs of stored samples; without any, its metrics are null."""
 
     def __init__(self, setup: Setup, trainer: Trainer) -> None:
         self._trainer, self._tokenizer, self._task = trainer, setup.tokenizer, setup.task

@@ -38,8 +38,8 @@ class Probes:
 def probes_of(config: RunConfig, task: Task, tokenizer: PreTrainedTokenizerBase) -> Probes:
     """The first `eval_prompts` of the task's probe prompts.
 
-    If a run's preference file has no prompts of the task, they are prompts of the file instead,
-    ordered by their hashes. Messages go through the chat template, as in training.
+    If the run has a preference file without prompts of the task, they are the first prompts of the
+    file instead, ordered by their hashes. Messages go through the chat template, as in training.
     """
     count = config.eval_prompts
     if config.preferences is not None:
@@ -67,7 +67,7 @@ def evaluator_of(
     ends: Sequence[int],
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Evaluator:
-    """The evaluator of a run's policy, on its `probes_of`. `task` has its reward in nats."""
+    """The evaluator of a run's policy on the prompts of `probes_of`. The task's reward is in nats."""
     probes = probes_of(config, task, tokenizer)
     return Evaluator(
         probes.prompts,

@@ -161,7 +161,7 @@ def _advice(error: NonFinite, step: int, config: RunConfig) -> Message:
     if config.beta is not None:
         tries.append(f"a beta above {config.beta:g}")
     settings = {"learning_rate": config.learning_rate, "beta": config.beta}
-    if isinstance(error, NonFiniteReward):  # no step has touched its model
+    if isinstance(error, NonFiniteReward):  # training does not change the reward model
         tries, settings = ["another reward model"], {}
     line = (
         f"Stopped in step {step}, before the update: {error}. The model of the last "

@@ -150,7 +150,7 @@ def _data(
     """The training data of the method, as in `Setup.data`."""
     match method.learns_from:
         case "demonstrations":
-            assert task.demonstrations is not None  # `resolve` refuses a task without
+            assert task.demonstrations is not None  # `resolve` refuses tasks without them
             count = min(config.steps * config.batch_size, MAX_DEMONSTRATIONS)
             rows = task.demonstrations(count, config.seed)
             return encode_demonstrations(tokenizer, rows_with_model_inputs(tokenizer, task, rows))

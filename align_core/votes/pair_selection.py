@@ -23,9 +23,9 @@ def information(margin: float) -> float:
 
 
 def draw(margins: Mapping[int, float | None], active_share: float, rng: random.Random) -> int:
-    """The key of one of the candidates, the keys of `margins`.
+    """The key of one of the candidate pairs in `margins`.
 
-    `margins` are score differences of the reward model in nats, None for unscored pairs. With
+    Its values are score differences of the reward model in nats, None for unscored pairs. With
     probability `active_share` the pair is drawn from the `LEAST_SURE` tenth of the scored ones,
     otherwise from all. Raises IndexError without candidates.
     """

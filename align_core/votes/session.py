@@ -77,7 +77,7 @@ def begin(path: Path, task: str) -> None:
 
 
 def has_votes(path: Path) -> bool:
-    """Whether the session in the file at `path` has votes; nobody may have it open."""
+    """Whether the session in the file at `path` has votes; it must not be open in any process."""
     with closing(connect(path)) as connection:
         return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM votes)").fetchone()[0])
 
@@ -275,7 +275,8 @@ def _no_session(path: Path, error: Exception) -> ConfigError:
 def left_of(rater: str, pair: int) -> str:
     """The text that a rater sees on the left, "first" or "second" with probability 1/2.
 
-    It is a hash of rater and pair, so that a reload shows the same side, and no client is trusted.
+    It is a hash of rater and pair, so that a reload shows the same side, and no client can choose
+    it.
     """
     digest = hashlib.sha256(f"{rater} {pair}".encode()).digest()
     return ("first", "second")[digest[0] & 1]

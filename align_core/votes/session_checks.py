@@ -37,7 +37,7 @@ def check_size(path: Path) -> None:
 
 
 def check_content(connection: sqlite3.Connection) -> None:
-    """Raises ValueError or sqlite3.Error unless the tables and all their rows are a session's."""
+    """Raises ValueError or sqlite3.Error unless the tables and all rows are those of a session."""
     foreign = "type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL%'"
     if connection.execute(f"SELECT 1 FROM sqlite_master WHERE {foreign}").fetchone():
         raise ValueError("expected tables only")

@@ -100,7 +100,8 @@ class Sessions:
             return self._open[name]
 
     def _opened(self, name: str, path: Path) -> Session:
-        """The session in a file. If it is not one, logs that once and raises ConfigError."""
+        """The session in a file. Raises ConfigError if the file is not a session, and logs that
+        once."""
         try:
             return Session(path)
         except ConfigError as error:
@@ -126,7 +127,7 @@ class Sessions:
     def delete_if_without_votes(self, name: str) -> bool:
         """Delete the session unless it has votes; returns whether it was deleted.
 
-        No answered vote is lost: a vote during the call keeps the session, or is refused.
+        No acknowledged vote is lost: a vote during the call keeps the session, or is refused.
 
         Raises:
             ConfigError: there is no such session.

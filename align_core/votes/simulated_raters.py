@@ -29,7 +29,7 @@ class Rater:
     for_left: float = 0.0  # nats for the text on the left
     coin_tosses: float = 0.0  # share of votes that are random
     same: float = 0.0  # nats; a smaller difference is a tie
-    bad: float = -math.inf  # nats; if both utilities are below, both texts are bad
+    bad: float = -math.inf  # nats; if both utilities are below this, both texts are bad
 
     def utility(self, text: str, gold_reward: float) -> float:
         """The utility of a text to this rater, in nats."""
@@ -60,12 +60,14 @@ CROWDS = {
     "task": Crowd("prefer by σ(Δr) on the gold reward, as the task's own rater does", Rater()),
     "noisy": Crowd("toss a coin for 4 votes in 10", Rater(coin_tosses=0.4)),
     "wordy": Crowd("like a text 0.3 nats more for each word", Rater(per_word=0.3)),
-    "leftish": Crowd("like what stands on the left 1 nat more", Rater(for_left=1.0)),
+    "leftish": Crowd("like the text on the left 1 nat more", Rater(for_left=1.0)),
     "undecided": Crowd(
-        "call a tie within 1 nat, and both bad below -1 nat", Rater(same=1.0, bad=-1.0)
+        "call texts within 1 nat a tie, and both bad if both are below -1 nat",
+        Rater(same=1.0, bad=-1.0),
     ),
     "loud": Crowd(
-        "prefer as the task's do; but one of them casts 2 votes in 3 and likes only short texts",
+        "prefer as the task's own rater does, but one of them casts 2 votes in 3 and likes only "
+        "short texts",
         Rater(),
         loud=Rater(gold=0.0, per_word=-0.5),
     ),

@@ -71,8 +71,8 @@ def stats(votes: Votes) -> dict[str, Any]:
 
 def with_majority(votes: Votes) -> dict[str, tuple[int, int]]:
     """How often each rater chose the text that most of the others prefer: rater -> (agreed,
-    compared), the numbers of such votes and of decided votes on pairs where the others have a
-    majority."""
+    compared). `compared` is the number of the rater's decided votes on pairs on which the others
+    have a majority, and `agreed` the number of those that agree with it."""
     agreements: dict[str, tuple[int, int]] = {}
     for pair in _by_pair([vote for vote in votes if vote["choice"] in DECIDED]):
         counts = _counts(pair)
@@ -112,7 +112,8 @@ def against_gold(votes: Votes, max_rows: int = SHOWN) -> list[dict[str, Any]]:
 
 
 def with_scores(votes: Votes, scored: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The votes with the scores of their pairs, which have `id`, `first_score`, `second_score`."""
+    """The votes with the scores of their pairs; `scored` are pairs with `id`, `first_score` and
+    `second_score`."""
     names = "first_score", "second_score"
     scores = {pair["id"]: {name: pair[name] for name in names} for pair in scored}
     return [{**vote, **scores[vote["pair"]]} for vote in votes]
@@ -135,7 +136,7 @@ def reward_model_metrics(votes: Votes) -> dict[str, Any]:
 
 
 def _agreement(decided: Votes) -> tuple[int, int]:
-    """The numbers of equal pairs, and of all pairs, of decided votes on the same texts."""
+    """The number of pairs of equal votes, and of all pairs, of decided votes on the same texts."""
     same = compared = 0
     for pair in _by_pair(decided):
         counts = _counts(pair)
