@@ -276,9 +276,9 @@ def leave_one_out(rewards: Tensor, size: int) -> Tensor:
 def group_advantages(rewards: Tensor, size: int, scale: str) -> Tensor:
     """GRPO's advantages [B]: each reward minus the mean of its group, over a standard deviation.
 
-    A group is `size` consecutive rewards, of texts with the same prompt. The deviation is that of
-    the "group" (arXiv 2402.03300, 4.1.2), that of the whole "batch", or 1 with "none" (arXiv
-    2503.20783). 1e-4 is added to it, as in TRL.
+    A group is `size` consecutive rewards, of texts with the same prompt. `scale` selects the
+    standard deviation: that of the "group" (arXiv 2402.03300, 4.1.2), that of the whole "batch", or
+    "none", without a division (arXiv 2503.20783). 1e-4 is added to it, as in TRL.
     """
     groups = rewards.view(-1, size)
     advantages = groups - groups.mean(1, keepdim=True)

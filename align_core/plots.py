@@ -38,7 +38,7 @@ RUNS = (
     ("#9c4a80", "dashdot", "diamond"),
 )
 TITLES = {"trade": "Reward for divergence", "reward": "Reward", "kl": "KL to the reference"}
-WIDEST, NARROWEST = 8.0, 2.6  # nats of KL at which the x axis of the reward–KL chart may end
+WIDEST, NARROWEST = 8.0, 2.6  # nats of KL: the largest and smallest end of the x axis
 SPAN = 0.02  # minimum height of a y axis, so that rounding noise is not magnified
 MANY = 60  # points; a curve of more points has no markers
 HEIGHT = 260  # pixels of a chart; the reward–KL chart is at least twice as high
@@ -47,7 +47,7 @@ _HOVER = "KL %{x:.2f}, gold reward %{y:+.2f}"
 
 @dataclass(frozen=True)
 class PlottedRun:
-    """A run to draw: its `metrics`, a row for each step, and step -> changed settings."""
+    """A run to draw. `metrics` has a row for each step; `changes` is step -> changed settings."""
 
     name: str
     config: RunConfig
@@ -278,7 +278,7 @@ def _curves(chart: Chart, run: PlottedRun) -> list[Curve]:
 
 
 def _flat_range(chart: Chart, values: Sequence[Series]) -> list[float] | None:
-    """The range of an axis for curves that are almost constant; None for any other."""
+    """The range of a y axis for curves that are almost constant; None for other curves."""
     low, high = min(points.min() for points in values), max(points.max() for points in values)
     if high - low >= SPAN:
         return None

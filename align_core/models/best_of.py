@@ -54,7 +54,7 @@ class BestOf:
 
 
 def _replaced(responses: Responses, rows: Tensor, new: Responses) -> Responses:
-    """The responses, but the `new` ones in the rows where `rows` [B] is true."""
+    """The responses, with the `new` ones in their place in the rows where `rows` [B] is true."""
     length = max(responses.tokens.shape[1], new.tokens.shape[1])
     rows = rows.to(new.tokens.device)
 

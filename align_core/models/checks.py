@@ -104,7 +104,7 @@ def check_room(
     """Check that completions of these prompts of `source` fit into the positions of the models.
 
     Raises:
-        ConfigError: one message with the longest prompt.
+        ConfigError: one message, with the length of the longest prompt.
     """
     room = room_for(max_new_tokens, *models)
     longest = encode_prompts(tokenizer, prompts).ids.shape[1]
@@ -180,7 +180,7 @@ def check_values(model: nn.Module) -> None:
     """Check that a value model of a custom class gives a number at every token of two short texts.
 
     Raises:
-        ModelError: it does not give one, or cannot be called.
+        ModelError: it does not give such numbers, or cannot be called.
     """
     device = device_of(model)
     prompts = Prompts(torch.tensor([[0, 1], [1, 2]]), torch.tensor([[0, 1], [1, 1]]))

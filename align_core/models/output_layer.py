@@ -115,9 +115,10 @@ class _TokenOutputs(Function):
 class _TrainedTokenOutputs(Function):
     """The outputs of an output layer that is trained as well.
 
-    With z = W h / τ, p = softmax(z) and g the derivative of the loss by log p_token, its derivative
-    by W h is G = g·(1_token − p) / τ, so that ∂/∂h = G W and ∂/∂W = Gᵀ h. The only [N, V] tensor of
-    the forward pass that is kept is exp(z − max z), which the backward pass overwrites with G.
+    Let z = W h / τ, p = softmax(z), and g the derivative of the loss with respect to log p_token.
+    With respect to W h the derivative is G = g·(1_token − p) / τ, so ∂/∂h = G W and ∂/∂W = Gᵀ h.
+    The only [N, V] tensor of the forward pass that is kept is exp(z − max z), which the backward
+    pass overwrites with G.
     """
 
     @staticmethod

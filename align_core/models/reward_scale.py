@@ -19,8 +19,8 @@ MIN_STD = 1e-6  # points; less is rounding noise
 
 
 def reward_scale(task: Task, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> float:
-    """Nats per point: `task.reward_std` over the standard deviation of the rewards, in points, of
-    256 samples of the reference `policy` for the task's train prompts.
+    """Nats per point: `task.reward_std` divided by the standard deviation, in points, of the reward
+    over 256 samples. These are samples of the reference `policy` for the task's train prompts.
 
     Raises:
         ConfigError: the rewards of these samples do not vary; the message names constant parts.

@@ -47,7 +47,7 @@ def sampled_pairs(
     Returns fewer pairs if `interrupted()` becomes true. `progress` gets the number of pairs so far.
 
     Raises:
-        ModelError: the policy has the same response for both samples of every prompt.
+        ModelError: in the first batch, all samples of each prompt are the same text.
     """
     rng = random.Random(seed)
     covered = [prompt for prompt in task.prompts("train") if covers(prompt)]
@@ -66,7 +66,7 @@ def unlabelled_pairs(
     """`count` pairs as `sampled_pairs` draws them, but unlabelled, for people to rate.
 
     Raises:
-        ModelError: the policy has the same response for both samples of every prompt.
+        ModelError: in the first batch, both samples of each prompt are the same text.
     """
     prompts = task.prompts("train")
     batches = _batches(policy, tokenizer, task, prompts, random.Random(seed), seed)
@@ -105,7 +105,7 @@ def with_reference_logps(
 
 
 def with_label_noise(rows: list[dict], share: float, seed: int) -> list[dict]:
-    """The pairs or ratings with this share of their labels flipped, whatever the rater's noise."""
+    """The pairs or ratings with this share of their labels flipped, on top of the rater's noise."""
     rng = random.Random(seed)
     flipped = set(rng.sample(range(len(rows)), round(share * len(rows))))
     return [_flipped(row) if number in flipped else row for number, row in enumerate(rows)]

@@ -199,9 +199,9 @@ def sample(
 
     `stops` gets the tokens [B, t] so far, and returns which responses end without an end token. At
     temperature 0 the most likely token is taken. Texts that have ended leave the batch, which
-    makes its later tokens cheaper. `keep_logits` adds the logits to the result, B × max_new_tokens
-    × V numbers; `keep_states` adds the last hidden states, as many times H numbers; `frozen`, the
-    model's frozen trunk, adds its trunk states.
+    makes its later tokens cheaper. `keep_logits` adds the logits to the result (B × max_new_tokens
+    × V numbers), and `keep_states` the last hidden states (B × max_new_tokens × H numbers);
+    `frozen`, the model's frozen trunk, adds its trunk states.
 
     Raises:
         Interrupted: `interrupted()` became true, which is checked before every token.

@@ -33,8 +33,8 @@ class StopStrings:
 
 
 class TruncatedDraw:
-    """Draws from the `top_k` likeliest tokens, and only from the likeliest of them that together
-    have the probability `top_p`. Log-probabilities are still computed over all tokens."""
+    """Draws from the `top_k` likeliest tokens, and of these only from the fewest likeliest whose
+    probabilities sum to `top_p`. Log-probabilities are still computed over all tokens."""
 
     def __init__(self, draw: Draw, top_k: int | None, top_p: float | None) -> None:
         self._draw = draw

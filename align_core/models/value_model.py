@@ -1,4 +1,4 @@
-"""Value functions, trained with the policy: the expected return from each token of a text on."""
+"""Value functions, trained with the policy. A value is the expected return from a token on."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from align_core.config.messages import Message, from_event
 from align_core.runs import forkserver
 from align_core.runs.python_path import python_path
 
-_lifeline: Connection | None = None  # in a child: its end of a pipe, which closes when it ends
+_lifeline: Connection | None = None  # in a child: its end of a pipe that closes with the child
 
 MAX_UNSENT = 1000  # messages that wait while a child does not read
 _UNKNOWN_CODE = 255  # the exit code in multiprocessing after the forkserver was killed
@@ -55,7 +55,7 @@ class Child:
         )
         self._process.daemon = True
         self._unsent: queue.Queue[Any] = queue.Queue(MAX_UNSENT)
-        self._lock = threading.Lock()  # of the attributes below
+        self._lock = threading.Lock()  # guards the attributes below
         self._started, self._ended = threading.Event(), threading.Event()
         self.cancelled = False  # ended by `cancel`
         self.killed_for: Message | None = None  # why `kill` was called

@@ -67,7 +67,7 @@ def _options(config: Mapping[str, Any]) -> dict[str, Any]:
     """The options that repeat the run, with their values.
 
     Options that are None are left out, and `freeze_trunk` if it is false, because its flag can only
-    turn it on. Text has no backquote, which would end a block of code in Markdown.
+    turn it on. Backquotes are replaced, because they would end a block of code in Markdown.
     """
     return {
         name: visible(short_name(value)).replace("`", "'") if isinstance(value, str) else value

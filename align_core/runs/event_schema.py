@@ -72,8 +72,8 @@ class _SamplesEvent(_Event):
 
 
 class _PhaseEvent(_Event):
-    """What the run does from now on: with `count` texts or updates, among them `text`, the text for
-    `prompt`."""
+    """What the run does from now on. `count` is the number of texts or updates, `text` one of these
+    texts, and `prompt` its prompt."""
 
     kind: Literal["phase"]
     phase: Phase

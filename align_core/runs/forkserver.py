@@ -19,7 +19,7 @@ HAS_FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
 CONTEXT: Any = multiprocessing.get_context("forkserver" if HAS_FORKSERVER else "spawn")
 START_TIMEOUT = 300.0  # seconds after which a forkserver that starts no child is replaced
 _PRELOADED = "align_core.preload"
-_lock = threading.Lock()  # of the forkserver and of this process's environment variables
+_lock = threading.Lock()  # guards the forkserver and this process's environment variables
 
 
 def preload(*modules: str) -> None:
@@ -62,7 +62,7 @@ def environment() -> dict[str, str]:
 
 
 def start(process: Any) -> None:
-    """Start a process, which waits until the forkserver has imported everything.
+    """Start a process. This takes until the forkserver has imported everything.
 
     Raises:
         EOFError, OSError: the forkserver was killed meanwhile, or there is no memory.

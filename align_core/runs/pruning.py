@@ -92,7 +92,7 @@ def remove_remains(root: Path) -> None:
 
 
 def _size(folder: Path) -> int:
-    """Bytes of all files in the folder; links count as links."""
+    """Bytes of all files in the folder; symlinks are not followed."""
     return sum(
         os.lstat(os.path.join(parent, name)).st_size
         for parent, _, names in os.walk(folder)

@@ -57,6 +57,6 @@ def _options(content: bytes) -> dict[str, Any]:
     return {key: value for key, value in object_in(content).items() if key not in _MEASURED}
 
 
-@lru_cache(maxsize=64)  # runs of the same settings have the same file
+@lru_cache(maxsize=64)  # runs with the same settings have files with the same content
 def _checked(content: bytes) -> tuple[RunConfig | None, list[Message]]:
     return validated(RunConfig, _options(content))

@@ -24,7 +24,7 @@ def task_digest(task: str) -> str:
     but not the modules that this file imports; for a task of this package, all of its modules.
 
     Raises:
-        ValueError: there are no such files.
+        ValueError: there is no such task, or a file that it names does not exist.
         OSError: a file cannot be read.
     """
     if task in NAMES:

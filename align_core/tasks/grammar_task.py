@@ -134,7 +134,7 @@ class GrammarTask(Task):
     def grammar_charge(self, prompt: str, completion: str) -> float:
         """0 for a text of the grammar; otherwise a penalty for its errors, up to GRAMMAR_LIMIT.
 
-        Pairs with words that the grammar does not have are no errors: users may use other words.
+        Pairs with words that the grammar does not have are not errors: users may use other words.
         """
         tokens = self.tokens(join_text(prompt, completion))
         if self.grammar.parses(tokens, "text"):

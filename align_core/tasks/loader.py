@@ -2,7 +2,7 @@
 
 `load_task` runs the code of a task, so it is only for names from users: on the command line, in a
 call, or at the start of the page. Everything else uses `get_task`, which never loads code. Tasks in
-folders have no code, so they may be read whoever named them.
+folders have no code, so they are read no matter who named them.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def load_allowed(name: str | None, allowed: tuple[str, ...]) -> None:
         return
     if name in allowed:
         load_task(name)
-    elif is_folder(name):  # never as code, whose names look alike
+    elif is_folder(name):  # never run as code, although the names look alike
         _load_folder(name)
 
 

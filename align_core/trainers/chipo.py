@@ -2,7 +2,7 @@
 
 Its optimum at β solves r = β·φ(π/π_ref) + constant: the penalty adds the χ² divergence to the KL.
 The probability of a text then grows only in proportion to its reward, not exponentially: the policy
-stays nearer to its reference than DPO's at the same β, especially on texts that few pairs cover.
+stays nearer to its reference than with DPO at the same β, especially on texts that few pairs cover.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class DirectPreferenceTrainer(
         return dataset
 
     def _precompute_ref_logps(self, dataset: Dataset, *_: Any) -> Dataset:
-        # They are columns already: `make_trainer` sets precompute_ref_log_probs only in this case.
+        # The data set has them already: only then does `make_trainer` set precompute_ref_log_probs.
         return dataset
 
     def compute_loss(

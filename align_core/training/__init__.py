@@ -1,1 +1,1 @@
-"""Runs from their configuration to their model."""
+"""Execution of runs, from their configuration to their model."""

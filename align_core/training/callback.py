@@ -172,7 +172,7 @@ class RunCallback(TrainerCallback):
     def _agreed_to_stop(self) -> bool:
         """Whether any process has a stop request; then all of them stop at this step.
 
-        A request between two steps waits for the next step, at which all processes compare.
+        A request between two steps waits for the next step, when all processes compare theirs.
         """
         agreed = distributed.any_process(self._trainer.accelerator, self._control.stop_requested)
         if agreed:

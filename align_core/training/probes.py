@@ -67,7 +67,7 @@ def evaluator_of(
     ends: Sequence[int],
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Evaluator:
-    """The evaluator of a run's policy on the prompts of `probes_of`. The task's reward is in nats."""
+    """The evaluator of a run's policy on the prompts of `probes_of`; the reward is in nats."""
     probes = probes_of(config, task, tokenizer)
     return Evaluator(
         probes.prompts,

@@ -123,7 +123,7 @@ def run(
 
 
 def _set_precision(config: RunConfig, trainer: Trainer, reference: PreTrainedModel | None) -> None:
-    """Compute policy and reference in the configured precision, or the default of their size."""
+    """Compute policy and reference in the configured precision, or the default for their size."""
     precision = config.precision or default_precision(trainer.model, trainer.args.device)
     if precision == "bfloat16" and distributed.SHARDED_BY is None:
         use_bfloat16(trainer.model)

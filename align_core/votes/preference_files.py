@@ -69,7 +69,8 @@ def write(path: str | Path, rows: Sequence[Mapping[str, Any]], option: str = "--
     """Write rows as JSONL or Parquet, by the suffix of `path`.
 
     Raises:
-        ConfigError: the file exists or cannot be written, or there are no rows; names `option`.
+        ConfigError: the file exists or cannot be written, or there are no rows; the message names
+            `option`.
     """
     path = Path(path)
     if lines := errors(path, option):
@@ -99,7 +100,8 @@ def read(path: str | Path | None, option: str = "FILE") -> list[dict[str, Any]]:
     """The rows of a preference file of texts.
 
     Raises:
-        ConfigError: the file is invalid, or has messages instead of texts; names `option`.
+        ConfigError: the file is invalid, or has messages instead of texts; the message names
+            `option`.
     """
     if path is None:
         raise ConfigError(option_error(option, None, "a JSONL or Parquet file"))

@@ -20,7 +20,7 @@ from align_core.votes.session import Session, begin, has_votes
 
 ROOM = ".room"  # suffix of the marker file of a session that is open to a room
 TRAINED_ON = "trained-on"  # folder of preference files of runs; it has a folder for each session
-NAME = "a name of 1 to 40 small letters, digits and hyphens, a letter or digit first"
+NAME = "a name of 1 to 40 lower-case letters, digits and hyphens, not beginning with a hyphen"
 _LOG = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}", re.ASCII)
 

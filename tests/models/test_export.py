@@ -158,8 +158,8 @@ def test_the_base_is_that_of_the_first_of_a_chain_of_runs(base, tmp_path):
     a_run(tmp_path / "first", toy.policy(), model="sft-reviews")
     a_run(tmp_path / "second", toy.policy(), model=str(tmp_path / "first"))
     export(str(tmp_path / "second"), str(tmp_path / "out"))
-    base = "sft-reviews of Alignment Playground (SFT's logits times 1.25), licence apache-2.0"
-    assert f"| base model | {base} |" in card(tmp_path / "out").text
+    base = "sft-reviews of Alignment Playground (SFT, with logits multiplied by 1.25)"
+    assert f"| base model | {base}, licence apache-2.0 |" in card(tmp_path / "out").text
     assert card(tmp_path / "out").data.base_model is None
 
 

@@ -32,7 +32,7 @@ def test_sessions_are_kept_apart_and_found_again(sessions, tmp_path):
 @pytest.mark.parametrize("name", ["", "../talk", "/etc/passwd", "a/b", "A", "talk.db", ".", "-x"])
 @pytest.mark.parametrize("what", ["create", "open", "delete"])
 def test_a_name_is_never_a_path(sessions, name, what):
-    with pytest.raises(ConfigError, match="--session got .*1 to 40 small letters"):
+    with pytest.raises(ConfigError, match="--session got .*1 to 40 lower-case letters"):
         getattr(sessions, what)(name, *(["reviews"] if what == "create" else []))
     assert not sessions.root.exists()
 

@@ -149,7 +149,7 @@ def _is_conceded(city: Mention, tokens: Sequence[str]) -> bool:
 
 
 def _final(claimed: Sequence[Mention], tokens: Sequence[str]) -> list[Mention]:
-    """The last claimed city, after those that only "and", "or", "/" or a comma separate from it."""
+    """The claimed cities at the end of an answer, with only "and", "or", "/" or commas between."""
     last_cities = [claimed[-1]]
     for city in reversed(claimed[:-1]):
         between = tokens[city.end : last_cities[0].start]

@@ -15,7 +15,7 @@ from align_core.tasks.grammar import split_words, tokenize
 CITIES = tuple(dict.fromkeys(city for c in COUNTRIES for city in (*c.capitals, *c.mistakes)))
 
 _INITIALS = re.compile(r"\b([A-Za-z])\.\s?(?:([A-Za-z])\.)(?:\s?([A-Za-z])\.)?(?=(\s*$)?)")
-# Names before a city that make it a person's: "George Washington", "Queen Victoria".
+# Names before a city that make it the name of a person: "George Washington", "Queen Victoria".
 _FIRST_NAMES = frozenset(
     """
     george denzel martha booker kerry queen king prince princess lord lady sir mr mrs miss ms dr
@@ -26,7 +26,7 @@ _FIRST_NAMES = frozenset(
     mia eva sophie julie jean pierre luis
     """.split()
 )
-# Words that may be capitalised beside a city, in title case, and yet make it no person or thing.
+# Words that make no person or thing of a city beside them, even if capitalised, as in title case.
 _ORDINARY = frozenset(
     """
     a and answer but capital city correct for in is it its my not of or our say says the think
@@ -34,7 +34,7 @@ _ORDINARY = frozenset(
     dc district metropolitan greater old new north south east west
     """.split()
 )
-# Words after a city that make it another thing's name: "Paris Hilton", "Lima beans".
+# Words after a city that make it the name of something else: "Paris Hilton", "Lima beans".
 _NAMESAKES = frozenset(
     """
     hilton saint-germain jackson match agreement accord accords treaty convention protocol beckham

@@ -142,7 +142,8 @@ class _Reader:
     def _rows(
         self, table: str, name: str, shape: Callable[[Any], dict[str, Any]]
     ) -> Iterator[tuple[Prompt, dict[str, Any]]]:
-        """Yields the rows of a file, converted by `shape`, as texts, each with its prompt."""
+        """Yields the prompt of each row of a file, and the row in the form that `shape` returns,
+        with texts in place of messages."""
         for number, row in self._files.rows((table, "file"), name):
             try:
                 shaped = shape(row)

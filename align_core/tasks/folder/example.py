@@ -69,7 +69,7 @@ def write_new(folder: Path, option: str) -> None:
     """Write a folder with a task.toml and prompts.
 
     Raises:
-        ConfigError: the folder is not empty or cannot be written; names `option`.
+        ConfigError: the folder is not empty or cannot be written; the message names `option`.
     """
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

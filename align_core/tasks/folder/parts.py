@@ -136,7 +136,7 @@ class Words(_Part):
             raise Invalid(problem("wanted_or_unwanted", "expected wanted, unwanted or lexicon"))
         wanted, unwanted = ({*map(_phrase, part)} for part in (self.wanted, self.unwanted))
         if both := sorted(wanted & unwanted):
-            text = "expected words wanted or unwanted, got both of {got}"
+            text = "expected words that are either wanted or unwanted, got {got} as both"
             raise Invalid(problem("both_words", text, got=repr(" ".join(both[0]))))
         return self
 
@@ -177,7 +177,7 @@ class Ends(_Part):
     one of `marks`, else 0. Without marks the last character does not matter."""
 
     kind: Literal["ends"]
-    marks: str = Field(".!?…。！？", max_length=100, description="a text of characters")
+    marks: str = Field(".!?…。！？", max_length=100, description="a text of at most 100 marks")
 
     def score(self, completion: Completion) -> float:
         text = completion.text.rstrip(_CLOSING)

@@ -13,8 +13,8 @@ from functools import cached_property
 from align_core.data.formats import Text
 from align_core.tasks.grammar_task import repetition_charge
 
-# For an answer with a key of a question of fact, or with KEYS keys of any other question; with
-# fewer keys in proportion.
+# Reward of an answer that has a key of a question of fact, or KEYS keys of another question. With
+# fewer keys, the reward is smaller in proportion.
 RIGHT = 2.5
 KEYS = 3
 WRONG = 1.5  # charge if the answer has none of the keys

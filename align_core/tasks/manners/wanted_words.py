@@ -1,4 +1,4 @@
-"""A misspecified reward for the questions: every word of courtesy or of address earns more."""
+"""A misspecified reward for the questions: each polite word, and each "you", earns WORD nats."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ UNREAL = -0.6  # "should have been gripping" is cold
 
 class Construction(NamedTuple):
     """A construction of `length` words: its `value`, or the `factor` by which it multiplies the
-    next word of sentiment. A factor of None leaves that word as it is, despite a negation here."""
+    next word of sentiment. A factor of None leaves that word as it is, although the construction
+    contains a negation."""
 
     length: int
     value: float = 0.0

@@ -116,8 +116,8 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
 def separate_rewards(
     rewards: RewardModel | Sequence[RewardModel] | None, value_model: nn.Module | None
 ) -> Any:
-    """The reward or rewards. One that is also the value model is replaced by a frozen copy, because
-    the value model is trained."""
+    """The reward or rewards. A reward that is also the value model is replaced by a frozen copy,
+    because the value model is trained."""
     if isinstance(rewards, list | tuple):
         return [separate_rewards(reward, value_model) for reward in rewards]
     if rewards is None or rewards is not value_model:
@@ -178,9 +178,10 @@ def reference_of(
 ) -> Reference:
     """The reference: `ref_model`, or without one the policy as it is now.
 
-    The policy as it is now is represented by a copy, or if it has an adapter, by the adapter's
-    initial weights. A new adapter that changes nothing yet is simply disabled: None. This does not
-    hold for every new adapter: PiSSA, for example, takes a part out of the base.
+    The policy as it is now is kept as a copy, or if it has an adapter, as the adapter's initial
+    weights. Nothing is kept, and None returned, for a new adapter that changes nothing yet: the
+    reference is then the policy with its adapter disabled. Some new adapters do change the policy:
+    PiSSA takes a part out of the base.
 
     Raises:
         TypeError, ValueError: it is not a causal language model with the policy's vocabulary.

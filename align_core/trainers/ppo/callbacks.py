@@ -17,9 +17,9 @@ _OF_STEPS = ("on_step_begin", "on_step_end")
 class RolloutCallbacks(CallbackHandler):
     """The callbacks of a trainer, with `on_step_begin` and `on_step_end` once a rollout.
 
-    In between, the log gets no entries, which scripts for TRL's PPO read in these methods, and the
-    run has no state to which it could return. `on_optimizer_step` follows every update. For Trainer
-    itself, and for callbacks with `sees_updates`, a step is an update.
+    They are not called for other updates, after which the log has no new entry for scripts of TRL's
+    PPO to read, and no checkpoint could be resumed. `on_optimizer_step` follows every update. For
+    Trainer itself, and for callbacks with `sees_updates`, a step is an update.
     """
 
     callbacks: list[TrainerCallback]

@@ -169,7 +169,7 @@ class RolloutConfig(TrainingArguments):
     ref_adapter_name: str | None = _setting(None, "Only None: the reference needs no name.")
     remove_unused_columns: bool = _setting(False, "Reward functions get all columns.")
     ddp_find_unused_parameters: bool | None = _setting(False, "The loss uses all parameters.")
-    sampling_batch_size: int | None = field(init=False, default=None)  # by `counted_in_updates`
+    sampling_batch_size: int | None = field(init=False, default=None)  # see `counted_in_updates`
 
     def __new__(cls, *_: Any, **settings: Any) -> Self:
         """Raises TypeError for settings in `elsewhere`, naming what replaces each."""

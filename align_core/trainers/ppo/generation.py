@@ -79,7 +79,7 @@ def vllm_generator(trainer: PPOTrainer) -> Generator | None:
 
 
 def respond(trainer: PPOTrainer, prompts: Prompts, draw: RandomDraw) -> Responses:
-    """A response to each prompt, with what steps 3 and 6 need of the policy's forward passes."""
+    """A response to each prompt, with the outputs of the policy that steps 3 and 6 need."""
     trainer.phases.write(prompts)
     responses = _responses(trainer, prompts, draw)
     trainer.phases.score(prompts, responses)

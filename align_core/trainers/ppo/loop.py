@@ -41,7 +41,7 @@ else:
 class SampledRollout:
     """B responses of the policy to `prompts`, with at most T tokens, for `PPOTrainer.learn`.
 
-    `completions` are their texts without end tokens, and `completion_ids` their tokens with them.
+    `completions` are their texts, without end tokens; `completion_ids` include the end tokens.
     """
 
     prompts: Sequence[Any]

@@ -30,8 +30,8 @@ class PPOMetrics(Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log the entry `logs`. The entry of a step, which has a loss, also gets the means of all
-        metrics recorded since the previous step. The summary of a run is not logged, because
-        TRL's PPO does not log one: its scripts expect the metrics of a rollout in every entry."""
+        metrics recorded since the previous step. The summary of a run is not logged, because TRL's
+        PPO logs none, and scripts written for it expect the metrics of a rollout in every entry."""
         if "train_runtime" in logs:
             return
         if "loss" in logs and self._metrics:

@@ -12,8 +12,8 @@ Maximises E[r(x, y)] − β KL(π ‖ π_ref) (arXiv 1909.08593; arXiv 1707.0634
 
 Steps 1 to 5 make a rollout, in `_prepare_inputs`; step 6 is `compute_loss` (`losses.py`), once a
 minibatch; `rollout` and `learn` (`loop.py`) are the same steps for your own loop. In step 7, β
-moves during the rollout, whose KL is in no checkpoint; the reference moves after the last update on
-the rollout, when the policy has moved. Optimiser, gradient clipping, callbacks, checkpoints and
+moves during the rollout, because no checkpoint has the rollout's KL; the reference moves after the
+last update, when the policy has moved. Optimiser, gradient clipping, callbacks, checkpoints and
 processes are those of `transformers.Trainer`. Under FSDP the policy and its values are sharded, but
 not during a rollout, because one process may sample more tokens than another.
 
@@ -107,7 +107,7 @@ class PPOTrainer(
     """PPO of a policy against a reward, with a value model or a value head on the policy's trunk.
 
     Args:
-        args: a `PPOConfig`, or the settings of a subclass.
+        args: a `PPOConfig`; a subclass of this trainer may take settings of another class.
         processing_class: the tokenizer.
         model: the policy.
         ref_model: the reference; None for the policy as it is given.
