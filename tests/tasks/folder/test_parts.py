@@ -51,7 +51,7 @@ def test_wanted_and_unwanted_words():
     assert score("words", "GOOD!", **keys) == 1 / 2
     assert score("words", "Good, thank you.", **keys) == 2 / 3
     assert score("words", "Bad, bad, thank you, bad, goodness", **keys) == -2 / 3
-    assert "both of 'good'" in refused("words", wanted=["good"], unwanted=["GOOD!"])
+    assert "got 'good' as both" in refused("words", wanted=["good"], unwanted=["GOOD!"])
     assert "expected words, got '!'" in refused("words", wanted=["!"])
     assert "expected wanted, unwanted or lexicon" in refused("words")
 
