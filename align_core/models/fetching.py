@@ -143,7 +143,7 @@ def _extract(wheel: Path, file: Path) -> None:
 
 
 def _run(*arguments: str) -> None:
-    """Run this Python interpreter with network access, and importing nothing from the working
+    """Run this Python interpreter with network access, but without modules from the working
     directory."""
     command = [sys.executable, "-P", *arguments]
     environment = os.environ | {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}

@@ -44,7 +44,7 @@ def logprobs(
 def length_batches(prompts: Prompts, mask: Tensor) -> Iterator[Tensor]:
     """Yields row numbers in batches of texts of similar length, so that there is little padding.
 
-    `mask` [B, T] is that of the responses. On a GPU, where launching kernels costs more than
+    `mask` [B, T] is the mask of the responses. On a GPU, where launching kernels costs more than
     padding, all rows are one batch.
     """
     lengths = prompts.mask.sum(1).to(mask.device) + mask.sum(1)

@@ -74,7 +74,7 @@ class SharedPrompts:
         return logits[self.rows], None if states is None else states[self.rows]
 
     def joined(self, passes: list[Tensor]) -> Tensor:
-        """Hidden states [B, P, H] of the prompts, from those of each pass of `prefill`."""
+        """The hidden states [B, P, H] of the prompts, given those of the `passes` of `prefill`."""
         *start, rest = passes
         if start:
             shared = _spread(start[0][:, None], self.distinct.mask)[:, 0]

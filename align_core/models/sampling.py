@@ -40,8 +40,8 @@ class Responses:
     `mask` is true at response tokens, the end token included; `ended` [B] is true for texts that
     ended by themselves; `logp` [B, T] is the log-probability under the sampling distribution, in
     nats, 0 outside the mask. `logits` [B, T, V], from which the tokens were drawn, and `states`
-    [B, T, H], the last hidden states, are 0 outside the mask; `trunk_states` [B, P + T, H] are
-    those of prompts and responses. These three are None unless requested.
+    [B, T, H], the last hidden states, are 0 outside the mask; `trunk_states` [B, P + T, H] are the
+    trunk states of prompts and responses. These three are None unless requested.
     """
 
     tokens: Tensor

@@ -34,7 +34,8 @@ class Control:
         self._queue.put(command)
 
     def take_stop(self) -> Message:
-        """The reason of the requested stop. Then `stop_requested` is false until the next stop."""
+        """Take the requested stop and return its reason. Without another stop, `stop_requested` is
+        then false."""
         stop, self._stop = self._stop or {}, None
         return stop.get("reason", plain(""))
 

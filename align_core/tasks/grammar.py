@@ -167,7 +167,7 @@ class Grammar:
         if name in fixed:
             tokens += fixed[name]
             return tokens
-        weights = self._weights[name]  # the draw is that of `rng.choices`
+        weights = self._weights[name]  # drawn as `rng.choices` draws
         place = bisect(weights, rng.random() * weights[-1], 0, len(weights) - 1)
         for symbol in self._alternatives[name][place]:
             if symbol[0] == "<":

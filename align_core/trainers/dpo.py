@@ -104,7 +104,7 @@ def _longest(pairs: Dataset) -> int:
 
 
 def build(setup: Setup) -> DirectPreferenceTrainer | chipo.ChiPOTrainer:
-    """The DPO trainer of a run: TRL's, or for χPO's loss, which TRL does not have, our own."""
+    """The DPO trainer of a run: TRL's, or our own for χPO's loss, which TRL does not have."""
     config = setup.config
     if config.loss == "chipo":
         return chipo.build(setup)

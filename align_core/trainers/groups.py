@@ -102,7 +102,7 @@ class GroupTrainer(PPOTrainer):
         return losses, step_metrics(batch, outputs.entropy, outputs.logp, losses, clipped)
 
     def _log_ratio(self, log_ratio: Tensor, mask: Tensor) -> Tensor:
-        """The log-ratio [B, T] of new to old policy to be clipped, given those of the tokens."""
+        """The log-ratio [B, T] of new to old policy to be clipped, from the tokens' log-ratios."""
         raise NotImplementedError
 
     def _mean(self, losses: Tensor, batch: Batch, inputs: Batch) -> Tensor:

@@ -123,7 +123,7 @@ def reward_model_metrics(votes: Votes) -> dict[str, Any]:
     """The agreement of a reward model's scores with votes.
 
     `accuracy`: share of decided votes for the text of higher score (equal scores count half).
-    `log_loss`: the mean of −log σ(Δs), in nats; that of a coin is log 2 = 0.693. `gold_accuracy`
+    `log_loss`: the mean of −log σ(Δs), in nats; guessing gives log 2 = 0.693. `gold_accuracy`
     and `gold_log_loss` are the same for the gold reward. None without such votes.
     """
     decided = [vote for vote in votes if vote["choice"] in DECIDED]

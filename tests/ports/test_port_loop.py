@@ -254,5 +254,5 @@ def test_prompts_may_be_a_padded_tensor(tmp_path):
     trainer = alone(tmp_path, max_steps=4)
     rollout = trainer.rollout(torch.tensor([[1, 2, 4], [2, 4, 6]]))
     assert rollout.episodes.prompt_mask.sum(1).tolist() == [2, 3]
-    with pytest.raises(TypeError, match="^rollout: expected what rollout.prompts. returned, got"):
+    with pytest.raises(TypeError, match="^rollout: expected a result of rollout.prompts., got"):
         trainer.learn([0.0, 0.0], rollout)

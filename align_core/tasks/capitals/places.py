@@ -26,7 +26,7 @@ _FIRST_NAMES = frozenset(
     mia eva sophie julie jean pierre luis
     """.split()
 )
-# Words that make no person or thing of a city beside them, even if capitalised, as in title case.
+# Words that may be capitalised beside a city, as in title case, without making it part of a name.
 _ORDINARY = frozenset(
     """
     a and answer but capital city correct for in is it its my not of or our say says the think

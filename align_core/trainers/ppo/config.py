@@ -334,7 +334,7 @@ class RolloutConfig(TrainingArguments):
 
 @dataclass
 class PPOConfig(RolloutConfig):
-    """The settings of PPO: those of rollouts, and those of values and of advantages from them."""
+    """The settings of PPO: those of rollouts, and further ones for values and advantages."""
 
     gamma: float = _setting(1.0, "Discount of advantage estimation (arXiv 1506.02438).")
     lam: float = _setting(0.95, "λ of advantage estimation (arXiv 1506.02438).")

@@ -144,7 +144,7 @@ class OwnLoop(Trainer):
         if not isinstance(turns, Sequence):
             turns, turn_scores, turn_episodes = [turns], [scores], episodes and [episodes]
         if not all(isinstance(turn, SampledRollout) for turn in turns):
-            raise TypeError(f"rollout: expected what rollout(prompts) returned, got {shown(turns)}")
+            raise TypeError(f"rollout: expected a result of rollout(prompts), got {shown(turns)}")
         if len(turns) != len(turn_scores):
             line = f"expected a list for each of {len(turns)} rollouts, got {len(turn_scores)}"
             raise ValueError(f"scores: {line}")

@@ -98,8 +98,8 @@ def score_function(
     returns a number for each text, or a list with a number for each of its `completion_ids`. A None
     in its result counts as 0.
 
-    `rows` is the number of the policy's embeddings; `weights` are those of the rewards, 1 by
-    default.
+    `rows` is the number of the policy's embeddings; `weights` has a weight for each reward, by
+    default 1.
 
     Raises:
         TypeError, ValueError: a reward that cannot score, or whose vocabulary is not known.

@@ -262,7 +262,7 @@ class PPOTrainer(
         )
 
     def _advantages(self, episodes: Episodes, estimate: Tensor) -> tuple[Tensor, Tensor]:
-        """Advantages and returns [B, T], in nats; `estimate` [B, T] is that of the KL."""
+        """Advantages and returns [B, T], in nats; `estimate` [B, T] is the estimate of the KL."""
         args, mask = self.args, episodes.mask
 
         # 4. Give −β·KL as reward at every token, and the score at the last one.
