@@ -17,7 +17,7 @@ def load_gguf(factory: Any, file: Path, **options: Any) -> Any:
     """A config, a tokenizer or a model from a GGUF file: the result of `factory.from_pretrained`.
 
     The weights of a model are dequantised, so that it can be trained and saved. With
-    `output_loading_info`, the result is a pair of the model and this information.
+    `output_loading_info`, the result is a pair of the model and the loading information.
 
     Raises:
         ValueError: the file is damaged, or transformers does not know its architecture.

@@ -156,8 +156,11 @@ class ProxyReward:
         return self._scores(encode_prompts(self._tokenizer, before), after)
 
     def _model_text(self, prompt: Text, completion: str) -> tuple[Text, str]:
-        """The prompt as messages if there is a chat template for them, else as plain text, and its
-        completion: without a leading space after messages, with one after their plain text."""
+        """The prompt and its completion in the form that the reward model reads.
+
+        With a chat template, a prompt of messages is unchanged, and the completion has no leading
+        space. Without one, the messages become plain text, and the completion has a leading space.
+        """
         if isinstance(prompt, str):
             return prompt, completion
         if self._tokenizer.chat_template is not None:

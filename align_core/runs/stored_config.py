@@ -20,7 +20,7 @@ def read_options(path: str | Path, option: str) -> dict[str, Any]:
     """The options in the config.json of a run, not validated.
 
     Raises:
-        ConfigError: `path` is not such a file; the message names `option`.
+        ConfigError: the file at `path` is not a config.json; the message names `option`.
     """
     try:
         return _options(read_bytes(path, MAX_BYTES))

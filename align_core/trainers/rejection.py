@@ -26,7 +26,7 @@ AT_ONCE = 128  # texts sampled at a time
 
 
 def build(setup: Setup) -> sft.SupervisedTrainer:
-    """A trainer on the best texts; a step learns from the best of `batch_size` sampled texts."""
+    """A trainer on the best texts; each step learns from the best among `batch_size` samples."""
     config = setup.config
     assert config.group_size is not None  # an option of rejection sampling
     arguments = {

@@ -40,7 +40,8 @@ def stats(votes: Votes) -> dict[str, Any]:
     `agreement`: share of equal votes among the `compared` pairs of decided votes on the same texts.
     `gold_agreement`: share of decided votes for the text of higher gold reward, and
     `gold_agreement_expected`: the same for the task's rater, σ(Δr), on these pairs.
-    `left_share`: share of decided votes for the text on the left, with its `left_share_ci95`.
+    `left_share`: share of decided votes for the text on the left; `left_share_ci95` is half the
+    width of its 95% interval.
     `loudest_share`: share of all votes of the busiest rater. Each is None without such votes.
     """
     decided = [vote for vote in votes if vote["choice"] in DECIDED]

@@ -27,7 +27,7 @@ def rollout_loader(rows: int | None, args: RolloutConfig, processes: int) -> Dat
 
 
 def numbered(data: Any) -> tuple[Any, int | None]:
-    """The data with rows that can be read by number, and the number of rows, None for a stream.
+    """The data, whose rows can be read by number, and their count, which is None for a stream.
 
     Without data, both are None.
     """
@@ -37,7 +37,7 @@ def numbered(data: Any) -> tuple[Any, int | None]:
 
 
 class RolloutBatches:
-    """Yields the row numbers of one rollout of all processes, repeated for each micro-batch.
+    """Yields the row numbers of each rollout of all processes, once for each micro-batch of it.
 
     The order is a function of the seed alone, so that a resumed run gets the same prompts. `rows`
     is the number of rows, None for a stream, whose rows are taken in order.
@@ -64,7 +64,7 @@ class RolloutBatches:
 
 
 class StreamedRows:
-    """The rows of a stream by number. The stream is read forwards, and at its end from the start.
+    """The rows of a stream by number. The stream is read forwards, and restarts at its end.
 
     A resumed run begins with a number above 0 and skips the earlier rows.
     """
