@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from align_core import optimum
-from align_core.config import fields, model_files
+from align_core.config import environment, fields, model_files
 from align_core.config.errors import ConfigError
 from align_core.config.fields import SETTINGS
 from align_core.config.methods import PPO_EPOCHS, Chart, Curve, methods, ppo_minibatches
@@ -18,9 +18,11 @@ from align_core.config.task_card import NAMES, known_card
 from align_core.evaluation import (
     intervals,
     learned_optimum,
+    optimum_distance,
     preparation,
     prepare_process,
     reference_samples,
+    stored_texts,
 )
 from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.pair_accuracy import pair_accuracy
@@ -35,8 +37,8 @@ from align_core.runs import (
     preset_checks,
     stored_config,
 )
-from align_core.trainers import online_dpo, rejection
-from align_core.trainers.ppo import prompts, samples, scores
+from align_core.trainers import dpo, online_dpo, rejection, reward, sft, texts
+from align_core.trainers.ppo import build, prompts, samples, scores
 from align_core.votes import (
     pair_selection,
     preference_files,
@@ -185,6 +187,8 @@ def test_the_limits_of_processes_and_the_windows_of_measurements():
     assert (index.RETRY_SECONDS, index.RELIST_SECONDS, index.SETTLED) == (1, 0.1, 2)
     assert (session.OPEN_TIMEOUT, sqlite_writer.BUSY_TIMEOUT) == (1, 30)
     assert (child_process.MAX_UNSENT, client.MAX_USED_KEPT) == (1000, 1000)  # messages, runs
+    assert child_process._UNKNOWN_CODE == 255
+    assert (environment.RUN_NICE, environment.QUESTION_NICE) == (3, 8)
     assert (durations.RECENT, durations.DELAY_STEPS, preset_checks.WIDTH) == (20, 3, 10)  # steps
     assert (machine_speed.PROBE_SECONDS, machine_speed._TIMEOUT) == (0.085, 120)
     assert (machine_speed.ONE_THREAD, machine_speed.REPEATED) == (1.7, 1.5)  # times as long
@@ -203,7 +207,8 @@ def test_the_sizes_of_files_texts_and_batches():
     assert (reference_samples.AT_ONCE, prepare_process.MAX_SAMPLES) == (2e10, 512)
     assert (prompts.CHECKED, samples.PRINTED, scores.PADDED_TO) == (10_000, 5, 256)
     assert (rejection.AT_ONCE, learned_optimum.WORK) == (128, 2.048e9)
-    assert online_dpo.LABEL_SEED_OFFSET == 2**40
+    assert (online_dpo.LABEL_SEED_OFFSET, optimum_distance.SECOND_SEED_OFFSET) == (2**40, 2**40)
+    assert (stored_texts.BETAS, stored_texts.QUANTILE, preparation.SHOWN) == ((0.05, 20), 0.25, 5)
     assert (learned_optimum.SCORED, learned_optimum.MIN_SCORED) == (32, 16)
     assert learned_optimum.MIN_EFFECTIVE == 8
     assert model_files._MAX_HEADER == 104_857_600
@@ -224,12 +229,27 @@ def test_an_evaluation_samples_four_texts_and_shows_eight_prompts():
     assert inspect.signature(pair_accuracy).parameters["pairs"].default == 8
 
 
+def test_a_trainer_has_no_adapter_and_a_file_of_votes_the_seed_0_unless_they_are_given():
+    for made in (sft.make_trainer, dpo.make_trainer, reward.make_trainer, build.make_trainer):
+        assert inspect.signature(made).parameters["lora_r"].default == 0
+    assert inspect.signature(texts.TextTrainer).parameters["lora_r"].default == 0
+    assert inspect.signature(preference_files.write_mixed).parameters["seed"].default == 0
+
+
 def test_the_temperature_of_samples():
     temperature = TypeAdapter(fields.Temperature)
     assert [temperature.validate_python(value) for value in (0.01, 10)] == [0.01, 10]
     for value in (0, 10.01, True):
         with pytest.raises(ValidationError):
             temperature.validate_python(value)
+
+
+def test_the_share_of_a_policy_in_a_mixture():
+    share = TypeAdapter(fields.Share)
+    assert [share.validate_python(value) for value in (0, 1000, None)] == [0, 1000, None]
+    for value in (-1e-9, 1000.01, True):
+        with pytest.raises(ValidationError):
+            share.validate_python(value)
 
 
 def test_the_failings_of_the_simulated_raters():

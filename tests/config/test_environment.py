@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import runpy
 
-from align_core.config.environment import THREADS, set_library_environment
+from align_core.config import environment
+from align_core.config.environment import set_library_environment
 
 
 def test_the_variables_for_libraries_yield_to_the_users(monkeypatch):
@@ -18,5 +20,7 @@ def test_the_variables_for_libraries_yield_to_the_users(monkeypatch):
     }
 
 
-def test_a_run_uses_two_threads_at_most():
-    assert min(2, os.cpu_count() or 1) == THREADS
+def test_a_run_uses_two_threads_at_most(monkeypatch):
+    for cores, threads in ((8, 2), (2, 2), (1, 1), (None, 1)):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        assert runpy.run_path(environment.__file__)["THREADS"] == threads

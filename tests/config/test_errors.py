@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from align_core.config.errors import ConfigError, describe_error, flag, listed, option_error
+from align_core.config.errors import (
+    ConfigError,
+    describe_error,
+    flag,
+    listed,
+    one_line,
+    option_error,
+)
 from align_core.config.messages import Message, plain
 
 
@@ -66,6 +73,13 @@ def test_an_error_in_the_code_has_its_place():
     except ValueError as error:
         message = describe_error(error, Path("/runs/one")).text
     assert re.fullmatch(r"ValueError: of two lines \(test_errors\.py, line \d+\)", message)
+
+
+def test_the_place_of_an_error_is_where_it_was_raised():
+    code = "def outer():\n    inner()\ndef inner():\n    raise ValueError('odd')\nouter()"
+    with pytest.raises(ValueError) as error:
+        exec(compile(code, "/tasks/poems.py", "exec"), {})
+    assert one_line(error.value) == "ValueError: odd (poems.py, line 4)"
 
 
 def test_an_error_of_syntax_is_in_the_file_that_has_it():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import pytest
 
-from align_core.config import model_index
+from align_core.config import model_files, model_index
 from align_core.config.errors import ConfigError
 from align_core.config.model_files import damage, safetensors_header
 from align_core.config.model_size import parameters
@@ -93,3 +94,23 @@ def test_an_adapter_needs_weights_of_its_own(folder, tmp_path):
 def test_the_header_has_the_shape_of_each_tensor(folder):
     header = safetensors_header(folder / FILE)
     assert header["model.norm.weight"]["shape"] == [32] and "__metadata__" not in header
+
+
+def test_a_file_may_have_no_weights_and_as_large_a_header_as_the_format_allows(
+    tmp_path, monkeypatch
+):
+    """Eight bytes with the length of the header, and the header itself."""
+    file = tmp_path / FILE
+    file.write_bytes(struct.pack("<Q", 2) + b"{}")
+    monkeypatch.setattr(model_files, "_MAX_HEADER", 2)
+    assert safetensors_header(file) == {}
+    monkeypatch.setattr(model_files, "_MAX_HEADER", 1)
+    with pytest.raises(ValueError, match="another format or a file that is cut off"):
+        safetensors_header(file)
+    monkeypatch.undo()
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="another format or a file that is cut off"):
+        safetensors_header(file)
+    file.write_bytes(struct.pack("<Q", 2) + b"{} ")
+    with pytest.raises(ValueError, match="has 11 bytes, expected 10: it is cut off or damaged"):
+        safetensors_header(file)

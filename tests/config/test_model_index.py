@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +115,52 @@ def test_the_task_that_a_model_was_made_for(run):
     assert model_index.task_of(str(run)) == "capitals"
     assert model_index.task_of(str(run / "model")) == "capitals"
     assert model_index.task_of("some/model") is None
+
+
+def test_the_folder_of_a_hub_id(monkeypatch, tmp_path):
+    for name in ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model = "models--some--model"
+    assert model_index._hub_folder("some/model") == tmp_path / ".cache/huggingface/hub" / model
+    for name, value, folder in (
+        ("XDG_CACHE_HOME", "/x", "/x/huggingface/hub"),
+        ("HF_HOME", "/h", "/h/hub"),
+        ("HF_HUB_CACHE", "/c", "/c"),
+    ):
+        monkeypatch.setenv(name, value)
+        assert model_index._hub_folder("some/model") == Path(folder, model)
+
+
+def test_a_model_of_the_hub_is_here_once_its_snapshot_is(fake_assets, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    hub = tmp_path / "models--some--model"
+    (hub / "refs").mkdir(parents=True)
+    (hub / "snapshots").mkdir()
+    for revision in ("abc", ""):  # the snapshot is not there, or none is named
+        (hub / "refs" / "main").write_text(revision)
+        with pytest.raises(ValueError, match="some/model: it has not been downloaded yet"):
+            model_index.files_of("some/model")
+    (hub / "refs" / "main").write_text("abc")
+    (hub / "snapshots" / "abc").mkdir()
+    assert model_index.files_of("some/model") == hub / "snapshots" / "abc"
+
+
+def test_a_hub_id_has_an_owner_and_a_name():
+    names = ("some/model", "some", "/some/model", "a/b/c", "a/../b", "a/")
+    assert [*filter(model_index.is_hub_id, names)] == ["some/model"]
+
+
+def test_a_checkout_is_not_installed(monkeypatch):
+    assert not model_index.installed()
+    monkeypatch.setattr(model_index, "ASSETS", model_index._PACKED)
+    assert model_index.installed()
+
+
+def test_a_model_that_is_not_fetched_has_a_message_of_its_own(fake_assets, monkeypatch, tmp_path):
+    monkeypatch.setenv("ALIGN_CACHE", str(tmp_path))
+    for name, code in ((model_index.SMOLLM2, "not_fetched"), ("no-such-model", "model")):
+        (message,) = model_index.model_errors("--model", name)
+        assert (message.code, message.values["option"]) == (code, "--model")
+    for name in ("sft-reviews", "reward-reviews"):
+        assert model_index.model_errors("--model", name) == [], "of either kind"

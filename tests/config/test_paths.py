@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from align_core.config.paths import cache_folder
+from align_core.config.paths import cache_folder, user_path
 
 
 def test_the_cache_is_where_align_cache_says_or_in_the_users_cache_folder(monkeypatch, tmp_path):
@@ -28,3 +28,10 @@ def test_a_cache_folder_with_too_long_a_name_is_refused(monkeypatch):
     monkeypatch.setenv("ALIGN_CACHE", "x" * 5000)
     with pytest.raises(ValueError, match="too long"):
         cache_folder()
+
+
+def test_a_name_that_no_file_can_have_is_refused_with_the_reason():
+    for name, why in (("a\0b", "embedded null byte"), ("x" * 5000, "File name too long")):
+        with pytest.raises(ValueError) as error:
+            user_path(name)
+        assert str(error.value) == why

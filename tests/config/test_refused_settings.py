@@ -47,6 +47,8 @@ def test_kto_compares_texts_of_a_batch():
     assert resolve("kto", "reviews", batch_size=2).batch_size == 2
     (line,) = lines("kto", batch_size=1)
     assert line.startswith("--batch-size got 1, expected 2 or more: the texts of a batch")
+    (line,) = lines("kto", steps=0)
+    assert line.startswith("--steps got 0, expected ")
 
 
 @pytest.mark.parametrize("option", ["beta", "learning_rate", "steps", "batch_size", "eval_every"])
@@ -171,6 +173,14 @@ def test_a_refused_choice_names_the_choices_of_its_method():
     with pytest.raises(ConfigError) as error:
         resolve("grpo", "reviews", steps=0)
     assert "choices" not in error.value.lines[0].values
+
+
+def test_a_reward_is_no_path(tmp_path, monkeypatch):
+    """A misspecified reward of the task comes before a folder of the same name."""
+    (tmp_path / "words").mkdir()
+    monkeypatch.chdir(tmp_path)
+    config = resolve("ppo", "manners", model="sft-reviews", reward_model="words")
+    assert config.reward_model == "words"
 
 
 def test_a_missing_preference_file():

@@ -13,9 +13,13 @@ from tests.own_thread import only_here
 
 
 def error_of(read, *arguments) -> int | None:
+    """The number of the error, which has its words and the name of the file, too."""
     with pytest.raises(OSError) as error:
         read(*arguments)
-    return error.value.errno
+    number, file = error.value.errno, arguments[0]
+    words = "expected at most 4 bytes" if number == errno.EFBIG else os.strerror(number)
+    assert (error.value.strerror, str(error.value.filename)) == (words, str(file))
+    return number
 
 
 def test_a_file_is_read_up_to_a_number_of_bytes(tmp_path):

@@ -167,6 +167,21 @@ def test_the_error_of_the_stored_samples_by_hand():
         assert estimate.standard_error == pytest.approx(0.125**0.5, abs=1e-12)
 
 
+def test_the_error_of_the_texts_by_hand():
+    """Equal stored samples have no error. About their means, the rewards 0, 1, 2 and 3, 3, 6 have
+    the squares 2 and 6, in 2·(3 − 1) − 1 degrees of freedom: √(8 / 3 / (2·3)) = ⅔."""
+    rewards, stored = np.array([[0.0, 1.0, 2.0], [3.0, 3.0, 6.0]]), np.full((2, 5), 4.0)
+    none, same = np.zeros((2, 3)), np.ones((2, 3))
+    for side in (optimum_gap, optimum_kl):
+        estimate = side(Texts(rewards, none, none, same), stored, 1.0)
+        assert estimate.value == pytest.approx(4 - (1 + 4) / 2, abs=1e-12)
+        assert estimate.standard_error == pytest.approx(2 / 3, abs=1e-12)
+        # Rewards of the reference that are half as large explain all of it: 4 − 2·4.
+        explained = side(Texts(rewards, none, none, rewards / 2), stored, 1.0)
+        assert explained.value == pytest.approx(4 - 2 * 4, abs=1e-12)
+        assert explained.standard_error == pytest.approx(0, abs=1e-12)
+
+
 def test_one_text_a_prompt_has_no_error():
     texts, stored = sampled(np.random.default_rng(0), POLICY, count=1)
     with pytest.raises(ValueError, match="at least 2 texts a prompt, got 1"):

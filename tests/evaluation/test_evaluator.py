@@ -11,6 +11,7 @@ from transformers import LlamaForCausalLM
 
 from align_core.data.encoding import encode_prompts
 from align_core.evaluation import evaluator as evaluator_module
+from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
 from align_core.models.loading import lora_config
 from align_core.models.logprobs import response_outputs
 from align_core.models.sampling import Interrupted
@@ -156,7 +157,19 @@ def test_an_adapter_on_the_last_layers_is_evaluated_from_its_frozen_trunk(monkey
     policy = toy.policy(0)
     adapted = get_peft_model(policy, lora_config(policy, 4, "CAUSAL_LM", 1))
     first = evaluator(None, samples=10)
+    asked, used = [], []
+    divergence = evaluator_module.sequence_divergence
+    monkeypatch.setattr(
+        evaluator_module,
+        "sequence_divergence",
+        lambda *given: (used.append(given[4]), divergence(*given))[1],
+    )
     at_start = first(adapted)
+    assert used[0] is not None
+    monkeypatch.setattr(evaluator_module, "frozen_trunk", asked.append)
+    evaluator(toy.policy(1))(policy)
+    assert asked == [], "a model beside the policy shares none of its layers"
+    monkeypatch.undo()
     assert at_start.kl.max() < 1e-12
     assert at_start.policy is at_start.reference, "sampled once"
     for name, parameter in adapted.named_parameters():
@@ -212,3 +225,24 @@ def test_a_model_with_more_outputs_than_its_tokenizer_has_tokens():
     padded = LlamaForCausalLM(toy.config(vocab_size=16)).eval()
     evaluation = evaluator(padded)(padded)
     assert evaluation.kl.max() < 1e-5
+
+
+def test_the_reference_moves_to_the_device_of_the_policy():
+    class Elsewhere(LlamaForCausalLM):
+        place = torch.device("meta")
+        device = property(lambda self: self.place)
+
+        def to(self, device):
+            self.place = device
+            return self
+
+    reference = Elsewhere(toy.config()).eval()
+    evaluation = evaluator(reference)(toy.policy(0))
+    assert reference.place == torch.device("cpu") and len(evaluation.kl) == 4 * len(PROMPTS)
+
+
+def test_intervals_of_one_sample_of_each_prompt():
+    evaluate = evaluator(toy.policy(1), samples=1, subsets={"first": PROMPTS[:2]})
+    evaluation = evaluate(toy.policy(0))
+    expected = ci95_of_mean(bootstrap_rows(2), evaluation.policy.gold[:2].numpy())
+    assert evaluate.intervals(evaluation)["eval/gold_reward_first_ci95"] == expected

@@ -35,7 +35,8 @@ def test_an_interval_is_half_of_the_middle_95_percent():
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"), [([], None), ([None, None, 1.0], None), ([None, 1.0, 1.0], 0.0)]
+    ("values", "expected"),
+    [([], None), ([None, None, 1.0], None), ([None, 1.0], 0.0), ([None, 1.0, 1.0], 0.0)],
 )
 def test_mostly_unknown_values_have_no_interval(values, expected):
     assert ci95(values) == expected

@@ -121,6 +121,13 @@ def test_two_texts_of_a_prompt_are_enough_and_one_is_not():
         assert ("eval/optimum_gap" in shortfall(PROMPTS, stored(), few, BETA, None)) == known
 
 
+def test_as_many_effective_samples_as_are_needed_are_enough(evaluation, monkeypatch):
+    """With equal scores all 300 samples are effective."""
+    monkeypatch.setattr(module, "MIN_EFFECTIVE", 300.0)
+    metrics = shortfall(PROMPTS, stored(), evaluation, BETA, lambda s: 0 * s.rewards[:, :300])
+    assert "eval/learned_optimum_kl" in metrics
+
+
 def test_what_is_not_known_is_left_out(evaluation):
     narrow = shortfall(PROMPTS, stored(), evaluation, BETA, lambda s: 40 * s.rewards[:, :300])
     assert narrow.keys() == {"eval/optimum_gap", "eval/optimum_gap_ci95"}, "few effective samples"
@@ -148,3 +155,6 @@ def test_the_first_samples_of_each_prompt_are_scored(monkeypatch):
     assert scores[:, 0] == pytest.approx(expected, abs=1e-6)
     assert np.ptp(scores, axis=1) == pytest.approx([0, 0], abs=1e-6)
     assert score_of(proxy, writer, Films(), 10**9) is None, "a model that is too large"
+    for least, is_known in ((40, True), (41, False)):
+        monkeypatch.setattr(module, "MIN_SCORED", least)
+        assert (score_of(proxy, writer, Films(), 2) is not None) == is_known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -79,6 +80,57 @@ def test_stored_texts_of_a_prompt_count_as_old_ones(tmp_path):
     samples, means = made._sample_prompt(None, "probe", 0, "a", lambda *news: reported.append(news))
     assert reported == [(3, False)] and means == {"reward/length": 0.25}
     assert samples.rewards.tolist() == [[0.5, 1.0, 2.0]]
+
+
+def test_stored_texts_of_another_prompt_or_number_are_sampled_again(tmp_path, monkeypatch):
+    """With a seed for each split and prompt; new texts are reported as they come."""
+    made = object.__new__(preparation.Preparation)
+    made._samples, made._seed, made._entry = 3, 5, Entry(tmp_path)
+    made._policy = made._tokenizer = None
+    stored = ReferenceSamples(
+        prompts=["b"],
+        tokens=np.ones((1, 2, 2), np.uint16),
+        lengths=np.full((1, 2), 2, np.uint8),
+        ended=np.ones((1, 2), bool),
+        rewards=np.array([[0.5, 1.0]]),
+    )
+    three = replace(stored, **{
+        name: np.repeat(getattr(stored, name), 2, 1)[:, :3]
+        for name in ("tokens", "lengths", "ended", "rewards")
+    })  # fmt: skip
+    calls, reported = [], []
+
+    def sampled(task, policy, tokenizer, prompt, samples, seed, progress):
+        calls.append((prompt, samples, seed))
+        progress(samples)
+        return replace(three, prompts=[prompt]), {}
+
+    monkeypatch.setattr(preparation, "sample_prompt", sampled)
+    (tmp_path / "parts").mkdir()
+    for before in (three, replace(stored, prompts=["a"])):
+        before.save(tmp_path / "parts" / "heldout-3.npz")
+        (tmp_path / "parts" / "heldout-3.json").write_text("{}")
+        made._sample_prompt(None, "heldout", 3, "a", lambda *news: reported.append(news))
+    assert calls == [("a", 3, (5 + 1) * 1_000_003 + 3)] * 2
+    assert reported == [(3, True)] * 2
+
+
+def test_a_shown_text_ends_before_its_end_token():
+    """ " good" is 8; other words stand after the texts, of which the second one was cut."""
+    made = object.__new__(preparation.Preparation)
+    made._tokenizer = toy.tokenizer()
+    made._task = SimpleNamespace(model_input=lambda prompt, chat: prompt)
+    samples = ReferenceSamples(
+        prompts=["the film"],
+        tokens=np.array([[[8, 0, 9, 9], [8, 8, 9, 9]]], np.uint16),
+        lengths=np.array([[2, 2]], np.uint8),
+        ended=np.array([[True, False]]),
+        rewards=np.array([[0.5, 1.5]]),
+    )
+    assert [made._text(samples, n, 0) for n in (0, 1)] == [
+        {"prompt": "the film", "completion": " good", "gold_reward": 0.5},
+        {"prompt": "the film", "completion": " good good", "gold_reward": 1.5},
+    ]
 
 
 def test_completions_are_decoded_after_the_last_token_of_their_prompt():

@@ -6,11 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from align_core.data.encoding import encode_prompts
 from align_core.evaluation import reference_samples as module
 from align_core.evaluation.reference_samples import sample_prompt, sample_reference, stored_scores
-from align_core.models.sampling import RandomDraw, sample
+from align_core.models.sampling import RandomDraw, Responses, sample
 from align_core.optimum import ReferenceSamples
 from tests import toy
 from tests.training.films import Films
@@ -81,3 +82,47 @@ def test_stored_texts_are_scored_without_their_end_tokens():
     asked.clear()
     stored_scores(proxy, toy.tokenizer(), stored, rows, inputs=["never", "dull"])
     assert [prompt for prompt, *_ in asked] == ["never", "dull", "never"]
+
+
+def test_the_parts_of_a_reward_are_summed_for_each_text_and_averaged_over_them(monkeypatch):
+    """Three texts in two batches of up to two: parts 1, 2, 3 and 0.5 of each."""
+    task = SimpleNamespace(
+        max_new_tokens=2,
+        parts=lambda prompts, texts, ended: {
+            "words": [float(len(text.split())) for text in texts],
+            "manner": [0.5] * len(texts),
+        },
+    )
+    batches = [
+        (0, written([[8, 0], [8, 9]])),
+        (2, written([[0]])),
+    ]
+    monkeypatch.setattr(module, "_batches", lambda *_: batches)
+    monkeypatch.setattr(module, "model_inputs", lambda tokenizer, task, prompts: prompts)
+    samples, means = sample_prompt(task, toy.policy(), toy.tokenizer(), "the film", 3, 0)
+    assert samples.rewards.tolist() == [[1.5, 2.5, 0.5]]
+    assert means == {"words": 1.0, "manner": 0.5}
+    assert samples.tokens.tolist() == [[[8, 0], [8, 9], [0, 1]]]
+
+
+def written(texts: list[list[int]]) -> Responses:
+    """Responses of these tokens; 0 ends a text, and 1 is padding."""
+    width = max(map(len, texts))
+    tokens = torch.tensor([row + [1] * (width - len(row)) for row in texts])
+    mask = torch.tensor([[t < len(row) for t in range(width)] for row in texts])
+    ended = torch.tensor([row[-1] == 0 for row in texts])
+    return Responses(tokens, mask, ended, torch.zeros(tokens.shape))
+
+
+def test_tokens_are_stored_in_the_bytes_that_the_vocabulary_needs(monkeypatch):
+    """Two bytes at least, and four from 65,536 tokens on, of which the padding is one."""
+    monkeypatch.setattr(module, "_batches", lambda *_: [])
+    for name in ("model_inputs", "encode_prompts"):
+        monkeypatch.setattr(module, name, lambda *_: None)
+    for rows, pad, kind in (
+        (14, 1, np.uint16), (65_535, 1, np.uint16), (65_536, 1, np.uint32),
+        (14, 65_534, np.uint16), (14, 65_535, np.uint32),
+    ):  # fmt: skip
+        policy = SimpleNamespace(config=SimpleNamespace(vocab_size=rows))
+        samples, _ = sample_prompt(Films(), policy, SimpleNamespace(pad_token_id=pad), "a", 2, 0)
+        assert samples.tokens.dtype == kind and (samples.tokens == pad).all()

@@ -120,6 +120,9 @@ def test_the_trade_ends_where_more_kl_brings_nothing():
     assert kl == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5), abs=1e-12)
     few = Trade.of(np.repeat([[0.0, 1.0]], 99, axis=1))  # 99 effective samples at the end
     assert few.curve[-1][0] < log2 and few.full_gain == pytest.approx(0.5, abs=0.01)
+    # At the lowest β of the grid both of the better rewards count, and at the end the best alone.
+    close = Trade.of(np.repeat([[0.0, 0.99, 1.0]], 60, axis=1))
+    assert close.curve[-1][0] < math.log(3)
 
 
 def test_a_reward_that_never_varies_has_no_gain():

@@ -81,6 +81,7 @@ def test_the_policy_is_uploaded_with_its_card_and_nothing_of_the_value_model(tmp
     assert b"value" not in names and b"score" not in names
     card = ModelCard(files["README.md"].decode())
     assert card.data.datasets == ["ann/prompts"] and "ppo" in card.data.tags
+    assert card.data.library_name == "transformers"
     assert "| β | 0.05 |" in card.text and "| reward | reward |" in card.text
     assert "| KL from the reference, nats | 0.0" in card.text
 

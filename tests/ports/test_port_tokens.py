@@ -226,3 +226,10 @@ def test_data_without_usable_prompts_is_refused_at_construction(tmp_path, data, 
                 None,
             )
         made(tmp_path, data=data)
+
+
+def test_texts_have_no_arguments_of_a_chat_template():
+    tokenizer = with_chat_template()
+    rows_of = [{"prompt": prompt, "chat_template_kwargs": {"a": 1}} for prompt in PROMPTS]
+    for prompts in (PROMPTS, IDS):
+        assert encoded(tokenizer, prompts, rows_of).real() == IDS

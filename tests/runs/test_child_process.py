@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from align_core.config.messages import Message, plain, to_event
-from align_core.runs import forkserver
+from align_core.runs import child_process, forkserver
 from align_core.runs.child_process import ProcessGroup
 from tests.waiting import gone, until
 
@@ -83,3 +83,22 @@ def test_a_whole_group_is_killed_with_a_reason(group):
 def test_a_group_has_its_own_session(group):
     one = group("time.sleep(1000)")
     assert os.getsid(one.progress["pid"]) != os.getsid(0)
+
+
+def test_an_exit_code_has_a_message():
+    """Minus the number of the signal that ended the process; None if nobody knows it."""
+
+    def told(message):
+        return message.code, message.values
+
+    messages = {code: told(child_process._exit_message(code)) for code in (None, -9, -1, -11, 0, 1)}
+    assert messages == {
+        None: ("ended_both", {}),
+        -9: ("killed", {}),
+        -1: ("crashed", {"signal": 1}),
+        -11: ("crashed", {"signal": 11}),
+        0: ("ended", {"code": 0}),
+        1: ("ended", {"code": 1}),
+    }
+    assert told(child_process.start_message(EOFError())) == ("ended_both", {})
+    assert told(child_process.start_message(OSError("none"))) == ("not_started", {"error": "none"})

@@ -85,6 +85,8 @@ def test_a_run_without_page_and_process_is_reported_as_failed(client):
     later = Client(client.root, training="fake_training")
     assert later.status(run)["status"] == "failed"
     assert "process ended before" in later.status(run)["message"]
+    cause = later.status(run)["cause"]["values"]["cause"]["cause"]
+    assert cause == {"kind": "abandoned", "values": {}}
 
 
 PAGE = """

@@ -105,10 +105,23 @@ def test_a_discarded_run_takes_its_folders_with_it_and_nothing_that_a_link_leads
 def test_create_refuses_an_unwritable_folder(tmp_path, config, monkeypatch):
     with pytest.raises(ConfigError, match="--run-dir got '/proc/run'"):
         RunDirectory.create("/proc/run", config)
-    monkeypatch.setattr(os, "access", only_here(lambda *_: False, os.access))
+    asked = []
+    refuses = only_here(lambda _, mode: asked.append(mode), os.access)
+    monkeypatch.setattr(os, "access", refuses)
     with pytest.raises(ConfigError, match="--run-dir got"):
         RunDirectory.create(tmp_path / "locked" / "run", config)
     assert not (tmp_path / "locked").exists()
+    assert asked == [os.W_OK | os.X_OK], "to list a folder is not enough"
+
+
+def test_create_says_why_a_folder_cannot_be_made(tmp_path, config, monkeypatch):
+    def fails(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", "/x")
+
+    monkeypatch.setattr(directory.Path, "mkdir", fails)
+    with pytest.raises(ConfigError) as error:
+        RunDirectory.create(tmp_path / "new", config)
+    assert error.value.lines[0].values["problem"] == "Read-only file system"
 
 
 def test_open_refuses_a_folder_without_a_run(tmp_path):

@@ -27,7 +27,8 @@ PAIR = {"prompt": "The", "chosen": {"text": "a", "score": 0.5}, "rejected": {"te
 EXAMPLES = [
     {"kind": "example", **AT, "example": one} for one in (PAIR, {"prompt": "", "text": "a"})
 ]
-GOOD = (STATUS, METRICS, SAMPLES, CHANGE, RESUME, *EXAMPLES)
+LAST = {"kind": "resume", "step": 2**53 - 1, "seconds": -1.0}
+GOOD = (STATUS, METRICS, SAMPLES, CHANGE, RESUME, *EXAMPLES, LAST)
 
 
 def without(event, *keys):

@@ -52,7 +52,7 @@ def test_carries_over_needs_a_similar_rise_of_uncovered_prompts():
 def test_a_finding_shows_its_bounds():
     assert Check("gain", 0.5, least=0.5).holds
     assert not Check("gain", 0.499, least=0.5).holds
-    assert not Check("KL", 0.51, most=0.5).holds
+    assert Check("KL", 0.5, most=0.5).holds and not Check("KL", 0.51, most=0.5).holds
     assert not Check("KL", None).holds
     assert str(Check("gain", 0.5, least=0.5)) == "gain 0.50 (at least 0.5)"
     assert str(Check("KL", 2.0, least=0.5, most=1)) == "KL 2.00 (at least 0.5, at most 1) ✗"
@@ -114,6 +114,9 @@ def test_over_optimises_needs_all_three_changes(gain, proxy, name):
 
 def test_without_a_gain_everything_is_since_the_first_step():
     values, _ = check("over_optimises", run(proxy=[1, 2, 4]), gain=0.3, lost=0.3, rise=0.1)
+    assert values["rise of the proxy since"] == 3
+    early = [metrics(step, **{"eval/proxy_reward": value}) for step, value in enumerate((1, 2, 4))]
+    values, _ = check("over_optimises", early, gain=0.3, lost=0.3, rise=0.1)
     assert values["rise of the proxy since"] == 3
 
 

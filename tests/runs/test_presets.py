@@ -106,7 +106,8 @@ def test_a_preset_has_settings_and_a_promise(fake_assets):
     settings = {"method": "ppo", "task": "reviews"}
     for content in ({"settings": settings, "promise": "x"}, {"settings": "x", "promise": {}}):
         (fake_assets / "presets" / "odd.json").write_text(json.dumps(content))
-        with pytest.raises(ConfigError, match="expected a file with settings and a promise"):
+        line = "^the preset got 'odd', expected a file with settings and a promise"
+        with pytest.raises(ConfigError, match=line):
             presets.load("odd")
 
 

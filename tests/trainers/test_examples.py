@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from datasets import Dataset
 
 from align_core.data.encoding import (
     REFERENCE_LOGPS,
@@ -156,6 +157,7 @@ def test_the_first_row_of_a_batch_is_shown():
     logps = -torch.arange(12.0).view(4, 3)  # of the tokens from the second on
     stored = torch.tensor([-1.0, 7.0]), torch.tensor([-4.0, 7.0])
     batch |= {"completion_mask": completion, **dict(zip(REFERENCE_LOGPS, stored, strict=True))}
+    logps = torch.cat([torch.full((4, 1), 9.0), logps], 1)  # of a longer batch that was cut
     pair = dpo.DirectPreferenceTrainer._pair(trainer, batch, logps)
     # 0.5 · (−1 − 2 + 1) and 0.5 · (−7 + 4)
     both = {"chosen": {"text": " good", "score": -1.0}, "rejected": {"text": " bad", "score": -1.5}}
@@ -166,3 +168,20 @@ def test_scores_that_are_not_finite_are_not_shown():
     for scores in (None, torch.tensor([float("nan"), 1.0])):
         pair = examples.pair(toy.tokenizer(), [2], [8], [9], scores)
         assert (pair["chosen"], pair["rejected"]) == ({"text": " good"}, {"text": " bad"})
+
+
+def test_a_run_that_goes_on_shows_its_first_step():
+    shown, trainer = [], examples.ShownExamples()
+    trainer.example_listener, trainer.state = shown.append, SimpleNamespace(max_steps=5)
+    for trainer.state.global_step in (1, 1, 2):
+        trainer.show(lambda: trainer.state.global_step)
+    assert shown == [1, 2]
+
+
+def test_the_longest_pair_has_its_prompt_and_the_longer_text():
+    rows = [
+        {"prompt_ids": [2], "chosen_ids": [5, 6, 7], "rejected_ids": [8]},
+        {"prompt_ids": [2, 4, 5], "chosen_ids": [6], "rejected_ids": [7, 8]},
+    ]
+    assert dpo._longest(Dataset.from_list(rows)) == 3 + 2
+    assert dpo._longest(Dataset.from_list(rows[:1])) == 1 + 3

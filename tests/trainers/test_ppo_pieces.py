@@ -8,10 +8,12 @@ import pytest
 import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
-from transformers import DefaultFlowCallback, LlamaForCausalLM
+from transformers import DefaultFlowCallback, LlamaForCausalLM, Trainer
 
+from align_core.data.encoding import encode_prompts
 from align_core.models.loading import lora_config
 from align_core.models.reference import InitialWeights
+from align_core.models.sampling import Responses
 from align_core.trainers.ppo import trainer as module
 from align_core.trainers.ppo.arguments import (
     add_value_weights,
@@ -23,9 +25,10 @@ from align_core.trainers.ppo.arguments import (
 from align_core.trainers.ppo.callbacks import LogsFirst
 from align_core.trainers.ppo.checkpoints import PPOCheckpoints
 from align_core.trainers.ppo.metrics import PPOMetrics
+from align_core.trainers.ppo.phases import Phases
 from align_core.trainers.ppo.prompts import Room
 from align_core.trainers.ppo.rollouts import Episodes
-from align_core.trainers.ppo.samples import SampleTables
+from align_core.trainers.ppo.samples import Samples, SampleTables, check_best_metric
 from align_core.trainers.ppo.scores import check_scalar
 from align_core.trainers.ppo.trainer import PPOTrainer
 from tests import toy
@@ -265,3 +268,71 @@ def test_weights_that_deepspeed_overwrote_are_loaded_again():
             loaded[checkpoint, deepspeed] = trainer.loaded
     assert loaded.pop(("folder", True)) == ["folder"]
     assert loaded == {("folder", False): [], (None, True): [], (None, False): []}
+
+
+def test_a_phase_has_the_first_prompt_and_its_text():
+    """ " good" is 8 and " bad" 9; a prompt of a conversation is not shown."""
+    tokenizer, heard = toy.tokenizer(), []
+    prompts = encode_prompts(tokenizer, ["the film", "a plot"])
+    tokens, ended = torch.tensor([[8, 0], [9, 0]]), torch.tensor([True, True])
+    texts = Responses(tokens, torch.ones(2, 2, dtype=torch.bool), ended, torch.zeros(2, 2))
+    phases = Phases(tokenizer)
+    for each in (phases.write, lambda prompts: phases.score(prompts, texts)):
+        each(prompts)  # nobody listens
+    phases.update(4)
+    phases.listener = lambda phase, **details: heard.append((phase, details))
+    phases.write(prompts)
+    phases.score(prompts, texts)
+    phases.update(4)
+    tokenizer.chat_template = "{{ messages }}"
+    phases.score(prompts, texts)
+    first = {"count": 2, "prompt": " the film", "text": " good"}
+    assert heard == [
+        ("writing", {"count": 2}),
+        ("scoring", first),
+        ("updating", {"count": 4}),
+        ("scoring", first | {"prompt": ""}),
+    ]
+
+
+def test_an_optimiser_needs_no_weights_of_values_that_there_are_not():
+    optimizer = torch.optim.SGD(torch.nn.Linear(2, 2).parameters(), lr=0.1)
+    add_value_weights((optimizer, None), SimpleNamespace(value_model=None, value_head=None))
+    assert len(optimizer.param_groups) == 1
+    valued = SimpleNamespace(value_model=None, value_head=torch.nn.Linear(2, 1))
+    add_value_weights((None, None), valued)
+
+
+def test_the_entry_of_a_rollout_stays_the_last_one_of_its_step(monkeypatch):
+    def evaluate(trainer):
+        trainer.state.log_history.append("evaluation")
+        return {}
+
+    monkeypatch.setattr(Trainer, "_evaluate", evaluate)
+    for log, after in (
+        ([], ["evaluation"]),
+        ([{"step": 4, "n": 1}], ["evaluation", {"step": 4, "n": 1}]),
+        (
+            [{"step": 4, "n": 1}, {"step": 4, "n": 2}],
+            [{"step": 4, "n": 1}, "evaluation", {"step": 4, "n": 2}],
+        ),
+        ([{"step": 2, "n": 1}], [{"step": 2, "n": 1}, "evaluation"]),
+    ):
+        trainer = object.__new__(Samples)
+        trainer.state = SimpleNamespace(log_history=log, global_step=4)
+        assert trainer._evaluate() == {} and log == after
+
+
+def test_the_best_metric_may_be_one_of_several_rewards():
+    def check(metric, names, evaluation=None, strategy="epoch"):
+        args = SimpleNamespace(eval_strategy=strategy, metric_for_best_model=metric)
+        check_best_metric(args, evaluation, names)
+
+    check("eval_rewards/tone/mean", ["length", "tone"])
+    check("b_rewards/tone/mean", ["length", "tone"], {"a": None, "b": None})
+    check("objective/kl", ["length"])
+    check(None, ["length"])
+    check("accuracy", ["length"], strategy="no")
+    for metric, names in (("rewards/length/mean", ["length"]), ("accuracy", ["length", "tone"])):
+        with pytest.raises(ValueError, match=f"metric_for_best_model got '{metric}', expected"):
+            check(metric, names)

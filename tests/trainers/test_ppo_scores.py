@@ -9,15 +9,20 @@ import torch
 from torch import nn
 from transformers import LlamaForSequenceClassification
 
+from align_core.config.messages import Message
 from align_core.data.encoding import encode_prompts
+from align_core.trainers.ppo import scores as scores_module
 from align_core.trainers.ppo.arguments import valid_padding
 from align_core.trainers.ppo.prompts import Room
 from align_core.trainers.ppo.scores import (
     PADDED_TO,
+    NonFiniteReward,
+    check_finite,
     completion_texts,
     penalised,
     reward_names,
     score_function,
+    token_scores,
     unscored,
 )
 from tests import toy
@@ -79,3 +84,38 @@ def test_padding_without_an_embedding_is_written_as_the_first_token():
     policy = SimpleNamespace(get_input_embeddings=lambda: nn.Embedding(14, 2))
     pads = [valid_padding(policy, SimpleNamespace(pad_token_id=pad)) for pad in (0, 13, 14, 20)]
     assert pads == [0, 13, 0, 0]
+
+
+def test_the_first_reward_that_is_not_finite_is_named():
+    names = ["length", "tone"]
+    check_finite(torch.zeros(3, 2), names)
+    rewards = torch.tensor([[0.0, 1.0], [2.0, float("inf")], [float("nan"), 3.0]])
+    with pytest.raises(NonFiniteReward) as error:
+        check_finite(rewards, names)
+    line = "tone: expected finite numbers, got inf for completion 1"
+    assert error.value.message == Message("reward", {"name": "tone", "value": "inf"}, line)
+
+
+def test_a_tensor_has_a_number_for_each_text_or_each_token():
+    """A column of numbers is neither, unless each text has one token."""
+    ids = [[8, 9, 0], [9, 9, 0]]
+    assert token_scores(torch.ones(2, 3), ids, "source").tolist() == [[1.0] * 3] * 2
+    assert token_scores(torch.ones(2), ids, "source").tolist() == [[0.0, 0.0, 1.0]] * 2
+    column = torch.tensor([[0.5], [1.5]])
+    assert token_scores(column, [[8], [9]], "source").tolist() == [[0.5], [1.5]]
+    with pytest.raises(ValueError, match=r"^source: expected 2 numbers, .*, got shape \[2, 1\]"):
+        token_scores(column, [[8, 0], [9, 0]], "source")
+
+
+def test_a_given_tokenizer_comes_before_that_of_the_models_folder(monkeypatch):
+    model, given, stored = toy.reward_model(), toy.tokenizer(), toy.tokenizer()
+    model.name_or_path = "folder"
+    monkeypatch.setattr(scores_module, "load_tokenizer", lambda folder: stored)
+    for tokenizer, used in ((given, given), (None, stored)):
+        proxy = scores_module._proxy(model, tokenizer, toy.tokenizer(), (), None)
+        assert proxy._tokenizer is used
+
+
+def test_a_trunk_alone_has_no_label():
+    with pytest.raises(TypeError, match="got LlamaModel, which has no label"):
+        scores_module.check_scalar(toy.policy().model, "reward_model")

@@ -104,6 +104,16 @@ def test_the_episodes_of_a_run_in_optimiser_steps(tmp_path, monkeypatch):
     counted = one.counted_in_updates(20)
     assert (counted.gradient_accumulation_steps, counted.per_device_train_batch_size) == (2, 4)
     assert counted.sampling_batch_size == 2
+    # of one text at a time a minibatch of 4 is four pieces, of 8 it is one
+    for size, pieces, each in ((1, 4, 2), (8, 1, 8)):
+        parts = {"per_device_train_batch_size": size, "gradient_accumulation_steps": 8 // size}
+        counted = config(tmp_path, **options | parts).counted_in_updates(20)
+        assert (counted.gradient_accumulation_steps, counted.per_device_train_batch_size) == (
+            pieces,
+            each,
+        )
+    counted = config(tmp_path, max_steps=1, **options).counted_in_updates(20)
+    assert counted.max_steps == 6, "one rollout"
     # steps of logging count rollouts; below 1 they are a share of the run's 8
     shares = config(tmp_path, logging_steps=2, save_steps=0.2, **options).counted_in_updates(20)
     assert (shares.logging_steps, shares.save_steps) == (2 * 6, 2 * 6)
@@ -116,6 +126,17 @@ def test_the_episodes_of_a_run_in_optimiser_steps(tmp_path, monkeypatch):
     # two processes make 16 episodes a rollout: 17 are 2 rollouts
     monkeypatch.setattr(PPOConfig, "world_size", 2)
     assert config(tmp_path, total_episodes=17, **options).counted_in_updates(20).max_steps == 2 * 6
+
+
+def test_a_run_is_named_by_run_name_or_else_by_exp_name(tmp_path):
+    names = ({}, {"exp_name": "b"}, {"run_name": "a"}, {"run_name": "a", "exp_name": "b"})
+    assert [config(tmp_path, **each).run_name for each in names] == [None, "b", "a", "a"]
+
+
+def test_a_process_uses_one_gpu_at_most(tmp_path, monkeypatch):
+    for count, used in ((0, 0), (1, 1), (4, 1)):
+        monkeypatch.setattr(PPOConfig, "n_gpu", count)
+        assert config(tmp_path)._n_gpu == used
 
 
 def test_the_end_token_of_a_response(tmp_path):

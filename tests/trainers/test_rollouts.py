@@ -161,6 +161,8 @@ def test_micro_batches_of_pairs_weigh_as_much_as_their_pairs():
     assert sorted(first for share in rows for first in share[::2]) == [0, 2, 4]
     assert all(first + 1 == second for share in rows
                for first, second in zip(share[::2], share[1::2], strict=True))  # fmt: skip
+    (pieces,) = of_processes(batch([2] * 6, PairBatch), 1, 2, 1)
+    assert [part.weight for part in pieces] == pytest.approx([2 * 2 / 3, 2 * 1 / 3])
 
 
 def test_each_epoch_has_all_minibatches_in_a_new_order():

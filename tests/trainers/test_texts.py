@@ -154,10 +154,15 @@ def test_the_rarer_label_of_kto_weighs_more(tmp_path):
     assert kto(tmp_path, alike).weights == (1.0, 3.0), "of another text there is none"
 
 
-def test_a_step_of_kto_equals_plain_arithmetic(tmp_path):
-    made = kto(tmp_path)
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_a_step_of_kto_equals_plain_arithmetic(tmp_path, exchanged):
+    """With policy and reference exchanged, the estimate of the KL has the other sign."""
+    models = toy.policy(0), toy.policy(1)
+    trained, other = models[::-1] if exchanged else models
+    made = kto(tmp_path, reference=other)
+    made.model.load_state_dict(trained.state_dict())
     with torch.no_grad():
-        policy, reference = log_probability(toy.policy(0)), log_probability(toy.policy(1))
+        policy, reference = log_probability(trained), log_probability(other)
         loss = made.compute_loss(made.model, {"rows": RATINGS}).item()
     prompts = [row["prompt_ids"] for row in RATINGS]
     texts = [row["completion_ids"] for row in RATINGS]
@@ -166,7 +171,9 @@ def test_a_step_of_kto_equals_plain_arithmetic(tmp_path):
         return policy(prompt, text) - reference(prompt, text)
 
     turned = [texts[1], texts[2], texts[0]]
-    kl = max(0, mean(map(ratio, prompts, turned)))
+    estimate = mean(map(ratio, prompts, turned))
+    assert abs(estimate) > 0.1
+    kl = max(0, estimate)
     expected = []
     for prompt, text, row in zip(prompts, texts, RATINGS, strict=True):
         sign = 1 if row["label"] else -1

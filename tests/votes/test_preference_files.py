@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import datasets
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from align_core.config.errors import ConfigError
 from align_core.config.run_config import resolve
 from align_core.data.preference_files import COLUMNS, ENDED, read_preferences, read_ratings
-from align_core.votes import preference_files
+from align_core.votes import preference_files, simulated_raters
 
 PROMPT = "The plot of this thriller"
 PAIRS = [
@@ -62,12 +63,15 @@ def test_a_file_can_be_loaded_as_preferences_and_by_datasets(session, tmp_path, 
     assert loaded.column_names == [*COLUMNS, *ENDED]
 
 
-def test_a_file_is_new_and_of_a_known_kind(tmp_path):
-    taken = tmp_path / "taken.jsonl"
+def test_a_file_is_new_and_of_a_known_kind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    taken = Path("taken.jsonl")
     taken.write_text("mine")
-    for path in (taken, tmp_path / "pairs.csv", tmp_path / "nowhere" / "pairs.jsonl"):
-        with pytest.raises(ConfigError, match="--output got .* a new file that ends in .jsonl"):
+    for path in (taken, Path("pairs.csv"), Path("nowhere", "pairs.jsonl")):
+        line = f"--output got '{path}', expected a new file that ends in .jsonl"
+        with pytest.raises(ConfigError) as error:
             preference_files.write(path, [row("a", "b", True, True)])
+        assert str(error.value).startswith(line)
     assert taken.read_text() == "mine"
     with pytest.raises(ConfigError, match="no vote that prefers a text"):
         preference_files.write(tmp_path / "pairs.jsonl", [])
@@ -160,3 +164,24 @@ def test_few_votes_get_many_epochs_and_many_votes_the_default():
     assert preference_files.settings("dpo", "reviews", 2000) == {"steps": 250, "batch_size": 16}
     assert preference_files.settings("dpo", "reviews", 1) == {"steps": 1, "batch_size": 16}
     assert preference_files.settings("reward", "reviews", 200) == {"steps": 13, "batch_size": 32}
+
+
+def test_a_row_without_ends_has_whole_texts_and_its_pair_is_in_alphabetical_order():
+    texts = {"prompt": PROMPT, "chosen": "b", "rejected": "a"}
+    pair = {"prompt": PROMPT, "first": "a", "second": "b"}
+    whole = {"first_ended": True, "second_ended": True}
+    assert preference_files._pair(texts) == pair | whole
+    for cut, ended in (("chosen", "second_ended"), ("rejected", "first_ended")):
+        made = preference_files._pair(texts | {f"{cut}_ended": False})
+        assert made == pair | whole | {ended: False}
+
+
+def test_the_seed_and_the_size_of_a_crowd_reach_its_votes(session, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(simulated_raters, "simulate", lambda *given: calls.append(given) or [])
+    file = tmp_path / "mixed.jsonl"
+    preference_files.write_mixed(file, session.votes(), "reviews", 6, "noisy", seed=3)
+    (_, crowd, votes, raters, _, seed), noisy = calls.pop(), simulated_raters.CROWDS["noisy"]
+    assert (crowd, votes, raters, seed) == (noisy, 6, simulated_raters.RATERS, 3)
+    simulated_raters.fill(session, "noisy", 30, 4, 0.25, 7)
+    assert calls == [(session.pairs(), noisy, 30, 4, 0.25, 7)]

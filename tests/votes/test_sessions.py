@@ -38,16 +38,16 @@ def test_a_name_is_never_a_path(sessions, name, what):
 
 
 def test_a_name_is_taken_once_and_a_file_of_another_kind_is_no_session(sessions, session):
-    with pytest.raises(ConfigError, match="a name that is not taken"):
+    with pytest.raises(ConfigError, match="--session got 'talk', .* a name that is not taken"):
         sessions.create("talk", "reviews")
-    with pytest.raises(ConfigError, match="the name of a session here: talk"):
+    with pytest.raises(ConfigError, match="--session got 'walk', .*name of a session here: talk"):
         sessions.open("walk")
     with pytest.raises(ConfigError, match="--session got 'walk'.*the name of a session here: talk"):
         sessions.delete("walk")
     (sessions.root / "other.db").write_text("no database, and longer than any header " * 9)
     (sessions.root / "empty.db").touch()
     for name in ("other", "empty"):
-        with pytest.raises(ConfigError, match="expected a session"):
+        with pytest.raises(ConfigError, match=f"--session got '{name}', expected a session; "):
             sessions.open(name)
 
 
