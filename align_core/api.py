@@ -59,7 +59,7 @@ def train(
 def load_run(path: str | Path) -> Run:
     """The run in a folder, running or ended, however it was started.
 
-    Before a model on a task of code can be queried, load the task: `load_task("file.py")`.
+    If its task is Python code, call `load_task("file.py")` before you query its model.
 
     Raises:
         ConfigError: there is no run in this folder, or it cannot be read.
@@ -84,19 +84,20 @@ class Run:
 
     @property
     def path(self) -> Path:
-        """Its folder."""
+        """The folder of the run."""
         return self._directory.path
 
     @property
     def config(self) -> RunConfig:
-        """Its settings at the start."""
+        """The settings with which the run started."""
         return self._directory.config
 
     @property
     def metrics(self) -> DataFrame:
-        """The metrics of docs/metrics.md: a row for each step (the index), one column each.
+        """The metrics of docs/metrics.md: a row for each step, its index, and a column for each.
 
-        NaN where a metric was not measured. Steps that a resume voided are left out.
+        NaN where a metric was not measured. Steps that were lost because the run was resumed from
+        an earlier checkpoint are left out.
         """
         import pandas
 
@@ -157,8 +158,8 @@ class Run:
         return in_process.score(str(self.path), prompt, completions, [])
 
     def plot(self, *others: Run) -> Any:
-        """A `plotly.graph_objects.Figure` like the page's: gold reward over KL with the limit, and
-        the charts of the method. `others` are drawn into the same charts.
+        """A `plotly.graph_objects.Figure` like the page's: gold reward over KL with the optimum's
+        curve, and the charts of the method. `others` are drawn into the same charts.
 
         Raises:
             ModuleNotFoundError: plotly is not installed.

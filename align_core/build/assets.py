@@ -3,8 +3,8 @@
 Both tasks share a tokenizer and a pretrained model. Each task has an SFT model, its samples on the
 probe and held-out prompts with their gold rewards, a labelled pool of preference pairs, and a
 reward model. Capitals has a second reward model, trained on few pairs, which PPO over-optimises;
-reviews has a second one, trained on pairs of the pretrained model. Every build on one machine is
-identical.
+reviews has a second one, trained on pairs of the pretrained model. All builds on the same machine
+write identical files.
 """
 
 from __future__ import annotations
@@ -150,8 +150,8 @@ def build(report: Report = print) -> None:
 def train_tokenizer(documents: list[str]) -> PreTrainedTokenizerFast:
     """Byte-level BPE with the most frequent words as tokens, and merges learnt from the others.
 
-    Learnt merges alone would fill the vocabulary with parts of words. Any other text can still be
-    encoded.
+    Learnt merges alone would fill the vocabulary with parts of words. Text with other words can
+    still be encoded, by its bytes.
     """
     splitter = pre_tokenizers.ByteLevel(add_prefix_space=False)
     rows = [[word for word, _ in splitter.pre_tokenize_str(text)] for text in documents]
@@ -246,7 +246,11 @@ def train_variant(task: str, folder: Path, **options: Any) -> None:
 def store_references(
     task: GrammarTask, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
 ) -> dict[str, float]:
-    """Store scored samples of the reference; returns their statistics, such as the fluent share."""
+    """Store scored samples of the reference; returns their statistics.
+
+    `fluent` is the share of texts that end by themselves and parse, `length` is in tokens, and the
+    rewards are in nats.
+    """
     (folder / "reference").mkdir(parents=True, exist_ok=True)
     fluent = []
     for split in ("probe", "heldout"):

@@ -1,10 +1,11 @@
-"""Stores samples of the reference of `manners`, which is fetched, not embedded, in the assets.
+"""Copies prepared samples of the reference of the task `manners` into the assets.
 
     align-core prepare --task manners --prompts 12
     python -m align_core.build.manners_optimum
 
-The first command takes ten minutes on two cores. With the samples, a run's gain and efficiency are
-known on any machine, and recorded runs are drawn with their optimum.
+The first command takes ten minutes on two cores. The reference itself is downloaded, not embedded.
+With the samples, a run's gain and efficiency are known on any machine, and recorded runs are drawn
+with their optimum.
 """
 
 from __future__ import annotations

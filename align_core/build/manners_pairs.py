@@ -1,4 +1,4 @@
-"""Samples and stores preference pairs of `manners`, whose reference is fetched, not embedded.
+"""Samples preference pairs of the reference of the task `manners`, and stores them in the assets.
 
     python -m align_core.build.manners_pairs
 
@@ -19,7 +19,7 @@ from align_core.tasks import load_task
 PAIRS = 640  # as many as the default reward model learns from
 SEED = 0
 # Of eight texts the raters see the two that differ most: from a few hundred such pairs DPO learns
-# twice as much as from pairs of any two (docs/notes.md).
+# twice as much as from pairs of two random texts (docs/notes.md).
 CANDIDATES = 8
 
 

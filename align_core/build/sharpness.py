@@ -23,8 +23,8 @@ from align_core.models.rewards import for_samples
 from align_core.models.sampling import end_ids
 from align_core.tasks.grammar_task import GrammarTask
 
-DEMONSTRATIONS = 512  # new ones, which no training has seen
-NEW = 1  # the seed that draws them; training's is 0
+DEMONSTRATIONS = 512  # which the model was not trained on
+DEMONSTRATION_SEED = 1  # training uses seed 0
 
 
 def sharpen(model: PreTrainedModel, factor: float = SHARPNESS) -> PreTrainedModel:
@@ -43,8 +43,9 @@ def effect(task: GrammarTask, tokenizer: PreTrainedTokenizerBase) -> dict[str, A
     """What sharpening changes, on the held-out prompts with 4 texts each.
 
     Returns, for the "sft" model and for the "reference", the mean `gold` reward, the `entropy` of
-    a text and the `cost` of a new demonstration, all in nats, and the share of `whole` texts, which
-    end and parse; for the "pretrained" model its cost; and `kl`, KL(reference ‖ SFT), in nats.
+    a text and the `cost`, −log π, of a new demonstration, all in nats, and the share of `whole`
+    texts, which end and parse; for the "pretrained" model only the cost; and `kl`,
+    KL(reference ‖ SFT), in nats.
     """
     sft, reference = unsharpened(task), load_policy(task.reference)
     evaluator = Evaluator(
@@ -95,7 +96,7 @@ def _whole(task: GrammarTask, evaluation: Evaluation, tokenizer: PreTrainedToken
 @torch.no_grad()
 def _cost(task: GrammarTask, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> float:
     """The mean of −log π of the completions of new demonstrations, in nats."""
-    demonstrations = task.demonstrations(DEMONSTRATIONS, NEW)
+    demonstrations = task.demonstrations(DEMONSTRATIONS, DEMONSTRATION_SEED)
     prompts = [row["prompt"] for row in demonstrations]
     completions = [row["completion"] for row in demonstrations]
     ids = encode_all(tokenizer, prompts, completions, [True] * len(demonstrations))[1]

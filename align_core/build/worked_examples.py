@@ -1,8 +1,9 @@
-"""Records a worked example for each step from SFT to the optimum, for the arithmetic of the page.
+"""Records a worked example for each step from SFT to the optimum; the page shows their arithmetic.
 
-A demonstration, a preference pair, a token of a PPO rollout, two groups of texts, and texts of the
-reference for a prompt, with all numbers of their equations. They come from the embedded models and
-two short runs, of DPO and PPO. On one machine the numbers are always the same.
+The examples are a demonstration, a preference pair, a token of a PPO rollout, two groups of texts,
+and texts of the reference for a prompt, with all numbers in their equations. They come from the
+embedded models and from two short runs, of DPO and PPO. The same machine always gives the same
+numbers.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from align_core.training.example_token import example_token
 DPO_STEPS, PPO_ROLLOUTS = 40, 4
 CLIP = 0.2
 SEED = 0
-GROUP = 4  # texts of a prompt, as RLOO and GRPO sample by default
+GROUP = 4  # texts of a prompt; the default of RLOO and GRPO
 KTO_TEXTS = 64  # as many as in a batch of KTO
 # The stored pairs to show: two short texts, one of them obviously better.
 PAIRS = {
@@ -190,7 +191,8 @@ def _kl_of_other_prompts(
     tokenizer: PreTrainedTokenizerBase,
     pairs: list[dict[str, Any]],
 ) -> float:
-    """KTO's z_0: the mean log(π/π_ref) of chosen texts after one another's prompts, at least 0."""
+    """KTO's z_0, at least 0: the mean log(π/π_ref) of chosen texts, each after another pair's
+    prompt."""
     texts = [pair["chosen"] for pair in pairs]
     prompts = encode_prompts(tokenizer, [pair["prompt"] for pair in pairs])
     ids = [
@@ -202,8 +204,8 @@ def _kl_of_other_prompts(
 
 
 def groups(task: GrammarTask, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """The first GROUP stored samples of the reference for each of GROUPS, with their gold rewards
-    to the digits that are shown."""
+    """The first GROUP stored samples of the reference for each prompt of GROUPS, with their gold
+    rewards, rounded to the digits that the page shows."""
     stored = ReferenceSamples.load(model_index.reference_samples(task.name, "probe"))
     entries = {}
     for name, prompt in GROUPS[task.name].items():

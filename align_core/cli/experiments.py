@@ -17,7 +17,7 @@ from align_core.config.fields import Int
 from align_core.config.messages import Message
 from align_core.config.run_config import validated
 
-NO_EVIDENCE = "Quick: it works. At this size none of the verdicts below is evidence of anything."
+NO_EVIDENCE = "The experiment works. The verdicts below are no evidence: a quick run is too small."
 
 
 class _Options(BaseModel):

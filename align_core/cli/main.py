@@ -165,7 +165,7 @@ def _resumable(args: argparse.Namespace, lines: list[Message]) -> RunDirectory:
         directory = RunDirectory.open(args.resume, option="--resume")
         status = directory.status()
         if directory.is_being_written():
-            lines.append(option_error("--resume", args.resume, "a run that is not running already"))
+            lines.append(option_error("--resume", args.resume, "a run that is not already running"))
         elif status is not None and status["status"] == "finished":
             lines.append(option_error("--resume", args.resume, "a run that has not finished"))
         task = directory.config.task
@@ -219,16 +219,16 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[Message]], int], s
     "train": (_train, "train a model"),
     "evaluate": (_evaluate, "measure a model on held-out prompts"),
     "generate": (_generate, "sample texts from a model"),
-    "score": (_score, "rewards and log-probabilities of given completions"),
+    "score": (_score, "print rewards and log-probabilities of given completions"),
     "prepare": (prepare.execute, "sample a model on a task, so that its optimum is known"),
-    "cache": (prepare.execute_cache, "what was prepared, and how large it is"),
-    "runs": (run_commands.execute, "the runs of a folder: list, prune"),
+    "cache": (prepare.execute_cache, "list what `prepare` has stored, or delete it"),
+    "runs": (run_commands.execute, "list or prune the runs of a folder"),
     "preferences": (preferences.execute, "votes: simulate, export, import, stats, delete"),
     "experiment": (
         experiment_command.execute,
-        "one of the papers' experiments, on a model whose optimum is known",
+        "repeat an experiment of a paper, on a model whose optimum is known",
     ),
-    "task": (task_command.execute, "a task in a folder without code: new, check"),
+    "task": (task_command.execute, "write or check a task in a folder without code"),
     "fetch": (model_commands.fetch, "fetch a pretrained model: smollm2"),
     "track": (track.execute, "send a recorded run to a tracker: trackio, wandb, …"),
     "export": (model_commands.export, "write the model of a run to a folder, with its card"),
@@ -267,7 +267,7 @@ def _parser() -> argparse.ArgumentParser:
         subs[name].set_defaults(execute=execute)
 
     options.add_json(subs["tasks"])
-    subs["tasks"].add_argument("--task", action="append", help=f"one more task: {EXPECTED}")
+    subs["tasks"].add_argument("--task", action="append", help=f"also list this task: {EXPECTED}")
 
     train = subs["train"]
     train.epilog = terminal.defaults_table()
@@ -297,7 +297,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--beta",
         metavar="B",
-        help="of the optimum from which the distance is measured; by default that of the run",
+        help="the β of the optimum to which the distance is measured; by default the β of the run",
     )
     evaluate.add_argument(
         "--coverage",
@@ -319,12 +319,12 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--best-of",
             metavar="N",
-            help=f"the one of N texts with the highest reward: {in_process.EXPECTED_COUNT}",
+            help=f"keep the text with the highest reward of N: {in_process.EXPECTED_COUNT}",
         )
         sub.add_argument(
             "--reward-model",
             metavar="MODEL",
-            help=f"what --best-of chooses by: {in_process.EXPECTED_REWARD}",
+            help=f"the reward by which --best-of chooses: {in_process.EXPECTED_REWARD}",
         )
     score.add_argument("--prompt", metavar="TEXT")
     score.add_argument("--completion", action="extend", nargs="+", metavar="TEXT")

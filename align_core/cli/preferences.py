@@ -85,10 +85,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rater": crowds,
         "--votes": "number of votes",
         "--raters": f"number of raters; {RATERS} by default",
-        "--pairs": "number of pairs of a session without any; by default as many as votes",
-        "--model": "the model whose samples these pairs are; by default the task's SFT model",
+        "--pairs": "number of new pairs, if the session has none; by default as many as votes",
+        "--model": "the model that writes the new pairs; by default the task's SFT model",
         "--reward-model": "the reward model that selects pairs; by default the task's",
-        "--active-share": "share of votes on pairs the reward model is least sure of; 0 by default",
+        "--active-share": "share of votes on pairs the reward model is least sure about; default 0",
         "--seed": None,
         "--output": "a new .jsonl or .parquet file, in place of --session",
     }
@@ -242,8 +242,8 @@ def _stats(args: argparse.Namespace, lines: list[Message], sessions: Sessions) -
         print("\nThe reward model on votes that it should not have been trained on")
         terminal.print_measurements(report["reward_model"], False)
     for title, name in (
-        ("Most disputed", "disputed"),
-        ("Most votes differ from the gold reward", "against_gold"),
+        ("Most disputed pairs", "disputed"),
+        ("Pairs on which most votes contradict the gold reward", "against_gold"),
     ):
         if report[name]:
             print(f"\n{title}")
@@ -261,7 +261,8 @@ def _delete(args: argparse.Namespace, lines: list[Message], sessions: Sessions) 
 
 
 def _existing(args: argparse.Namespace, lines: list[Message], sessions: Sessions) -> Session | None:
-    """The session of --session; if it does not exist, None, and an error appended to `lines`."""
+    """The session that --session names. If there is none, appends an error to `lines` and returns
+    None."""
     with collect_errors(lines):
         return sessions.open(args.session)
 
@@ -269,7 +270,8 @@ def _existing(args: argparse.Namespace, lines: list[Message], sessions: Sessions
 def _session_for(
     args: argparse.Namespace, lines: list[Message], sessions: Sessions
 ) -> Session | None:
-    """The session of --session, whose task becomes `args.task`; None if it does not exist yet."""
+    """The session that --session names, or None if it does not exist yet. Its task becomes
+    `args.task`."""
     session = None
     with collect_errors(lines):
         check_name(args.session)
@@ -292,6 +294,6 @@ _ACTIONS: dict[str, tuple[Callable[..., int], str]] = {
     "simulate": (_simulate, "add votes of simulated raters to a session or a file"),
     "export": (_export, "write a session's votes to a file for train --preferences"),
     "import": (_import, "add a preference file as votes to a session"),
-    "stats": (_stats, "agreement, disputed pairs and biases of a session's votes"),
+    "stats": (_stats, "print agreement, disputed pairs and biases of a session's votes"),
     "delete": (_delete, "delete a session with all votes, without confirmation"),
 }

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prompts",
         metavar="N",
-        help="probe prompts, and as many held-out ones (default: those that a run measures)",
+        help="number of probe prompts, and of held-out prompts (default: as many as a run uses)",
     )
     parser.add_argument("--seed")
     options.add_json(parser)
@@ -116,7 +116,7 @@ def _prepared(chosen: _Options) -> dict[str, Any]:
 
 
 class _Progress:
-    """A progress bar of the sampling, with an estimate of its time after the first new batch."""
+    """The progress bar of the sampling. After the first new batch it prints an estimated time."""
 
     def __init__(self, texts: int) -> None:
         from tqdm import tqdm
@@ -135,7 +135,7 @@ class _Progress:
         elif self._clock is not None:
             left = self._bar.total - self._bar.n
             seconds = (time.monotonic() - self._clock) / texts * left
-            self._bar.write(f"{left} texts will take {_duration(seconds)}", file=sys.stderr)
+            self._bar.write(f"{left} more texts will take {_duration(seconds)}", file=sys.stderr)
             self._clock = None
 
     def close(self) -> None:
@@ -173,7 +173,7 @@ def execute_cache(args: argparse.Namespace, lines: list[Message]) -> int:
             print(f"{prepared.clear() / 1e6:.1f} MB deleted in {prepared.folder()}")
             return 0
         for entry in prepared.entries():
-            state = "" if entry.complete else "  not complete: the same command continues it"
+            state = "" if entry.complete else "  not complete: its `prepare` command continues it"
             print(f"{entry.size / 1e6:8.1f} MB  {entry.path.name}{state}")
     except ValueError as error:
         raise ConfigError(option_error("ALIGN_CACHE", None, str(error))) from None

@@ -16,22 +16,24 @@ from align_core.runs.pruning import DAY, StoredRun, delete, stored_runs, to_prun
 
 _ABOUT = {
     "list": "list the runs of a folder, with their size on disk",
-    "prune": "delete old runs, or the oldest beyond a total size",
+    "prune": "delete runs that are old, or the oldest until the others fit a size",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions and their options."""
     for name, action in add_actions(parser, _ABOUT).items():
-        action.add_argument("--runs-dir", metavar="DIR", default="runs", help="default: runs")
+        action.add_argument(
+            "--runs-dir", metavar="DIR", default="runs", help="the folder (default: runs)"
+        )
         if name == "list":
             add_json(action)
             continue
         action.add_argument("--days", metavar="N", help="delete runs that ended over N days ago")
         action.add_argument(
-            "--megabytes", metavar="N", help="then the oldest, until the others take N MB at most"
+            "--megabytes", metavar="N", help="then delete the oldest until the others take N MB"
         )
-        action.add_argument("--yes", action="store_true", help="delete them, not only list them")
+        action.add_argument("--yes", action="store_true", help="delete, instead of only listing")
 
 
 def execute(args: argparse.Namespace, lines: list[Message]) -> int:

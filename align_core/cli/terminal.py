@@ -74,7 +74,10 @@ class ExperimentProgress:
         self._bar = tqdm(desc=name, unit="run", dynamic_ncols=True, file=sys.stderr)
 
     def done(self, done: int, count: int) -> None:
-        """Display that `done` of `count` runs are finished. The time left ignores earlier runs."""
+        """Display that `done` of `count` runs are finished.
+
+        Runs that were finished before the first call do not enter the estimate of the time left.
+        """
         if self._bar.total is None:
             self._bar.total, self._bar.initial = count, done
         self._bar.n = done
@@ -142,7 +145,7 @@ def print_measurements(result: dict[str, Any], as_json: bool) -> None:
 
 
 def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Print a table of the values that are not lists, or all of them as JSON."""
+    """Print a table without the values that are lists or dicts, or all values as JSON."""
     if as_json:
         print(to_line(rows))
         return

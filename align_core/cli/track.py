@@ -1,7 +1,7 @@
 """Runs in experiment trackers: `train --report-to NAME` during a run, `track RUN --to NAME` later.
 
-A tracker gets the run's configuration, its metrics by step, and tables of its samples. Its library
-is optional; paths are cut to their last part.
+A tracker gets the run's configuration, its metrics by step, and tables of its samples; paths in the
+configuration are cut to their last part. The libraries of the trackers are optional dependencies.
 """
 
 from __future__ import annotations

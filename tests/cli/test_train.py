@@ -234,7 +234,7 @@ def test_resume_refuses(refused, main, tmp_path):
     directory.append(
         {"kind": "status", "step": 0, "seconds": 0.0, "status": "running", "message": ""}
     )
-    assert "not running already" in refused("train", "--resume", run)[0]
+    assert "not already running" in refused("train", "--resume", run)[0]
 
 
 @pytest.mark.parametrize(
