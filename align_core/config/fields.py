@@ -1,4 +1,7 @@
-"""Every setting of a run, declared once: form, link, command line and worker read this table."""
+"""Every setting of a run, declared once.
+
+The page's form and links, the command line and the process of a run read this table.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,10 @@ class Setting:
             fills in the names and the choices of methods, which are known only once their packages
             are imported.
         least, most: the range of a number; with `above`, `least` itself is excluded.
-        link: whether a link may set it to any value that a run accepts.
-        link_range: the range to which a link's number is clipped; None if links cannot set it. It
-            excludes values that would take hours, or more memory than a small machine has.
+        link: whether a link to the page may set it to any value that a run accepts.
+        link_range: the range to which a number in a link is clipped; None for other kinds, and for
+            numbers that links cannot set. It excludes values that would take hours, or more memory
+            than a small machine has.
         live: whether it may change during a run.
     """
 
@@ -85,7 +89,7 @@ _DECLARED = (
         most=0.5,
         link_range=(0.0, 0.5),
     ),
-    Setting("coverage", "groups", "'all', or groups of prompts with commas between", link=True),
+    Setting("coverage", "groups", "'all', or groups of prompts, separated by commas", link=True),
     Setting(
         *("eval_every", "integer", "a whole number of steps, 1 or more"),
         least=1,
@@ -109,8 +113,8 @@ _DECLARED = (
     ),
     Setting(
         *("reward_model", "model"),
-        "'gold' (the task's own reward), one of the task's misspecified rewards (of manners: "
-        f"words), or {model_index.EXPECTED}",
+        "'gold' (the task's own reward), a misspecified reward of the task ('words' of the task "
+        f"manners), or {model_index.EXPECTED}",
         link=True,
     ),
     Setting(

@@ -33,15 +33,20 @@ PAIRS = {
     "coverage": "all",
     "pair_source": None,
 }
-# Names of runs and links contain it.
+# The name of a method, which is a part of the names of its runs and of links.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
 # The optimum of a method's objective: the policy that it approaches with enough data and steps. Two
 # of these are computed from samples of the reference (`align_core.optimum`): "kl", π_ref·exp(r/β),
-# which maximises reward − β·KL, and "chi2", whose penalty adds the χ² divergence to the KL. Each of
-# the others has a sentence on the page, `frontier.sought` in its words: the optimum of GRPO
-# ("grouped"), of a bounded loss, of a margin for each pair, of how often a text is preferred, of
-# means over tokens, of labels assumed to be flipped, and "another" one.
+# which maximises reward − β·KL, and "chi2", whose penalty adds the χ² divergence to the KL. The
+# others are not computed; `frontier.sought` in the page's texts has a sentence on each:
+#   grouped     of GRPO, which normalises rewards within a group of texts
+#   bounded     of a bounded loss
+#   margin      of a loss that pushes the texts of every pair the same margin apart
+#   preference  of a loss that depends on how often a text is preferred, not on its reward
+#   per_token   of a loss that compares means over tokens
+#   flipped     of a loss that assumes that a share of the labels is flipped
+#   another     any other, or one that is not known
 Optimum = Literal[
     "kl", "chi2", "grouped", "bounded", "margin", "preference", "per_token", "flipped", "another"
 ]
@@ -74,8 +79,8 @@ class Chart:
 
     Args:
         below: drawn below the sampled texts instead of beside the reward–KL chart.
-        range: Plotly's rangemode of the y axis: "nonnegative" for a metric that cannot be negative,
-            "tozero" where zero also means "as the reference".
+        range: Plotly's rangemode of the y axis: "tozero" always shows 0, "nonnegative" never shows
+            values below 0.
         optional: hidden for a run that logged none of its metrics.
     """
 
@@ -95,8 +100,8 @@ class Method:
     Args:
         name: METHOD on the command line.
         learns_from: its training data: demonstrations; pairs of a chosen and a rejected text;
-            ratings, which are single texts labelled desirable or not, or the two texts of a pair;
-            or its own rollouts, scored by a reward.
+            ratings, which are single texts labelled desirable or undesirable (the two texts of a
+            pair are two ratings); or its own rollouts, scored by a reward.
         makes: the kind of model that it trains.
         options: its options, out of `fields.SETTINGS`, with their defaults. Every method has model,
             steps, learning_rate, batch_size and eval_every; one that learns from pairs or
@@ -105,15 +110,16 @@ class Method:
         build: "package.module:function", which takes a `trainers.common.Setup` and returns a
             `transformers.Trainer`.
         readings: the rules of `playground.content.readings.curves` that apply to its curves. The
-            rules on evaluations apply to every policy.
+            rules on evaluations apply to every method that makes a policy.
         reference: whether it uses the reference; without one, nothing bounds the KL.
         basic: whether the page shows it at once, before "More methods".
-        tuned_as: the method whose defaults on a task it takes if the task has none for this one.
+        tuned_as: another method. On a task with its own defaults for that method, but none for
+            this one, those are used.
         choices: the valid values of its options of the kind "choice".
-        free_beta: whether β = 0, no KL penalty at all, is allowed.
+        free_beta: whether β = 0, that is no KL penalty, is allowed.
         updates_per_step: batch size -> optimiser updates in a step, as `--steps` counts them.
-        optimum: the optimum that it seeks; `optima` has those of the values of `loss` that seek
-            another one. Only one that is declared is drawn as a run's target.
+        optimum: the optimum of its objective. If it has the option `loss`, `optima` maps the losses
+            whose optimum differs to theirs. Only "kl" and "chi2" are drawn as the target of a run.
         words: language -> {"name", "explanation"} and, if its charts need them, "charts" as in
             `playground/text/en.json`, which holds the words of the built-in methods.
     """
@@ -196,11 +202,11 @@ def checked(record: Any, taken: Container[str]) -> Method:
             lines.append(plain(f"options.{name} got {default!r}, expected one of its choices"))
     if importlib.util.find_spec(module := method.build.partition(":")[0]) is None:
         lines.append(
-            plain(f"build got {method.build!r}, expected an installed module: no {module}")
+            plain(f"build got {method.build!r}, expected an installed module; there is no {module}")
         )
     ids = [chart.id for chart in method.charts]
     if len(ids) > len({*ids}):
-        lines.append(plain(f"charts got {ids}, expected an id for each"))
+        lines.append(plain(f"charts got {ids}, expected a different id for each"))
     for chart in method.charts:
         for attribute in ("colour", "dash"):
             if len({getattr(curve, attribute) for curve in chart.curves}) < len(chart.curves):

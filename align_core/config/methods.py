@@ -272,7 +272,7 @@ _BUILT_IN = (
         makes="policy",
         options={
             **{name: ON_ROLLOUTS[name] for name in ON_ROLLOUTS if name != "beta"},
-            "learning_rate": 1e-3,  # a pass over the best texts reaches the KL of best-of-4
+            "learning_rate": 1e-3,  # one pass over the best texts reaches the KL of best-of-4
             "group_size": 4,
         },
         charts=(REWARD, KL, COVERED, LOSS),
@@ -283,7 +283,7 @@ _BUILT_IN = (
         "kto",
         learns_from="ratings",
         makes="policy",
-        # A batch of 64 texts: their labels vary more than those of pairs, which share a prompt.
+        # 64 texts in a batch, because single texts vary more than pairs, which share a prompt.
         options={**ON_PAIRS, "beta": 0.5, "steps": 125, "batch_size": 64, "eval_every": 25},
         charts=(REWARD, KL, COVERED, IMPLICIT, LOSS),
         build="align_core.trainers.kto:build",
@@ -344,7 +344,7 @@ def methods_with(option: str) -> tuple[str, ...]:
 
 
 def sought_optimum(config: Mapping[str, Any]) -> Optimum:
-    """The optimum that a run of this configuration seeks; it has `method`, and `loss` if chosen."""
+    """The optimum that a run seeks. `config` has its `method`, and its `loss` if one was chosen."""
     method = methods()[config["method"]]
     loss = config.get("loss") or method.options.get("loss", "")
     return method.optima.get(loss, method.optimum)

@@ -46,7 +46,7 @@ def safetensors_header(path: Path) -> dict[str, Any]:
 def damage(location: str | Path) -> str | None:
     """What is wrong with the files of the model in a folder, in one line that names the file.
 
-    None if nothing is, and for a model without a folder: a hub id, or a file.
+    None if nothing is wrong, or if `location` is not a folder but a hub id or a file.
     """
     folder = Path(location)
     if not folder.is_dir():

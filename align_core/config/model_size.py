@@ -30,9 +30,9 @@ class EvaluationSize:
         return self.prompts * self.samples
 
 
-# The work of an evaluation is about texts × tokens × parameters. WORK is that of 24 texts of 40
-# tokens from a model of 140 M parameters: then the evaluations take less than a quarter of the time
-# of a run of 40 DPO steps of 8 pairs.
+# The work of an evaluation is about texts × tokens × parameters. WORK is its limit: 24 texts of 40
+# tokens from a model of 140 M parameters. With it, the evaluations take less than a quarter of the
+# time of a run of 40 DPO steps of 8 pairs.
 WORK = 24 * 40 * 140e6
 FULL_SIZE = EvaluationSize(64, 4, 1024)
 _SMALLER = (
@@ -52,10 +52,11 @@ def evaluation_size(model: Any, max_new_tokens: int) -> EvaluationSize:
 
 
 def distance_texts(config: Mapping[str, Any]) -> int:
-    """Texts of each prompt for each of the two sides of a run's distance from the optimum.
+    """The number of texts for each prompt in each of the two independent measurements of a run's
+    distance from the optimum (`evaluation.distance`).
 
-    Together they are at most a third of the texts that the run's evaluations write, so that a run
-    takes little longer; 0 without β, or where this leaves too few.
+    Both together have at most a third of the texts that the run's evaluations write, so that a run
+    takes little longer; 0 without β, or if fewer than MIN_DISTANCE_TEXTS would be left.
     """
     if not config.get("beta"):
         return 0
@@ -67,7 +68,7 @@ def distance_texts(config: Mapping[str, Any]) -> int:
 def parameters(model: Any) -> int | None:
     """The number of parameters of MODEL, including its adapter; None if its files are not here.
 
-    Weights in formats other than safetensors are taken as two bytes for each parameter.
+    Weights in formats other than safetensors are assumed to have two bytes for each parameter.
     """
     try:
         location = model_index.files_of(model)

@@ -19,7 +19,7 @@ MODEL_OPTIONS = {"model": False, "reward_model": True, "pair_source": False}
 
 
 def has(method: str, option: str) -> bool:
-    """Whether the method has this option, alone or with every other method."""
+    """Whether the method has this option. One that no record lists, as `seed`, belongs to all."""
     return method in (methods_with(option) or methods())
 
 
@@ -69,8 +69,8 @@ def without_gold(fields: dict[str, Any], task: TaskCard | None) -> list[Message]
 
 
 def names_reward(option: str, name: Any, task: TaskCard | None) -> bool:
-    """Whether an option names the task's own reward, or a misspecified one of it, rather than
-    a model."""
+    """Whether an option names a reward of the task, its gold reward or a misspecified one, rather
+    than a model."""
     return option == "reward_model" and name in ("gold", *(task.proxies if task else ()))
 
 
@@ -85,7 +85,7 @@ def wrong_models(fields: dict[str, Any], task: TaskCard | None) -> list[Message]
 
 
 def wrong_preferences(explicit: dict[str, Any]) -> list[Message]:
-    """The errors of a missing preference file, and of options that do not apply to such files."""
+    """The errors of a missing preference file, and of options that do not apply to a file."""
     if "preferences" not in explicit:
         return []
     file, lines = explicit["preferences"], []

@@ -120,7 +120,8 @@ class RunConfig(BaseModel):
     batch_size: Int = declared("batch_size")
     seed: Seed = 0
     eval_every: Int = declared("eval_every")
-    # The defaults hold for runs of older versions; `resolve` decides by the model's size.
+    # The defaults are those of older versions, for their runs; `resolve` sets both by the model's
+    # size.
     eval_prompts: Int = declared("eval_prompts", FULL_SIZE.prompts)
     eval_samples: Int = declared("eval_samples", FULL_SIZE.samples)
     lora_r: Int = declared("lora_r", 0)

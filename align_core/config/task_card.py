@@ -27,7 +27,7 @@ class TaskCard:
         title, explanation: for users, in English; the page translates those of built-in tasks.
         reference: the MODEL that policies start from and are compared with, or None.
         reward_model: the MODEL of its proxy reward, or None.
-        groups: the kinds of its prompts, from which a coverage is chosen.
+        groups: the kinds of its prompts; the option `coverage` chooses some of them.
         proxies: the names of its misspecified rewards.
         options: method -> defaults on this task that differ from the method's.
         demonstrations: whether it has demonstrations.
@@ -110,7 +110,7 @@ NAMES = tuple(_CARDS)
 BUILT_IN = tuple(name for name in NAMES if _CARDS[name].reward_model is not None)
 EXPECTED = f"one of {', '.join(NAMES)}, or file.py[:Class], or package.module:Class, or a folder"
 _registered: dict[str, TaskCard] = {}  # by full name
-_unlisted: set[str] = set()  # full names of registered tasks that are not for everyone
+_unlisted: set[str] = set()  # full names of registered tasks that `registered` leaves out
 
 
 def card(task: Any) -> TaskCard | None:
@@ -141,7 +141,8 @@ def known_reference(task: str) -> str:
 
 
 def register(new: TaskCard, listed: bool = True) -> None:
-    """Allow configurations of this process to name this task; `registered` has it if `listed`."""
+    """Allow configurations of this process to name this task. `registered` has it only if
+    `listed`."""
     _registered[new.full_name] = new
     _unlisted.discard(new.full_name)
     if not listed:
@@ -172,7 +173,7 @@ def from_row(row: Mapping[str, Any]) -> TaskCard:
 
 
 def is_code(task: Any) -> TypeGuard[str]:
-    """Whether `task` has the form of the full name of a task of code, registered or not."""
+    """Whether `task` has the form of the full name of a task in Python, registered or not."""
     return isinstance(task, str) and task.rpartition(":")[2].isidentifier() and ":" in task
 
 

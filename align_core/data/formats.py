@@ -109,7 +109,7 @@ def _ended(columns: Mapping[str, Any], *texts: str) -> dict[str, bool]:
 
 
 def _boolean(name: str, value: Any) -> bool:
-    """The boolean in a cell; CSV and tables with missing values have numbers or words for it."""
+    """The boolean in a cell. CSV has a word for it, a column with missing values a float."""
     word = str(value).strip().lower()
     if word in ("true", "1", "1.0"):
         return True

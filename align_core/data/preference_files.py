@@ -42,8 +42,8 @@ def read_ratings(
 ) -> list[dict[str, Any]]:
     """The ratings of a JSONL or Parquet file: prompt, completion, label, perhaps completion_ended.
 
-    A row is a rating or a pair; a pair gives two ratings (`ratings_of`). Rows
-    beyond the first `max_rows` are dropped.
+    A row is a rating or a pair; a pair gives two ratings (`ratings_of`). Rows beyond the first
+    `max_rows` are dropped.
 
     Raises:
         ConfigError: as `read_preferences`, or all labels are the same.
@@ -109,7 +109,7 @@ def stored_pairs(task: str, count: int, seed: int, covers: Covers = covers_all) 
     """`count` of the stored pairs of the task's reference, drawn with `seed`.
 
     Raises:
-        ConfigError: fewer than `count` stored pairs are covered.
+        ConfigError: fewer than `count` stored pairs have a prompt that `covers` accepts.
     """
     import pyarrow.parquet
 

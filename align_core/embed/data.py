@@ -32,7 +32,7 @@ def page_data(name: str, config: Mapping[str, Any], events: list[log.Event]) -> 
     points:   metric -> [[step, value], …]
     samples:  [{"step", "rows": [{"prompt", "reference", "policy"}, …]}, …]
     changes:  [{"step", "settings"}, …]
-    optimum:  as `_optimum`, or None
+    optimum:  as `_optimum` returns it; None for a method without β
     """
     method = methods()[config["method"]]
     series = log.series(events)
@@ -83,11 +83,13 @@ def _optimum(config: Mapping[str, Any]) -> dict[str, Any] | None:
 
     sought:   the optimum that the method seeks, `Method.optimum`
     points:   for χPO, its optimum at each of the betas: {"kl", "gain", "known"}; otherwise None
-    betas:    those of the slider, the run's own β among them
+    betas:    the values of the slider, the run's own β among them
+    quantile: the quantile of the reward, under π*, of the text that is shown for a prompt
     rewards:  for each prompt, its different rewards in ascending order, in nats, and their counts
     texts:    prompt -> [[reward, text], …]: those that any of the betas shows
-    curve, best_of, full_gain: as `Trade`
-    starts_there: whether the run started from the samples' model; another run has no trail
+    curve, best_of, full_gain: as in `Trade`
+    starts_there: whether the run started from the model that wrote the samples; only then does the
+              page draw its trail
 
     None if no samples are stored, or too few for any KL.
     """
@@ -135,7 +137,8 @@ def _chi_squared_points(
 def _texts(
     stored: prepared.Stored, rewards: NDArray[np.float64], chosen: NDArray[np.intp]
 ) -> dict[str, list[tuple[float, str]]]:
-    """The texts of the samples `chosen` [B, P] of each prompt, one for each reward."""
+    """prompt -> [(reward, text), …] in ascending order, of the samples with the indices `chosen`
+    [B, P]: B values of β, P prompts. Of samples with the same reward only one text is kept."""
     samples, rows = stored.samples, np.arange(len(rewards))
     tokenizer = Tokenizer.from_file(str(stored.tokenizer))
     texts: dict[str, dict[float, str]] = {prompt: {} for prompt in samples.prompts}

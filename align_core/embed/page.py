@@ -1,7 +1,8 @@
 """The embedded page: its script, styles, words and data in one file that loads nothing else.
 
-What comes from a run is in a JSON block, which the page's script writes as text, never as markup;
-its content security policy lets it load nothing. Plotly's script is the one of its Python package.
+What comes from a run is in a JSON block, which the page's script writes as text, never as markup.
+The page's content security policy lets it load nothing. Plotly's script comes from its Python
+package.
 """
 
 from __future__ import annotations
@@ -24,20 +25,21 @@ _FOLDER = Path(__file__).parent
 
 
 def embedded_run(directory: RunDirectory, language: str) -> str:
-    """The page of a run on disk. Raises ConfigError as `page_parts`."""
+    """The page of a run on disk. Raises ConfigError as `page_parts` does."""
     config = directory.config.model_dump()
     return embedded_page(directory.path.name, config, directory.events()[0], language)
 
 
 def embedded_page(name: str, config: Mapping[str, Any], events: list[Event], language: str) -> str:
-    """The page of a run in one of the LANGUAGES. Raises ConfigError as `page_parts`."""
+    """The page of a run in one of the LANGUAGES. Raises ConfigError as `page_parts` does."""
     return b"".join(page_parts(name, config, events, language)).decode()
 
 
 def page_parts(
     name: str, config: Mapping[str, Any], events: list[Event], language: str
 ) -> list[bytes]:
-    """The parts of the page of a run. Plotly's script, nine tenths of it, is shared by all pages.
+    """The parts of the page of a run, in order. All pages share one copy of Plotly's script, which
+    is nine tenths of a page.
 
     Raises:
         ConfigError: plotly is not installed.
