@@ -28,7 +28,7 @@ class AgainstOptimum:
     def metrics(
         self, gold: FloatArray, ref_gold: FloatArray, kl: FloatArray
     ) -> dict[str, float | None]:
-        """The metrics of docs/metrics.md; None without a frontier."""
+        """`eval/gain`, `eval/gain_kl` and `eval/frontier_efficiency`; None without a frontier."""
         if (frontier := self._frontier) is None:
             return {"eval/gain": None, "eval/gain_kl": None, "eval/frontier_efficiency": None}
         means = [float(values[self._rows].mean()) for values in (gold, ref_gold, kl)]
@@ -41,8 +41,8 @@ class AgainstOptimum:
     def half_widths(
         self, gold: FloatArray, ref_gold: FloatArray, kl: FloatArray
     ) -> dict[str, float | None]:
-        """The half-widths of the 95% intervals of `gain` and `frontier_efficiency`, bootstrap over
-        prompts. `gain_kl` is computed once, from all prompts."""
+        """The half-widths of the 95% intervals of `gain` and `frontier_efficiency`, by a bootstrap
+        over prompts. All resamples use the `gain_kl` of the whole set of prompts."""
         if (frontier := self._frontier) is None:
             return {"gain": None, "frontier_efficiency": None}
         draws = bootstrap_rows(len(self._rows))

@@ -73,7 +73,10 @@ def _gap_over_beta(
     """log Z − E_π[r/β − d], with d one of the two divergences.
 
     The rewards of the reference's texts are a control variate: their mean is known from the stored
-    samples, and near the reference they vary as the policy's do. Raises ValueError below two texts.
+    samples, and near the reference they vary as the policy's do.
+
+    Raises:
+        ValueError: there are fewer than two texts a prompt.
     """
     prompts, count = texts.rewards.shape
     if count < 2:

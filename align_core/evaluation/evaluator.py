@@ -96,10 +96,10 @@ class Evaluator:
         self._reference: tuple[Responses, Texts] | None = None
 
     def __call__(self, policy: PreTrainedModel | Realigned) -> Evaluation:
-        """Sample the policy and compare it with the reference. Its training mode is restored.
+        """Sample the policy and compare it with the reference; then restore its training mode.
 
-        Several processes call this together: each samples its share of the prompts, and all get the
-        whole. An interruption of one interrupts all.
+        Several processes call this together: each evaluates its share of the prompts, and each
+        returns the whole evaluation. If one is interrupted, all raise Interrupted.
         """
 
         def evaluate_share(share: range) -> Evaluation | None:
@@ -108,7 +108,7 @@ class Evaluator:
             try:
                 return self._evaluate_share(policy)
             except Interrupted:
-                return None  # the other processes wait for this one
+                return None  # the other processes wait for a result of this one
 
         parts = distributed.in_shares(len(self._prompts), evaluate_share)
         if any(part is None for part in parts):
@@ -255,7 +255,7 @@ class Evaluator:
         }
 
     def samples(self, evaluation: Evaluation, prompts: int = 8) -> list[dict]:
-        """The first sample of the first `prompts` prompts, as in a `samples` event.
+        """The first sample of each of the first `prompts` prompts, as in a `samples` event.
 
         Sorted by the reference's gold reward, lowest first: these have the most to gain, and the
         order is the same at every step.
@@ -292,7 +292,7 @@ class Evaluator:
         return self._reference
 
     def _policy_responses(self, policy: PreTrainedModel, frozen: FrozenTrunk | None) -> Responses:
-        """The policy's texts, or the best of several."""
+        """The policy's texts, each the best of several if `best_of` was given."""
         if (best_of := self._best_of) is None:
             return self._sample(policy, frozen)
 

@@ -1,13 +1,13 @@
-"""The optimum of a learned reward r̂, and what it lacks by the gold reward r.
+"""The optimum of a learned reward r̂, and how far it is from the optimum of the gold reward r.
 
 A policy that is trained on r̂ at β seeks π*_r̂ ∝ π_ref·exp(r̂/β), as one trained on r seeks π*. With
 J(π) = E_π[r] − β KL(π ‖ π_ref), its distance from the optimum has two parts:
 
     J(π*) − J(π) = [J(π*) − J(π*_r̂)] + [J(π*_r̂) − J(π)],
 
-the error of the reward model, which is never negative, and that of the training, which is negative
-if the policy stopped short of π*_r̂ to its own advantage. Samples of the reference give the first,
-with self-normalised weights.
+The first part is the error of the reward model, which is never negative; it is computed from
+samples of the reference, with self-normalised weights. The second is the error of the training. It
+is negative if a policy that has not reached π*_r̂ has a higher J than π*_r̂.
 
 Arrays are [P, N]: P prompts, N samples each, in nats; means are over prompts.
 """
@@ -35,20 +35,22 @@ from align_core.optimum import (
 )
 from align_core.tasks import Task
 
-# Samples of each prompt that a reward model scores at the end of a run: with fewer effective ones,
-# `gap` would be too low. WORK is parameters × texts, two seconds of a processor.
+# At the end of a run a reward model scores SCORED samples of each prompt, or as many as WORK allows
+# (parameters × texts; two seconds of a processor). With fewer than MIN_SCORED samples, or with fewer
+# than MIN_EFFECTIVE effective ones, `gap` would be too low.
 SCORED, MIN_SCORED, MIN_EFFECTIVE = 32, 16, 8.0
 WORK = 64 * SCORED * 1e6
 
-# Samples -> the learned rewards of the first ones of each prompt, [P, n].
+# Samples -> the learned rewards [P, n] of the first n samples of each prompt.
 Score = Callable[[ReferenceSamples], FloatArray]
 
 
 @dataclass(frozen=True)
 class LearnedOptimum:
-    """π*_r̂ at one β against π*, on the same samples.
+    """π*_r̂ compared with π* at one β, on the same samples.
 
-    `reward` and `kl` are those of π*_r̂ minus those of π*; `gap` is J(π*) − J(π*_r̂).
+    `reward` and `kl` are those of π*_r̂ minus those of π*, `gap` is J(π*) − J(π*_r̂), and
+    `effective_samples` is the mean effective number of samples of a prompt under π*_r̂.
     """
 
     reward: float
@@ -58,8 +60,11 @@ class LearnedOptimum:
 
 
 def learned_optimum(rewards: FloatArray, learned: FloatArray, beta: float) -> LearnedOptimum:
-    """π*_r̂ for gold and `learned` rewards of the same samples. An offset of a prompt's learned
-    rewards changes nothing. The standard error is over samples, for these prompts."""
+    """π*_r̂ compared with π*, from the gold and the `learned` rewards of the same samples.
+
+    A constant that is added to all learned rewards of a prompt changes nothing. The standard error
+    is over samples, for these prompts.
+    """
     best, best_kl, _ = by_prompt(rewards, beta)
     _, kl, effective = by_prompt(learned, beta)
     gold_weights, learned_weights = weights(rewards, beta), weights(learned, beta)
@@ -86,11 +91,12 @@ def shortfall(
     beta: float,
     score: Score | None,
 ) -> dict[str, float]:
-    """The distance from the optimum at β, and the part of it that is the reward model's.
+    """The distance from the optimum at β, and the part of it that is the reward model's error.
 
-    The metrics of docs/metrics.md that are known, as means over those of the prompts that have
-    stored samples: none of them if gold rewards are unknown or effective samples too few at this β.
-    `score` gives the learned reward; None for a policy that was trained on the gold reward.
+    Returns those of the metrics in docs/metrics.md that are known, as means over the prompts that
+    have stored samples: none if gold rewards are unknown, or if there are too few effective samples
+    at this β. `score` gives the learned reward; it is None for a policy that was trained on the
+    gold reward.
     """
     known = set(stored.prompts)
     rows = [row for row, prompt in enumerate(prompts) if prompt in known]
@@ -119,8 +125,11 @@ def shortfall(
 def score_of(
     proxy: ProxyReward, writer: PreTrainedTokenizerBase, task: Task, prompts: int
 ) -> Score | None:
-    """The scores by a reward model of the first SCORED samples of each of `prompts` prompts, or of
-    as many as WORK allows; None if these are too few. `writer` is the tokenizer of the samples."""
+    """A function that scores the first samples of each prompt by a reward model.
+
+    It scores SCORED samples, or as many as WORK allows for this number of `prompts`; None if these
+    are fewer than MIN_SCORED. `writer` is the tokenizer of the samples.
+    """
     count = min(SCORED, int(WORK / (proxy.model.num_parameters() * prompts)))
     if count < MIN_SCORED:
         return None

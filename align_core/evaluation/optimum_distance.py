@@ -29,7 +29,8 @@ class Sides:
     def heaviest(self, share: float) -> tuple[list[int], float]:
         """The fewest rows that make up this share of `kl`, largest first, and their share of `gap`.
 
-        Chosen by chance, they would have too large a share of `kl`, but `gap` is independent of it.
+        These rows were chosen for their large `kl`, so noise makes their share of `kl` too large.
+        Their share of `gap` has no such bias, because `gap` is independent of `kl`.
         """
         order = np.argsort(-self.kl.by_prompt)
         cumulative = self.kl.by_prompt[order].cumsum()
@@ -39,8 +40,8 @@ class Sides:
 
 
 def is_known(prompts: Sequence[str], stored: ReferenceSamples, beta: float) -> bool:
-    """Whether some of the prompts have stored samples, and both halves of these enough effective
-    ones at this β. If not, `optimum_sides` is None whatever the evaluations are."""
+    """Whether some of the prompts have stored samples, and each half of these samples has enough
+    effective ones at this β. If not, `optimum_sides` is None for all evaluations."""
     rows = _known_rows(prompts, stored)
     return bool(rows) and all(
         optimum(half, beta).known for half in _halves(stored, [prompts[row] for row in rows])
@@ -54,11 +55,11 @@ def optimum_sides(
     first: Evaluation,
     second: Evaluation,
 ) -> Sides | None:
-    """Both sides on those of the prompts that have stored samples.
+    """Both sides of the equation, on those of the prompts that have stored samples.
 
-    The objective that the policy lacks comes from the first evaluation and the even samples, its KL
-    to the optimum from the second one and the odd samples, so the two are independent. None unless
-    it `is_known`, if a prompt has one text, or if a gold reward is unknown.
+    The gap in the objective comes from the first evaluation and the even samples, the KL to the
+    optimum from the second evaluation and the odd samples, so the two are independent. None if not
+    `is_known`, if there is only one text a prompt, or if a gold reward is unknown.
     """
     if not is_known(prompts, stored, beta):
         return None
@@ -77,7 +78,8 @@ def optimum_distance(
     first: Evaluation,
     second: Evaluation,
 ) -> dict[str, float | None]:
-    """The numbers of docs/metrics.md: those of `optimum_sides`, None where it is None."""
+    """The metrics `optimum_…` of docs/metrics.md; the gap and the KL are None if `optimum_sides` is
+    None."""
     if not (count := len(_known_rows(prompts, stored))):
         return UNKNOWN
     facts = {"optimum_beta": beta, "optimum_prompts": count}
@@ -105,7 +107,7 @@ def _halves(stored: ReferenceSamples, prompts: Sequence[str]) -> tuple[FloatArra
 
 
 def texts_of(evaluation: Evaluation, prompts: int, rows: list[int]) -> Texts:
-    """The texts of those `rows` of the evaluation's prompts, of which it has `prompts`."""
+    """The texts for the prompts with the numbers `rows`, of an evaluation on `prompts` prompts."""
     pairs = zip(evaluation.logp, evaluation.ref_logp, strict=True)
     log_ratios = np.array([math.fsum(logp) - math.fsum(ref_logp) for logp, ref_logp in pairs])
 

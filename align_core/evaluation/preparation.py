@@ -1,4 +1,4 @@
-"""Samples a model on a task, so that the optimum of both is known: `align-core prepare`.
+"""Samples a model on a task, so that the optimum of this pair is known: `align-core prepare`.
 
 Each prompt's samples are in a separate file until all prompts are done, so that a preparation that
 was killed continues where it stopped. A file gets its name once it is complete.
@@ -40,7 +40,7 @@ class Preparation:
 
     Args:
         samples: texts for each prompt.
-        prompts: the number of prompts of each split, which are its first ones.
+        prompts: the number of prompts of each split; the first ones of the split are taken.
 
     Raises:
         ConfigError: a prompt is too long for the model, its tokenizer cannot be stored, or the
@@ -77,7 +77,8 @@ class Preparation:
     def __call__(self, progress: Callable[[int, bool], None]) -> dict[str, Any]:
         """Sample what is missing; returns the content of facts.json.
 
-        `progress` gets the number of finished texts, and whether they are new.
+        `progress` gets the number of texts that were just finished, and whether they are new: False
+        if an earlier call sampled them.
         """
         task, scale = self._in_nats()
         progress(0, False)

@@ -2,8 +2,8 @@
 
 `optimum/NAME-PAIR-SAMPLES-PROMPTS-SEED` in the cache folder holds the samples of one reference on
 one task; PAIR is a hash of the content of both. It is complete once it has its `facts.json`.
-`assets/optimum/NAME` holds such samples of a task's reference that is fetched, not embedded. This
-module needs neither torch nor the task's code.
+`assets/optimum/NAME` holds such samples for a task whose reference is downloaded, not embedded.
+This module needs neither torch nor the task's code.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class Entry:
 class Stored:
     """Samples of a reference on the prompts of one split, and the file of their tokenizer.
 
-    `last_tokens` has the last token of each prompt, after which completions are decoded; without
-    them they are decoded alone.
+    `last_tokens` has the last token of each prompt, after which its completions are decoded; if it
+    is None, completions are decoded alone.
     """
 
     samples: ReferenceSamples
@@ -145,14 +145,14 @@ def named(task: str, model: str) -> Iterator[Entry]:
 
 
 def stored_samples(task: str, model: str | None, split: str) -> ReferenceSamples | None:
-    """The samples of `stored`; None without a model."""
+    """The samples of `stored`; None if it has none, or if `model` is None."""
     samples = stored(task, model, split) if model is not None else None
     return None if samples is None else samples.samples
 
 
 def stored_scale(task: str, model: str) -> float | None:
-    """The nats of one point of the task's reward for MODEL; None for a task in nats, or if the
-    pair was not prepared."""
+    """The nats of one point of the task's reward for MODEL; None if the reward is in nats already,
+    or if this task and model were not prepared."""
     for candidate in _entries_of(task, model):
         try:
             scale = candidate.facts().get("reward_scale")

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from align_core.optimum import ReferenceSamples
 
 BETAS = (0.05, 20.0)  # the range of the sliders of β
-QUANTILE = 0.25  # of the texts shown: a quarter of the optimum's texts are no better
+QUANTILE = 0.25  # of the optimum's rewards: a quarter of its texts are no better than those shown
 
 
 def stored_texts(
@@ -20,9 +20,9 @@ def stored_texts(
     last_tokens: Sequence[int] | None,
     chosen: NDArray[np.intp],
 ) -> list[str]:
-    """The completion of the `chosen` [P] sample of each prompt, as `data.encoding.decode`.
+    """The completion of the `chosen` [P] sample of each prompt, as from `data.encoding.decode`.
 
-    It is decoded after the last token of its prompt, or alone without `last_tokens`.
+    Each is decoded after the last token of its prompt, or alone if `last_tokens` is None.
     """
     rows = np.arange(len(samples.prompts))
     # The end token counts in `lengths` and is not a part of the text.

@@ -20,7 +20,8 @@ def text_pieces(
 ) -> list[dict]:
     """A text as pieces, {"text", "logp", "ref_logp"}, which join to exactly the text.
 
-    `prompt` are the token ids before it; `text` is the text itself, by default that of all `ids`.
+    `prompt` has the token ids before the text; `text` is the text itself, by default the decoded
+    `ids`.
 
     A piece is a token, or the tokens of one character that several tokens encode, with the sum of
     their log-probabilities in nats. The end token is a piece with an empty text.

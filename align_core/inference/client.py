@@ -56,7 +56,7 @@ class InferenceClient:
         self._client = client
         self._child: Child | None = None
         self._lock = threading.Lock()  # one query at a time
-        self._joining = threading.Lock()  # of `_in_progress`
+        self._joining = threading.Lock()  # guards `_in_progress`, and deletions from `_mixtures`
         self._in_progress: dict[bytes, Future[Any]] = {}
         self._mixtures: OrderedDict[tuple[str, int, float], dict[str, Any]] = OrderedDict()
         self._places = threading.BoundedSemaphore(MAX_PENDING)
@@ -83,7 +83,7 @@ class InferenceClient:
         ]
 
     def score(self, **arguments: Any) -> list[dict[str, Any]]:
-        """Rewards and log-probabilities of `completions`, taken as texts that ended.
+        """Rewards and log-probabilities of `completions`, taken as texts that ended by themselves.
 
         Takes task, model, reference (None for the model that the run started from), prompt and
         completions. Returns gold_reward and proxy_reward for each completion and, unless `model` is

@@ -29,8 +29,8 @@ CACHE_SIZE = 4  # models that stay loaded, each with its reference and reward mo
 
 @dataclass(frozen=True)
 class LoadedModels:
-    """A policy, mixed or not, with its tokenizer, reference and reward model; or a reward model
-    alone."""
+    """A policy, perhaps mixed with its reference, and its tokenizer, reference and reward model; or
+    a reward model alone, with its tokenizer."""
 
     tokenizer: PreTrainedTokenizerBase
     policy: PreTrainedModel | Realigned | None

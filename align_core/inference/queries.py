@@ -60,10 +60,10 @@ def evaluate(
     For a reward model these are `accuracy`, `margin` and `scale` on held-out pairs of reference
     samples. Covered and uncovered prompts are also reported separately; `coverage` defaults to that
     of the model's run. With `realign`, λ, the metrics are those of the policy mixed with the
-    reference; with `best_of`, those of the best of that many texts by gold reward, or by the
-    `reward_model`, whose KL is unknown, and at most `kl_bound`. The optimum is that for `beta`, by
-    default the β of the model's run if its method seeks this optimum. `samples` is the number of
-    texts for each prompt.
+    reference. With `best_of`, they are those of the best of that many texts, chosen by the gold
+    reward or by the `reward_model`; then the KL is unknown, and at most `kl_bound`. The optimum is
+    that for `beta`, by default the β of the model's run if its method seeks this optimum. `samples`
+    is the number of texts for each prompt.
 
     Raises:
         ConfigError: there is no reference; or `beta` was given, but the optimum is not known.
@@ -80,7 +80,7 @@ def evaluate(
         )
     stored = stored_samples(task, reference, "heldout")
     if beta is not None and stored is None:
-        expected = f"none: the optimum of {reference} on {task} is not known; align-core prepare"
+        expected = f"none: the optimum of {reference} on {task} is unknown; run align-core prepare"
         raise ConfigError(option_error("--beta", beta, expected))
     the_task, scale = task_in_nats(task, model, reference)
     tokenizer, policy = load_tokenizer(model), load_policy(model)
@@ -139,9 +139,9 @@ def generate(
     """`n` samples for each prompt, with gold and proxy rewards in nats.
 
     With a `reference`, a sample also has its tokens with both log-probabilities, always at
-    temperature 1. With `realign`, λ, the policy is mixed with this reference, by default that of
-    its run, or else of the task. With `best_of`, a sample is the best of that many by gold reward,
-    or by the output of the `reward_model`.
+    temperature 1. With `realign`, λ, the policy is mixed with this reference; if `reference` is
+    None, with that of the model's run, or else of the task. With `best_of`, a sample is the best of
+    that many by gold reward, or by the output of the `reward_model`.
 
     Raises:
         ConfigError: a prompt is empty, or too long for the model; or there is no reference.
@@ -264,7 +264,7 @@ def score(
 def _realigned(
     policy: PreTrainedModel, reference: PreTrainedModel, share: float | None
 ) -> PreTrainedModel | Realigned:
-    """The policy, mixed with the reference unless `share` is None or 1, the policy itself."""
+    """The policy mixed with the reference; the policy itself if `share` is None or 1."""
     return policy if share in (None, 1.0) else Realigned(policy, reference, share)
 
 
@@ -336,5 +336,5 @@ def _check_length(option: str, text: str, tokens: int, room: float) -> None:
 
 
 def _with_leading_space(completion: str) -> str:
-    """The completion, with a leading space if it follows a prompt, as in the tasks' texts."""
+    """The completion with a leading space, as completions in the tasks' texts have it."""
     return completion if completion[:1].isspace() else " " + completion
