@@ -10,7 +10,7 @@ An experiment is a module of this package with
     measure(folder, …)      executes a run: settings -> measurements, both JSON values
     summary(runs)           the result, from the settings and measurements of all runs
     verdicts(result)        whether each part of the claim holds here, by rules on the result
-    comparisons(result)     the signs of all comparisons that these rules call clear or not
+    comparisons(result)     the signs of the comparisons behind the verdicts: clear (±1) or not (0)
     findings(result)        what the result shows, with all numbers taken from it
     SENTENCES               English templates of the verdicts and findings
     panels(result, words)   its figure (presentation); `words` are the page's for figures

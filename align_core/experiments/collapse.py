@@ -168,7 +168,7 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
 
 
 def _listed_falls(result: dict[str, Any], error: str) -> list[Finding]:
-    """The peak and the end of gold on each task."""
+    """The gold reward at its peak and at the smallest β, on each task."""
     rows = [row(result, task, error) for task in TASKS]
     without_error = {task: format_mean(row(result, task, "none")["gold"][-1]) for task in TASKS}
     return [
@@ -187,7 +187,7 @@ def _listed_falls(result: dict[str, Any], error: str) -> list[Finding]:
 
 
 def findings(result: dict[str, Any]) -> list[Finding]:
-    """How much of the reference the samples have, and each error at β = 1 and at the end."""
+    """The probability that the stored samples lack, and what each error does at the smallest β."""
     missing = {task: f"{share:.1%}" for task, share in result["missing"].items()}
     rows: list[Finding] = [
         ("covered", {"missing": missing[NARROW], "missing_reviews": missing["reviews"]})

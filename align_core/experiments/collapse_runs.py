@@ -13,16 +13,16 @@ from align_core.optimum import FloatArray, ReferenceSamples
 
 SEEDS = 32  # draws of the errors
 
-NARROW = "capitals"  # whose reference writes few texts, so that the samples have nearly all
+NARROW = "capitals"  # its reference writes few texts, so that the samples contain nearly all
 TASKS = ("capitals", "reviews")  # on which the reward gets errors
 BETAS = tuple(float(f"{10 ** (tenths / 10):.2g}") for tenths in range(10, -14, -1))  # 10 to 0.05
-SMALL, LOWEST = 0.1, BETAS[-1]  # the β at which texts are counted; where the curves end
+SMALL, LOWEST = 0.1, BETAS[-1]  # the β at which texts are counted; the smallest β
 # Errors of a reward: an independent draw for each text, half of them within ±QUARTILE nats.
 ERRORS = ("none", "normal", "laplace", "student")
 QUARTILE = 0.6745  # that of a normal distribution with standard deviation 1
-HALF = 0.5  # a gain has fallen if it is below this share of that without an error
+HALF = 0.5  # a gain has fallen if it is below this share of the gain without an error
 BUDGET = 1.0  # nats of KL at which errors are compared
-EXAMPLE = {"prompt": 0, "seed": 0}  # of NARROW; the page's slider of β moves its optimum
+EXAMPLE = {"prompt": 0, "seed": 0}  # of NARROW; the page draws its optimum at the slider's β
 
 
 def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
@@ -37,10 +37,11 @@ def measure(folder: Path, seed: int | None) -> dict[str, Any]:
 
 
 def texts_in_effect() -> dict[str, Any]:
-    """For the reference and each β, the texts in effect and the share of the likeliest text.
+    """For the reference and the optimum at each β: the number of texts in effect (the exponential
+    of the entropy), and the probability of the likeliest text; means over prompts.
 
-    Also at the limit β → 0, and for the forward optimum whose gold reward is that of the reverse
-    one at SMALL.
+    Also for the limit β → 0, and for the optimum under the forward KL, KL(π_ref ‖ π), that has the
+    same gold reward as the optimum under the reverse KL at SMALL.
     """
     texts = exact.texts_of(NARROW)
     share, gold = texts.share, texts.gold
@@ -150,7 +151,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _row(curves: list[list[dict[str, float]]], whole: float) -> dict[str, Any]:
     """The means of the curves of the draws. `peak` is the highest mean gold reward; `fallen` is the
-    gold reward at the end minus HALF of `whole`, that without an error."""
+    gold reward at the smallest β minus HALF of `whole`, the gold reward without an error."""
     columns: dict[str, list[Any]] = {
         name: [mean([point[name] for point in at_beta]) for at_beta in zip(*curves, strict=True)]
         for name in curves[0][0]
@@ -164,6 +165,6 @@ def _row(curves: list[list[dict[str, float]]], whole: float) -> dict[str, Any]:
 
 
 def _gold_at_budget(curve: list[dict[str, float]]) -> float:
-    """The gold reward above the reference's at a KL of BUDGET, on the line between two points."""
+    """The gold reward above the reference's at a KL of BUDGET, by linear interpolation."""
     kls, gold = ([0.0, *(point[name] for point in curve)] for name in ("kl", "gold"))
     return float(np.interp(BUDGET, kls, gold))

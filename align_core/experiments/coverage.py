@@ -39,7 +39,7 @@ class Example(NamedTuple):
 
 
 EXAMPLE = Example(responses=4, beta=0.5, seed=0)
-RATERS = {"graded": False, "certain": True}
+RATERS = {"graded": False, "certain": True}  # -> whether they always prefer the better response
 REPORTED = {"beta": 0.1, "responses": 4}  # the setting whose means are reported
 COUNTED = (
     "Over all {{settings}} settings of coverage and β with {raters} raters, the most that an "
@@ -209,7 +209,7 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
 
 
 def _partial(result: dict[str, Any], **conditions: Any) -> list[dict[str, Any]]:
-    """The settings with uncovered responses."""
+    """The settings with uncovered responses, the best one possibly among them."""
     return [
         row
         for row in result["settings"]

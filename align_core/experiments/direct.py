@@ -71,7 +71,7 @@ SENTENCES = {
 
 
 def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
-    """One run for each loss, β and seed; as a quick run the widest budget of each loss."""
+    """One run for each loss, β and seed; a quick run has only the smallest β of each loss."""
     size = QUICK if quick else FULL
     return [
         {
@@ -158,8 +158,9 @@ def _gold(point: list[float]) -> float:
 
 
 def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
-    """The signs of all comparisons behind the verdicts: 1 where a row falls, where the peak of one
-    that falls comes within the first epoch, and where the fit describes it."""
+    """The signs of all comparisons behind the verdicts. "falls" is 1 for a row that falls, "early"
+    for a falling row whose peak comes within the first epoch, "law" for one that the fit describes.
+    """
     rows = result["rows"]
     falls = [_falls(row) for row in rows]
     return {

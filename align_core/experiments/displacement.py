@@ -27,8 +27,8 @@ BETA = 0.1
 KINDS = ("similar", "different")  # pairs with the highest, and with the lowest CHES scores
 FULL = {"pairs": 128, "epochs": 10, "every": 16, "samples": 16, "prompts": 64}
 QUICK = {"pairs": 8, "epochs": 1, "every": 1, "samples": 2, "prompts": 4}
-HARM = 1.0  # nats of gold reward below the chosen text's, from which a text is another answer
-POSSIBLE = 0.1  # the share of cases from which something is more than an exception
+HARM = 1.0  # a text whose gold reward is this many nats below the chosen text's is a worse answer
+POSSIBLE = 0.1  # what occurs in more than this share of the cases is more than an exception
 SHOWN = 6  # named examples
 SETUP = (
     Row("model", "1 B to 8 B parameters", "0.8 M parameters"),
@@ -90,7 +90,7 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
 
 
 def measure(folder: Path, **settings: Any) -> dict[str, Any]:
-    """The curve of both texts' log-probabilities, and which texts gained."""
+    """The result of `displacement_runs.measure` on TASK."""
     from align_core.experiments import displacement_runs  # imports torch, which the page does not
 
     return displacement_runs.measure(TASK, **settings)
@@ -129,14 +129,14 @@ def _over_seeds(
 
 
 def _third(prompts: list[dict[str, Any]]) -> float:
-    """The share of prompts at which neither text of the pair gained most."""
+    """The share of prompts for which neither text of the pair gained most."""
     sides = ("chosen", "rejected")
     return fmean(all(p["gained"]["text"] != p[side]["text"] for side in sides) for p in prompts)
 
 
 def _opposite(prompts: list[dict[str, Any]]) -> float | None:
-    """Of the prompts whose right chosen text lost probability, the share at which a text gained
-    most that is HARM worse; None without such a prompt."""
+    """Of the prompts whose chosen text is right and lost probability, the share for which the text
+    that gained most is HARM worse than it; None without such a prompt."""
     lost = [p for p in prompts if p["chosen"]["after"] < p["chosen"]["before"]]
     right = [p for p in lost if p["chosen"]["gold"] > 0]
     if not right:
@@ -145,7 +145,7 @@ def _opposite(prompts: list[dict[str, Any]]) -> float | None:
 
 
 def _examples(prompts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The prompts at which the chosen text lost most, with the text that gained most."""
+    """The prompts whose chosen text lost most, with the text that gained most."""
     return sorted(prompts, key=lambda p: p["chosen"]["after"] - p["chosen"]["before"])[:SHOWN]
 
 
@@ -194,7 +194,7 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
 
 
 def _harm(example: dict[str, Any]) -> float:
-    """The gold reward of the text that gained most, above the chosen one's."""
+    """The gold reward of the text that gained most minus that of the chosen text, in nats."""
     return example["gained"]["gold"] - example["chosen"]["gold"]
 
 
@@ -203,7 +203,7 @@ def _negated(value: Mean) -> Mean:
 
 
 def findings(result: dict[str, Any]) -> list[Finding]:
-    """Both sides, the probability of each class of texts, and examples by name."""
+    """The changes of both texts of a pair, the probability of each class of texts, and examples."""
     rows: list[Finding] = []
     for name, kind in result["kinds"].items():
         ends = {side: format_mean(kind[side][-1]) for side in ("chosen", "rejected")}

@@ -113,8 +113,11 @@ def selected_pairs(
 
 
 def ches(chosen: Tensor, rejected: Tensor) -> Tensor:
-    """The centred hidden embedding similarity of pairs [B] (arXiv 2410.08847, Definition 2), by the
-    mean in place of the sum of the hidden states [B, H] of a text, as there for long texts."""
+    """The centred hidden embedding similarity of pairs [B] (arXiv 2410.08847, Definition 2).
+
+    The arguments are the means [B, H] of the hidden states of each text, in place of their sums, as
+    the paper does for long texts.
+    """
     return (chosen * rejected).sum(1) - (chosen * chosen).sum(1)
 
 
@@ -157,8 +160,8 @@ def texts_that_gain(
 ) -> dict[str, Any]:
     """The `prompts` and the `mass` of `measure`, on these pairs.
 
-    The texts of a prompt are those of its stored pairs, which are the reference's own, and
-    `samples` of the policy's; their probabilities are exact.
+    The texts of a prompt are those of its stored pairs, which the reference wrote, and `samples`
+    texts that the policy writes; their probabilities are exact.
     """
     task, prompts = load_task(task_name), [pair["prompt"] for pair in pairs]
     known: dict[str, set[tuple[str, bool]]] = defaultdict(set)

@@ -10,7 +10,7 @@ from align_core.experiments.frontier_summary import BUDGETS
 from align_core.experiments.presentation import Panel, labelled, means, points
 
 FURTHEST = 20.0  # nats of KL; how far the paths of the paper's runs are drawn
-# Other methods have the colour of one in the other panel.
+# Methods without a colour of their own -> the method, not in their panel, whose colour they share.
 COLOURS = {
     **{"rloo": "preferred-ft", "grpo": "dpo", "online-dpo": "unlikelihood"},
     **{"rejection": "reference", "ipo": "ppo", "chipo": "best-of-n-gold", "kto": "best-of-n"},
@@ -20,8 +20,8 @@ DASHES = ("dot", "dash", "solid")  # from the fewest pairs to the most
 
 
 def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
-    """The share of the limit's gain that each method reaches, from a reward and from pairs; DPO
-    and PPO along training, as far as the paper went; and win rates over temperature."""
+    """The share of the optimum's gain that each method reaches, from a reward and from pairs; DPO
+    and PPO along training, up to the KL of FURTHEST; and win rates over temperature."""
     from_reward = [name for name in result["shares"] if name not in FROM_PAIRS]
     return [
         _shares(result, words, words["from_reward"], from_reward),

@@ -25,8 +25,9 @@ BEST_OF, STORED = 128, 256  # the largest n, and the stored texts of each prompt
 REWARD_STEPS = 60  # of REWARD_BATCH pairs, or one epoch if that is longer
 REWARD_BATCH = 64
 
-# As the paper did it: PPO on a reward model and DPO, from pairs of raters who always prefer the
-# higher gold reward ("certain"), and from those who prefer it with probability σ(Δr) ("graded").
+# The paper's comparison, whose constants begin with WIDE: PPO on a reward model and DPO, from pairs
+# of raters who always prefer the higher gold reward ("certain"), and from pairs of raters who
+# prefer it with probability σ(Δr) ("graded").
 RATERS = ("certain", "graded")
 WIDE_PAIRS = (1000, 4000, 16_000)
 WIDE_BETA = 0.05
@@ -70,7 +71,8 @@ FROM_PAIRS = tuple(name for name, sweep in SWEEPS.items() if sweep.learns_from =
 
 
 def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
-    """First the reward models, with best-of-n by them; then the policies, the wide ones last.
+    """First the reward models, each with its best-of-n; then the policies, those of the paper's
+    comparison last.
 
     A quick run only shows that everything works.
     """
@@ -123,7 +125,7 @@ def _temperatures(quick: bool) -> list[float]:
 
 
 def _wide(sets: list[tuple[str, int]], seeds: range, quick: bool) -> dict[str, dict[str, Any]]:
-    """PPO on a reward model of each set of pairs, and DPO on the pairs."""
+    """The paper's comparison: PPO on a reward model of each set of pairs, and DPO on the pairs."""
     runs = {}
     for method, (raters, size), seed in product(("ppo", "dpo"), sets, seeds):
         steps = WIDE_ROLLOUTS if method == "ppo" else max(WIDE_STEPS, size // WIDE_BATCH)
@@ -144,7 +146,7 @@ def _wide(sets: list[tuple[str, int]], seeds: range, quick: bool) -> dict[str, d
 def measure(folder: Path, method: str, wide: bool = False, **settings: Any) -> dict[str, Any]:
     """The curve of a run, and the win rate of its final policy at each of its temperatures.
 
-    `wide` only tells the paper's runs from those of the sweep.
+    `wide` changes nothing; it marks the runs of the paper's comparison.
     """
     if method == "best-of-n":
         return _reward_model(folder, **settings)

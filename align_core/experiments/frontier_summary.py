@@ -23,7 +23,7 @@ Points = list[tuple[float, float]]  # (KL, gold reward) from the reference on
 
 
 def summary(runs: list[Run]) -> dict[str, Any]:
-    """The exact limit; each method's shares of its gain; DPO and PPO on pairs as the paper had
+    """The optimum's frontier; each method's shares of its gain; DPO and PPO as the paper compared
     them; and win rates over temperature."""
     rewards = ReferenceSamples.load(reference_samples(TASK, "probe")).rewards
     frontier = Frontier.of(rewards)
@@ -62,7 +62,7 @@ def summary(runs: list[Run]) -> dict[str, Any]:
 
 
 def _runs_of(runs: Iterable[Run], method: str, wide: bool = False) -> list[Run]:
-    """The runs of a method: those of the sweep, or those that are `wide`, as the paper had them."""
+    """The runs of a method: those of the sweep, or, if `wide`, those of the paper's comparison."""
     return [
         run
         for run in runs
@@ -105,11 +105,13 @@ def _shares(by_seed: dict[int, Points], frontier: Frontier, budget: float) -> li
 
 
 def _wide(runs: list[Run]) -> list[dict[str, Any]]:
-    """For each set of pairs, {"raters", "pairs", "accuracy"} of its reward model, {"dpo", "ppo"},
-    and the differences of their rewards within each KL, seed by seed, "dpo_over_ppo".
+    """A row of the paper's comparison for each set of pairs.
 
-    Of a method: "reached", the rewards above the reference's within each KL, and "path", the means
-    over seeds of KL and gold reward along training.
+    "raters", "pairs":  who labelled the pairs, and their number
+    "accuracy":         that of the reward model on held-out pairs
+    "dpo", "ppo":       {"reached": the rewards above the reference's within each KL, "path": the
+                        means over seeds of KL and gold reward along training}
+    "dpo_over_ppo":     DPO's reward minus PPO's within each KL, paired by seed
     """
     methods = ("dpo", "ppo")
     trained = {method: _by_data(_runs_of(runs, method, wide=True)) for method in methods}
@@ -140,7 +142,7 @@ def _wide(runs: list[Run]) -> list[dict[str, Any]]:
 
 
 def _within(by_seed: dict[int, Points]) -> dict[str, list[float]]:
-    """For each KL, each seed's reward above that of the reference."""
+    """KL -> the highest reward within it, above the reference's, of each seed."""
     return {
         f"{kl:g}": [reward_within(points, kl) - points[0][1] for points in by_seed.values()]
         for kl in WIDE_BUDGETS

@@ -14,7 +14,7 @@ from align_core.experiments.statistics import mean
 # f in R = d(α − β·f(d)): `identity` for best-of-n, `np.log` for RL.
 Bend = Callable[[NDArray], NDArray]
 Curve = Sequence[Sequence[float]]  # points (d, gold, proxy) along a run, with d = √KL
-EXPLAINED = 0.9  # the share of the variance that a fit explains, below which it is not shown
+EXPLAINED = 0.9  # a fit that explains a smaller share of the variance is not shown
 
 
 def reward_within(points: Iterable[tuple[float, float]], budget: float) -> float:
@@ -66,8 +66,8 @@ def fit(points: Sequence[Sequence[float]], bend: Bend) -> dict[str, float] | Non
 def mean_fit(curves: Sequence[Curve], bend: Bend) -> dict[str, Any] | None:
     """The means of the fits over seeds, one curve for each; None if no curve has a fit.
 
-    `holds` says whether the form fits: it explains EXPLAINED of the variance, and its maximum is
-    not within the curves if most of them rise to their end.
+    `holds` says whether the form fits: it explains at least EXPLAINED of the variance, and it does
+    not have its maximum within the range of the curves while most of them rise to their end.
     """
     fits = [row for points in curves if (row := fit(points, bend)) is not None]
     if not fits:
@@ -85,10 +85,10 @@ def _reward(point: Sequence[float]) -> float:
 
 
 def gold_at(points: Curve, d: float) -> float:
-    """The gold reward where a run first reaches this √KL, on the line between two points.
+    """The gold reward where a run first reaches the √KL `d`, by linear interpolation.
 
     Raises:
-        ValueError: it never does.
+        ValueError: the run never reaches it.
     """
     for (before, low, *_), (after, high, *_) in pairwise(points):
         if before < d <= after:
@@ -97,8 +97,8 @@ def gold_at(points: Curve, d: float) -> float:
 
 
 def lost_from(points: Curve, share: float) -> float | None:
-    """√KL at the first point after the peak of gold that lost more than this share of it; None
-    without such a point."""
+    """√KL at the first point after the peak of gold that has lost more than this share of the peak;
+    None without such a point."""
     peak = max(range(len(points)), key=lambda place: points[place][1])
     for d, gold, *_ in points[peak:]:
         if points[peak][1] - gold > share * points[peak][1]:

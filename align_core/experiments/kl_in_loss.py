@@ -28,7 +28,7 @@ SEEDS = 32  # random references and rewards
 BETAS = (0.3, 0.5, 1.0, 2.0, 3.0)
 SHOWN = 1.0  # the β of the sentences
 TOLERANCE = 0.01  # nats of J by which a policy at the optimum may miss it
-# Variant -> what it charges for a token in the reward, and the slope of its charge in the loss.
+# Variant -> its charge for a token in the reward, and the slope of its charge in the loss.
 VARIANTS: dict[str, tuple[Charge, Charge]] = {
     "reward_k1": (token_tree.k1, token_tree.nothing),
     "loss_tokens": (token_tree.nothing, token_tree.k1),
@@ -119,7 +119,7 @@ def _numbers(
     rewards: token_tree.FloatArray,
     limit: token_tree.FloatArray,
 ) -> dict[str, list[float]]:
-    """Gold reward, KL, and what J = gold − β·KL lacks of its `limit`, at each β, in nats."""
+    """Gold reward, KL, and how far J = gold − β·KL is below its `limit`, at each β, in nats."""
     logp, ref_logp = token_tree.text_logprobs(policy), token_tree.text_logprobs(reference)
     p = np.exp(logp)
     gold, kl = (p * rewards).sum(1), (p * (logp - ref_logp)).sum(1)
@@ -130,7 +130,7 @@ def _numbers(
 def _kl_gradient(
     policy: token_tree.Policy, reference: token_tree.Policy, charges: tuple[Charge, Charge]
 ) -> token_tree.FloatArray:
-    """The gradient by the logits that these charges give in place of that of the KL."""
+    """What these charges give as the gradient of the KL with respect to the logits, [N, logits]."""
     zeros, ones = np.zeros_like(token_tree.text_logprobs(policy)), np.ones(len(policy[0]))
     ascent = token_tree.directions(policy, reference, zeros, ones, *charges)
     return -token_tree.gradients(policy, ascent)
@@ -203,7 +203,7 @@ def findings(result: dict[str, Any]) -> list[Finding]:
 
 
 def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
-    """The KL at which each variant ends, and what it lacks there, over β."""
+    """The KL at which each variant ends, and how far it is below the optimum, over β."""
     labels = words["kl_in_loss"]
     colours = {"optimum": "ink", "reward_k1": "ppo", "loss_tokens": "preferred-ft"}
     colours |= {"loss_k3": "dpo", "loss_k1": "unlikelihood", "reward_k3": "best-of-n"}
@@ -221,7 +221,7 @@ def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
         ]
 
     axis = {"x": "β", "ticks": list(BETAS), "falling": True}
-    nearer = ["reward_k1", "loss_tokens", "loss_k3"]  # the others lack up to 17 nats
+    nearer = ["reward_k1", "loss_tokens", "loss_k3"]  # the others are up to 17 nats below
     figure = (
         {"title": labels["kl"], "y": words["kl"], **axis, "curves": curves("kl", list(colours))},
         {"title": labels["gap"], "y": labels["lacking"], **axis, "curves": curves("gap", nearer)},

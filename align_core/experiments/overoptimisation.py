@@ -40,7 +40,7 @@ CLAIM = (
 # Thresholds of the verdicts.
 FALL = 0.25  # a falling run loses more than this share of its peak
 LITTLE = 0.6  # a reward model up to this accuracy is little better than chance
-FEW = 2000  # pairs; according to the paper, with fewer a reward model is that inaccurate
+FEW = 2000  # pairs; with fewer, the paper says, a reward model is little better than chance
 TOLERANCE = 0.1  # a penalty without effect changes the reward by at most this share of the peak
 METHODS = {"ppo": "ppo", "best-of-n": "best_of_n"}  # and their names in sentences
 SENTENCES = {
@@ -103,8 +103,8 @@ SETUP = (
 
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
-    """Whether gold falls, what raises its peak, and gold at equal √KL, the accuracy on few pairs,
-    and the penalty."""
+    """Whether gold falls, what raises its peak and its value at equal √KL, whether a reward model
+    of few pairs is inaccurate, and whether a penalty has an effect."""
     full_size, same_pairs = _full_size(result), _same_pairs(result)
     return [
         *_falls(_unpenalised(result)),
@@ -255,7 +255,7 @@ def _further(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
 
 
 def _few(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The reward models of fewer than FEW pairs, by their number."""
+    """The reward models of fewer than FEW pairs, in ascending number of pairs."""
     few = [row for row in rows if row["method"] == "best-of-n" and row["pairs"] < FEW]
     return sorted(few, key=lambda row: row["pairs"])
 
@@ -271,7 +271,7 @@ def _accuracies(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
 
 
 def _bound(result: dict[str, Any]) -> float:
-    """The largest change of gold, in nats, by a penalty without effect."""
+    """The change of gold, in nats, up to which a penalty counts as without effect."""
     unpenalised = row(result, method="ppo", pairs=PENALTY_PAIRS, layers=LAYERS, beta=0.0)
     return TOLERANCE * unpenalised["peak"]["mean"]
 

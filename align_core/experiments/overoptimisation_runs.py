@@ -25,14 +25,14 @@ SEEDS = 3
 
 LAYERS = 3  # of the reference, and of a reward model by default
 PAIRS = (100, 300, 1000, 5000)
-SIZES = (1, 2, 3)  # the number of layers of the reference in a reward model
+SIZES = (1, 2, 3)  # numbers of layers of a reward model, which are the reference's first ones
 SIZED_BY = 1000  # pairs of the reward models whose sizes are compared
 PENALTY_PAIRS = 300  # pairs of the reward model with which different β are compared
 BETAS = (0.1, 0.3, 1.0)
 REWARD_STEPS = 80  # of 64 pairs: one pass over 5,000 pairs, 51 passes over 100
 ROLLOUTS, EVERY = 40, 2
 BEST_OF, STORED = 128, 256
-BUDGETS = (0.5, 1.0, 2.0, 4.0)  # nats of KL at which a penalty is compared with none
+BUDGETS = (0.5, 1.0, 2.0, 4.0)  # nats of KL at which a penalty is compared with no penalty
 
 
 def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:

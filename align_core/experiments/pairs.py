@@ -1,4 +1,4 @@
-"""How near to the optimum a number of pairs brings DPO, and a reward model's exact optimum."""
+"""How near DPO and the exact optimum of a reward model come to the optimum, by number of pairs."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ SEEDS = 3
 
 BETA = 0.5
 SIZES = (250, 1000, 4000, 16_000)
-SEEN = 1000  # the least number of pairs that a training sees, repeated if it has fewer
-# The batches grow instead beyond it: in 1,000 steps at its learning rate DPO drifts to a KL of 4.1.
+SEEN = 1000  # a run sees at least this many pairs, each several times if it has fewer
+# With more pairs the batches grow, not the number of steps: in 1,000 steps at its learning rate DPO
+# drifts to a KL of 4.1.
 MAX_STEPS = 250
 STORED = 128  # stored texts of a prompt whose weights the reward model decides
-TOLERANCE = 0.1  # of the shares, within which the two have met
+TOLERANCE = 0.1  # the two ways meet if their shares differ by less than this
 METHODS = ("reward", "dpo")
 SETUP = (
     Row("evidence", "theorems", "trained models"),
@@ -124,7 +125,7 @@ def measure(
 
 
 def batch_size(method: str, seen: int) -> int:
-    """The pairs of a step of a method that sees this many in at most MAX_STEPS steps."""
+    """The number of pairs in a step, so that a method sees `seen` pairs in at most MAX_STEPS."""
     return max(resolve(method, TASK).batch_size, math.ceil(seen / MAX_STEPS))
 
 
@@ -189,7 +190,8 @@ def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
 
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
-    """Whether the reward model's way is nearer with the same pairs, and not with many of them."""
+    """Whether a reward model's optimum is nearer than DPO with the same pairs, and whether the two
+    meet with many pairs."""
     (signs, apart), rows = comparisons(result).values(), result["rows"]
     values = {"least": f"{rows[0]['pairs']:,}", "most": f"{rows[-1]['pairs']:,}"}
     for end, row in (("least", rows[0]), ("most", rows[-1])):

@@ -20,7 +20,7 @@ from align_core.experiments.statistics import Mean
 Panel = dict[str, Any]
 SHADES = 4  # of one colour, in lab.css
 LINE = 0.075  # the height of a name at the end of a curve, as a share of the vertical range
-MARGIN = 0.2  # the share of the horizontal range whose names stand beside the picture
+MARGIN = 0.2  # curves that end in this last share of the horizontal range have names beside it
 
 
 class Row(NamedTuple):
@@ -44,8 +44,8 @@ Block = Table | str  # of a report; a text is a paragraph
 def labelled(panel: Panel) -> Panel:
     """The panel with {"name", "colour", "x", "y"} for each curve at its end, in place of a legend.
 
-    Names that would overlap stand above each other, and none stands above the highest curve. Those
-    of curves that end further left have room of their own.
+    Names that would overlap stand above each other, and none stands above the highest curve. The
+    names at the right edge and those of curves that end further left are spread separately.
     """
     curves = panel["curves"]
     heights = [

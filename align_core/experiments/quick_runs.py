@@ -30,7 +30,7 @@ State = dict[str, Any]
 class QuickRuns:
     """The newest quick run of each experiment, in `root`. Threads may share it.
 
-    `module` is executed by the processes: `align_core.experiments.quick_process`, or a fake.
+    `module` is what the processes execute; tests replace it by a fake.
     """
 
     def __init__(self, root: Path, module: str = "align_core.experiments.quick_process") -> None:

@@ -16,9 +16,12 @@ from align_core.optimum import FloatArray, ReferenceSamples
 
 @dataclass(frozen=True)
 class ReferenceTexts:
-    """The distinct texts of each prompt: their `share` of the samples, which are its probability
-    under the reference, and their `gold` reward in nats. `first` is the index of a sample with the
-    text, and `samples` the number of samples of a prompt."""
+    """The distinct texts of each prompt.
+
+    `share` is a text's share of the samples, which is taken as its probability under the reference;
+    `gold` is its reward in nats, `first` the index of the first sample that has this text, and
+    `samples` the number of samples of a prompt.
+    """
 
     share: FloatArray
     gold: FloatArray
@@ -40,8 +43,8 @@ class ReferenceTexts:
 
     @property
     def missing(self) -> float:
-        """The Good–Turing estimate of the probability of the texts that are not among the
-        samples: the share of texts that occur once."""
+        """The Good–Turing estimate of the probability of the texts that are not among the samples:
+        the share of samples whose text occurs only once."""
         return float((np.rint(self.share * self.samples) == 1).sum(1).mean() / self.samples)
 
     def numbers(self, policy: FloatArray) -> dict[str, FloatArray]:

@@ -1,4 +1,4 @@
-"""Preference pairs that the reference did not write: the losses of DPO and PPO, and remedies."""
+"""Preference pairs that the reference did not write: what they cost DPO and PPO, and remedies."""
 
 from __future__ import annotations
 
@@ -154,8 +154,9 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
 def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
     """The signs of all comparisons behind the verdicts and findings; empty without a shift.
 
-    These are the losses of DPO and of PPO by each shift, and DPO's loss minus PPO's; then, for the
-    shifts by which DPO clearly loses, its loss minus that of each method that is to reduce it.
+    These are the gold reward that DPO and PPO lose by each shift, and DPO's loss minus PPO's; then,
+    for the shifts by which DPO clearly loses, its loss minus that of each method that is meant to
+    reduce it.
     """
     lost = {(row["source"], row["method"]): row["lost"] for row in result["rows"] if "lost" in row}
     shifts = list(dict.fromkeys(source for source, _ in lost))

@@ -166,7 +166,7 @@ METHODS: dict[str, Callable[[Setting], dict[str, Any]]] = {
 def labelled(
     proxy: Reward, tokenizer: PreTrainedTokenizerBase, pairs: list[dict], seed: int
 ) -> list[dict]:
-    """The pairs, labelled by σ(Δr) on the reward model's scores."""
+    """The pairs, with the chosen text drawn anew, by σ(Δr) on the reward model's scores."""
     encoded = encode_pairs(tokenizer, pairs)
     prompts = [pair["prompt"] for pair in pairs]
     scores = [

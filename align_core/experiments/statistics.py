@@ -1,7 +1,7 @@
 """Means over seeds with their 95% intervals.
 
-By Student's t, not a bootstrap: with three values, a nominal 95% bootstrap interval covers the mean
-in only three of four cases.
+The intervals are those of Student's t, not of a bootstrap: with three values, a nominal 95%
+bootstrap interval covers the mean in only three of four cases.
 """
 
 from __future__ import annotations

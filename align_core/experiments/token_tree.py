@@ -80,8 +80,9 @@ def directions(
 ) -> Policy:
     """The coefficient of ∇log π(token | prefix) in the expected gradient, for each token.
 
-    The texts are the policy's own. A charge in the reward counts for all tokens before it, as does
-    the reward of the text; one in the loss for its own token alone.
+    The texts are the policy's own. A charge in the reward counts for its own token and all earlier
+    ones, as the reward of the text counts for all tokens; a charge in the loss counts only for its
+    own token.
     """
     coefficients: Policy = []
     values, beta = rewards, betas[:, None, None]
@@ -98,8 +99,8 @@ def trained(
 ) -> Policy:
     """The policies, one for each β, where natural gradient ascent from the reference ends.
 
-    A step adds RATE times the coefficients of `directions` to the logits, which leaves the points
-    at which the expected gradient vanishes as they are.
+    A step adds RATE times the coefficients of `directions` to the logits. Its fixed points are the
+    policies at which the expected gradient vanishes.
     """
     policy = [np.repeat(ref, len(betas), 0) for ref in reference]
     for _ in range(STEPS):
