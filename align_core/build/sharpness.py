@@ -2,8 +2,8 @@
 
 A small model gives a little probability to every broken word, which at temperature 1 adds up to
 many broken texts. So the logits of each fine-tuned model are multiplied by SHARPNESS: at
-temperature 1 it writes as SFT's own model would at 1 / SHARPNESS = 0.8. The sharpened model is the
-reference everywhere, and it is not what SFT learnt.
+temperature 1 it writes as SFT's own model would at 1 / SHARPNESS = 0.8. The reference of a task is
+always the sharpened model, not the model that SFT learnt.
 """
 
 from __future__ import annotations

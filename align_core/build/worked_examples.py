@@ -1,4 +1,4 @@
-"""Records a worked example for each step from SFT to the optimum; the page shows their arithmetic.
+"""Records worked examples of the steps from SFT to the optimum, whose arithmetic the page shows.
 
 The examples are a demonstration, a preference pair, a token of a PPO rollout, two groups of texts,
 and texts of the reference for a prompt, with all numbers in their equations. They come from the

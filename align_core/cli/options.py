@@ -17,7 +17,7 @@ from align_core.config.messages import Message, plain
 from align_core.config.methods import methods, methods_with
 from align_core.config.run_config import RunConfig, expected, validated
 
-# The help of other options is the description of their RunConfig field.
+# The help of these switches. That of any other option is the description of its RunConfig field.
 _SWITCHES = {
     "freeze_trunk": "train the scalar head alone",
     "whiten_advantages": "shift and scale advantages to mean 0 and variance 1, or leave them in "

@@ -116,7 +116,8 @@ def _prepared(chosen: _Options) -> dict[str, Any]:
 
 
 class _Progress:
-    """The progress bar of the sampling. After the first new batch it prints an estimated time."""
+    """The progress bar of the sampling, which prints how long it will take after the first batch
+    that is new."""
 
     def __init__(self, texts: int) -> None:
         from tqdm import tqdm

@@ -20,7 +20,7 @@ from align_core.runs.events import replay
 from align_core.training.foreground import Display
 
 PROJECT = "alignment-playground"
-ROWS = 16  # the most rows of a table of samples
+ROWS = 16  # the largest number of rows in a table of samples
 NAMES = ("trackio", "wandb", "swanlab", "tensorboard")
 _COLUMNS = ("prompt", "reference", "policy", "reference gold reward", "policy gold reward")
 

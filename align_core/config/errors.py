@@ -15,8 +15,8 @@ from typing import Any
 
 from align_core.config.messages import Message, plain, to_event
 
-# Exceptions of a user's task or method. Its sys.exit() is reported as a failure, too, and does not
-# end the process.
+# Exceptions from the code of a user's task or method. A sys.exit() there is reported as a failure,
+# too, and does not end the process.
 CODE_ERRORS = (Exception, SystemExit)
 
 

@@ -113,13 +113,13 @@ class Method:
             rules on evaluations apply to every method that makes a policy.
         reference: whether it uses the reference; without one, nothing bounds the KL.
         basic: whether the page shows it at once, before "More methods".
-        tuned_as: another method. On a task with its own defaults for that method, but none for
-            this one, those are used.
+        tuned_as: another method. If a task has defaults for that method and none for this one,
+            they apply to this one, too.
         choices: the valid values of its options of the kind "choice".
         free_beta: whether β = 0, that is no KL penalty, is allowed.
         updates_per_step: batch size -> optimiser updates in a step, as `--steps` counts them.
-        optimum: the optimum of its objective. If it has the option `loss`, `optima` maps the losses
-            whose optimum differs to theirs. Only "kl" and "chi2" are drawn as the target of a run.
+        optimum: the optimum of its objective. Only "kl" and "chi2" are drawn as a run's target.
+        optima: value of the option `loss` -> the optimum with this loss, if it is another one.
         words: language -> {"name", "explanation"} and, if its charts need them, "charts" as in
             `playground/text/en.json`, which holds the words of the built-in methods.
     """

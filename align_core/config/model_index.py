@@ -26,7 +26,7 @@ SMOLLM2_LICENCE = "apache-2.0"
 # The logits of the embedded references (the sft-… models) are those that SFT learnt, times this.
 SHARPNESS = 1.25
 
-RECORDED = "recorded/"  # before the name of a preset: its recorded run, and the model of that run
+RECORDED = "recorded/"  # recorded/PRESET is the recorded run of a preset, or the model of that run
 DIFFERENCE = "difference.safetensors"  # a model's weights, relative to an embedded model
 
 EXPECTED = (

@@ -44,7 +44,8 @@ MAX_DISTANCE_TEXTS, MIN_DISTANCE_TEXTS = 8, 2
 
 
 def evaluation_size(model: Any, max_new_tokens: int) -> EvaluationSize:
-    """The largest evaluation of MODEL that WORK allows; the smallest if its size is unknown."""
+    """The largest evaluation of MODEL that WORK allows; the smallest one if WORK allows none, or if
+    the size of MODEL is unknown."""
     count = parameters(model)
     text_work = math.inf if count is None else count * max_new_tokens
     fitting = (size for size in (FULL_SIZE, *_SMALLER) if size.texts * text_work <= WORK)

@@ -19,7 +19,8 @@ MODEL_OPTIONS = {"model": False, "reward_model": True, "pair_source": False}
 
 
 def has(method: str, option: str) -> bool:
-    """Whether the method has this option. One that no record lists, as `seed`, belongs to all."""
+    """Whether the method has this option. All methods have those that no record lists, such as
+    `seed`."""
     return method in (methods_with(option) or methods())
 
 

@@ -1,8 +1,8 @@
 """What is known about a task without running its code.
 
 Forms, links and configuration checks read only a task's card. The cards of this package's tasks are
-here; `register` adds the card of a task that a user named. Loading a task runs its code, so a
-name in a file, a run or a link never causes other code to be loaded.
+here; `register` adds the card of a task that a user named. Loading a task runs its code. So only
+tasks that a user named are loaded, never one whose name is found in a file, a run or a link.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def unpaired(row: Any) -> dict[str, Any] | None:
 
 
 def _columns(row: Any) -> Mapping[str, Any]:
-    """The columns of a row, without optional ones that are None, as in Parquet, or NaN."""
+    """The columns of a row, without optional ones whose value is missing: None or NaN."""
     if not isinstance(row, dict):
         return {}
     missing = [name for name, value in row.items() if value is None or value != value]

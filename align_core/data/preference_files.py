@@ -46,7 +46,7 @@ def read_ratings(
     `max_rows` are dropped.
 
     Raises:
-        ConfigError: as `read_preferences`, or all labels are the same.
+        ConfigError: as from `read_preferences`; or all labels are the same.
     """
     expected = f"{_EXPECTED}, or with prompt, completion and label"
 

@@ -18,17 +18,18 @@ from align_core.optimum import Trade, at_quantile, chi_squared_optimum
 from align_core.runs import events as log
 from align_core.runs.commands import last_part
 
-STOPS = 61  # of the slider of β
+STOPS = 61  # positions of the slider of β
 MAX_PROMPTS = 64  # whose texts are shown
 _GAIN = "eval/gain"
 _REFERENCE = "eval/gold_reward_reference"
-_PART = "reward/"  # the terms of a gold reward that is a sum, by name
+_PART = "reward/"  # begins the metrics of the terms of a gold reward that is a sum
 
 
 def page_data(name: str, config: Mapping[str, Any], events: list[log.Event]) -> dict[str, Any]:
-    """All that the page shows of a run, as JSON, with paths cut to their last part.
+    """All that the page shows of a run, as JSON values, with paths cut to their last part.
 
-    charts:   the charts of its method; `parts` are the metrics of a reward's terms
+    charts:   the charts of its method
+    parts:    the metrics of the terms of its gold reward, if that is a sum
     points:   metric -> [[step, value], …]
     samples:  [{"step", "rows": [{"prompt", "reference", "policy"}, …]}, …]
     changes:  [{"step", "settings"}, …]

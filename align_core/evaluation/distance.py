@@ -28,7 +28,7 @@ class Texts:
     """Texts of a policy, and those that its reference writes from the same random numbers.
 
     `kls` has the sum over a text's tokens of the exact KL(policy ‖ reference), `log_ratios` has
-    log(policy / reference) of the text: both have the mean KL(policy ‖ reference).
+    log(policy / reference) of the text. The expectation of both is KL(policy ‖ reference).
     """
 
     rewards: FloatArray

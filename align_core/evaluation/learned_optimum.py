@@ -3,7 +3,7 @@
 A policy that is trained on r̂ at β seeks π*_r̂ ∝ π_ref·exp(r̂/β), as one trained on r seeks π*. With
 J(π) = E_π[r] − β KL(π ‖ π_ref), its distance from the optimum has two parts:
 
-    J(π*) − J(π) = [J(π*) − J(π*_r̂)] + [J(π*_r̂) − J(π)],
+    J(π*) − J(π) = [J(π*) − J(π*_r̂)] + [J(π*_r̂) − J(π)].
 
 The first part is the error of the reward model, which is never negative; it is computed from
 samples of the reference, with self-normalised weights. The second is the error of the training. It
@@ -36,7 +36,7 @@ from align_core.optimum import (
 from align_core.tasks import Task
 
 # At the end of a run a reward model scores SCORED samples of each prompt, or as many as WORK allows
-# (parameters × texts; two seconds of a processor). With fewer than MIN_SCORED samples, or with fewer
+# (parameters × texts; two seconds of a processor). With fewer than MIN_SCORED samples, or fewer
 # than MIN_EFFECTIVE effective ones, `gap` would be too low.
 SCORED, MIN_SCORED, MIN_EFFECTIVE = 32, 16, 8.0
 WORK = 64 * SCORED * 1e6

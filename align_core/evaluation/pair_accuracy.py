@@ -18,7 +18,7 @@ from align_core.evaluation.win_rate import wins
 from align_core.models.rewards import Reward
 from align_core.optimum import ReferenceSamples
 
-_STEEPEST = 100.0  # the largest scale that can be found
+_STEEPEST = 100.0  # the largest scale that `rater_scale` returns
 
 
 def pair_accuracy(
@@ -65,7 +65,7 @@ def rater_scale(margins: NDArray[np.float64], gold: NDArray[np.float64]) -> floa
         return None
     shares = 1 / (1 + np.exp(-gold))
     a, low, high = 0.0, -_STEEPEST, _STEEPEST
-    while high - low > 1e-6:  # the loss is convex in a: Newton's steps, or halves of the interval
+    while high - low > 1e-6:  # the loss is convex in a: Newton steps, or else bisection
         tanh = np.tanh(a * margins / 2)
         slope = margins @ ((1 + tanh) / 2 - shares)
         curvature = margins**2 @ (1 - tanh**2) / 4

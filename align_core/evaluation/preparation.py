@@ -30,7 +30,7 @@ from align_core.models.reward_scale import reward_scale
 from align_core.optimum import Frontier, ReferenceSamples
 from align_core.tasks import Task, get_task
 
-SHOWN = 5  # texts
+SHOWN = 5  # texts in facts.json
 KLS = (0.5, 1.0, 2.0, 3.0)  # nats of KL at which the effective sample size is reported
 _PARTS = "parts"  # the folder of the finished prompts in an incomplete entry
 

@@ -48,7 +48,7 @@ class Entry:
 
     @property
     def samples(self) -> tuple[int, int, int]:
-        """Samples per prompt, prompts per split, and the seed; zeros for any other folder."""
+        """Samples per prompt, prompts per split, and the seed; zeros if its name has none."""
         numbers = self.path.name.split("-")[-3:]
         if len(numbers) < 3 or not all(number.isdecimal() for number in numbers):
             return 0, 0, 0
@@ -62,7 +62,7 @@ class Entry:
         return facts
 
     def load(self, split: str) -> ReferenceSamples:
-        """Its samples. Raises OSError or ValueError if they cannot be read."""
+        """Its samples on a split. Raises OSError or ValueError if they cannot be read."""
         return ReferenceSamples.load(self.path / f"{split}.npz")
 
 

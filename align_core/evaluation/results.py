@@ -12,9 +12,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Texts:
-    """B sampled texts with gold and proxy rewards [B] in nats; no proxy without a reward model.
+    """B sampled texts with gold and proxy rewards [B] in nats.
 
-    `gold` is NaN if it is unknown; `parts` has the terms of its sum by name.
+    `gold` is NaN where it is unknown; `proxy` is None without a reward model; `parts` has the terms
+    of the gold reward by name, if it is a sum.
     """
 
     prompts: list[str]
@@ -45,7 +46,7 @@ class Evaluation:
 
 
 def joined(parts: Sequence[Any]) -> Any:
-    """Parts of an evaluation as one: their lists and tensors, end to end; None stays None."""
+    """The parts of an evaluation as one: lists and tensors are concatenated, None stays None."""
     first: Any = parts[0]
     if len(parts) == 1:
         return first

@@ -251,7 +251,7 @@ def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
 
 
 def report(result: dict[str, Any]) -> list[Block]:
-    """A row for each task, error and some β."""
+    """A row for each task and error and for some values of β."""
     head = ["task", "error", "β", "gold", "optimised reward", "KL", "effective samples"]
     rows = []
     for r in result["rows"]:

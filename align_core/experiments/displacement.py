@@ -1,4 +1,4 @@
-"""Likelihood displacement: DPO takes probability from the chosen text, and what gets it."""
+"""Likelihood displacement: DPO takes probability from the chosen text, and other texts get it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FULL = {"pairs": 128, "epochs": 10, "every": 16, "samples": 16, "prompts": 64}
 QUICK = {"pairs": 8, "epochs": 1, "every": 1, "samples": 2, "prompts": 4}
 HARM = 1.0  # a text whose gold reward is this many nats below the chosen text's is a worse answer
 POSSIBLE = 0.1  # what occurs in more than this share of the cases is more than an exception
-SHOWN = 6  # named examples
+SHOWN = 6  # examples that are quoted
 SETUP = (
     Row("model", "1 B to 8 B parameters", "0.8 M parameters"),
     Row(
@@ -97,7 +97,7 @@ def measure(folder: Path, **settings: Any) -> dict[str, Any]:
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over seeds for each kind of pairs; the first seed's examples by name."""
+    """Means over seeds for each kind of pairs, and examples of the first seed."""
     kinds, falls = {}, {}
     for kind in KINDS:
         measured = [run["measured"] for run in runs if run["settings"]["kind"] == kind]

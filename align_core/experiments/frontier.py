@@ -169,7 +169,7 @@ def _gained(result: dict[str, Any], method: str) -> Mean:
 
 
 def findings(result: dict[str, Any]) -> list[Finding]:
-    """Shares of the optimum at two KL, DPO against PPO, and the win rates."""
+    """Shares of the optimum's gain within two KL budgets, DPO against PPO, and the win rates."""
     shares, more = result["shares"], result["dpo_over_ppo"]
     rows: list[Finding] = [
         (

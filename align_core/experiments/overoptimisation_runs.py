@@ -36,7 +36,7 @@ BUDGETS = (0.5, 1.0, 2.0, 4.0)  # nats of KL at which a penalty is compared with
 
 
 def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
-    """First the reward models and best-of-n by them, then PPO on them."""
+    """First the reward models, each with its best-of-n, then PPO on them."""
     models = list(dict.fromkeys([(p, LAYERS) for p in PAIRS] + [(SIZED_BY, n) for n in SIZES]))
     runs = [(*model, 0.0) for model in models] + [(PENALTY_PAIRS, LAYERS, beta) for beta in BETAS]
     steps, rollouts, every, best_of, stored = REWARD_STEPS, ROLLOUTS, EVERY, BEST_OF, STORED

@@ -31,7 +31,7 @@ SEEN = 1000  # a run sees at least this many pairs, each several times if it has
 # With more pairs the batches grow, not the number of steps: in 1,000 steps at its learning rate DPO
 # drifts to a KL of 4.1.
 MAX_STEPS = 250
-STORED = 128  # stored texts of a prompt whose weights the reward model decides
+STORED = 128  # stored texts of a prompt, to which the reward model gives weights
 TOLERANCE = 0.1  # the two ways meet if their shares differ by less than this
 METHODS = ("reward", "dpo")
 SETUP = (

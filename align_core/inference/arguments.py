@@ -11,7 +11,7 @@ from align_core.config.fields import Float, Int, Seed, Share, Temperature
 from align_core.config.run_config import TaskName, validated
 
 MAX_CHARACTERS = 2000  # of a prompt or completion
-NO_MODEL = "an embedded or recorded model, or a run here that has saved a model"
+EXPECTED_MODEL = "an embedded or recorded model, or a run here that has saved a model"
 
 
 def checked(kind: type[BaseModel], arguments: dict[str, Any]) -> dict[str, Any]:
@@ -53,8 +53,8 @@ class Generate(BaseModel):
 
 class Score(BaseModel):
     task: TaskName
-    model: str = Field(description=NO_MODEL)
-    reference: str | None = Field(description=NO_MODEL)
+    model: str = Field(description=EXPECTED_MODEL)
+    reference: str | None = Field(description=EXPECTED_MODEL)
     prompt: Text
     completions: list[Text] = Field(
         min_length=1,
@@ -72,11 +72,11 @@ class HeadToHead(BaseModel):
 
 class Candidates(BaseModel):
     task: TaskName
-    model: str = Field(description=NO_MODEL)
+    model: str = Field(description=EXPECTED_MODEL)
     count: Int = Field(ge=1, le=1024, description="a whole number of pairs from 1 to 1024")
     seed: Seed
 
 
 class Mixture(BaseModel):
-    model: str = Field(description=NO_MODEL)
+    model: str = Field(description=EXPECTED_MODEL)
     share: Float = Field(ge=0, le=2, multiple_of=0.25, description="a multiple of 0.25 from 0 to 2")

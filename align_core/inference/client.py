@@ -20,7 +20,7 @@ from align_core.config.messages import Message
 from align_core.config.model_size import FULL_SIZE, evaluation_size
 from align_core.config.task_card import card, registered
 from align_core.inference.arguments import (
-    NO_MODEL,
+    EXPECTED_MODEL,
     Candidates,
     Generate,
     HeadToHead,
@@ -183,7 +183,7 @@ class InferenceClient:
         try:
             location = model_index.locate(model)
         except ValueError:
-            raise ConfigError(option_error(option, name, NO_MODEL, "model")) from None
+            raise ConfigError(option_error(option, name, EXPECTED_MODEL, "model")) from None
         scores = model_index.is_reward_model(location)
         if writes and scores:
             expected = "a model that writes; this one scores"

@@ -25,7 +25,7 @@ from align_core.tasks.loader import load_allowed
 def main(connection: Connection, idle_timeout: float, allowed: tuple[str, ...]) -> None:
     """Answer queries until the connection closes or `idle_timeout` seconds pass without one.
 
-    `allowed` are the full names of the tasks of code that may be loaded.
+    `allowed` has the full names of the tasks in Python code that may be loaded.
     """
     set_library_environment()
     # Ctrl-C in a terminal reaches the page's whole process group; the page decides what to do.
