@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rater": crowds,
         "--votes": "number of votes",
         "--raters": f"number of raters; {RATERS} by default",
-        "--pairs": "number of new pairs, if the session has none; by default as many as votes",
+        "--pairs": "number of new pairs, unless the session has pairs; by default as many as votes",
         "--model": "the model that writes the new pairs; by default the task's SFT model",
         "--reward-model": "the reward model that selects pairs; by default the task's",
         "--active-share": "share of votes on pairs the reward model is least sure about; default 0",

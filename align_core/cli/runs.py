@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             continue
         action.add_argument("--days", metavar="N", help="delete runs that ended over N days ago")
         action.add_argument(
-            "--megabytes", metavar="N", help="then delete the oldest until the others take N MB"
+            "--megabytes", metavar="N", help="delete the oldest until the others take at most N MB"
         )
         action.add_argument("--yes", action="store_true", help="delete, instead of only listing")
 

@@ -16,8 +16,8 @@ An experiment is a module of this package with
     panels(result, words)   its figure (presentation); `words` are the page's for figures
     report(result)          paragraphs and tables for docs/results.md, in English
 
-`runner` executes an experiment. The texts for the page are in `cards`, `said` and `figures` of `lab`
-in its catalogue. The page imports these modules, so they import torch only within `measure`.
+`runner` executes an experiment. Its texts on the page are in `cards`, `said` and `figures` of `lab`
+in the page's catalogue. The page imports these modules, so they import torch only in `measure`.
 """
 
 from __future__ import annotations
