@@ -223,7 +223,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[Message]], int], s
     "prepare": (prepare.execute, "sample a model on a task, so that its optimum is known"),
     "cache": (prepare.execute_cache, "list what `prepare` has stored, or delete it"),
     "runs": (run_commands.execute, "list or prune the runs of a folder"),
-    "preferences": (preferences.execute, "votes: simulate, export, import, stats, delete"),
+    "preferences": (preferences.execute, "simulate, export, import, analyse or delete votes"),
     "experiment": (
         experiment_command.execute,
         "repeat an experiment of a paper, on a model whose optimum is known",

@@ -37,7 +37,8 @@ def safetensors_header(path: Path) -> dict[str, Any]:
             ends = [tensor["data_offsets"][1] for tensor in header.values()]
             end = 8 + length + max(ends, default=0)
         except (ValueError, LookupError, TypeError):
-            raise ValueError(f"{path.name}: expected weights in safetensors, got others") from None
+            line = "expected weights in safetensors, got a header that is not valid"
+            raise ValueError(f"{path.name}: {line}") from None
     if end != size:
         raise ValueError(f"{path.name} has {size} bytes, expected {end}: it is cut off or damaged")
     return header

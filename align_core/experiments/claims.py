@@ -17,9 +17,9 @@ from align_core.experiments.sentences import render_findings
 WORDS = {"holds": "Holds here:", "fails": "Does not hold here:", "unclear": "Not clear here:"}
 LEVEL = 0.05  # significance level of a clear comparison, by its 95% interval
 TESTED = (
-    "“Clearly” is the result of {tests} comparisons, each at the 5% level, without a correction "
-    "for their number. {clear} of them are clear; if nothing differed, about {chance} would be by "
-    "chance."
+    "“Clearly” means significant at the 5% level, without a correction for the number of "
+    "comparisons. Of {tests} comparisons, {clear} are clear; if nothing differed, about {chance} "
+    "would be clear by chance."
 )
 _BY_SIGN = {1: "holds", -1: "fails", 0: "unclear"}
 

@@ -28,7 +28,7 @@ TITLE = "What the optimum itself does at a small β"
 PAPER = "2510.20817, and 2407.14503"
 CLAIM = (
     "With a small β, the objective itself asks for little diversity: its optimum collapses by "
-    "construction, with the KL either way round, so that no optimiser is to blame. And where the "
+    "construction, in both directions of the KL, so that no optimiser is to blame. And where the "
     "error of a reward has a heavy tail, a KL penalty does not protect: some policies have an "
     "arbitrarily high proxy reward at a small KL and no more gold reward than the reference. With "
     "a light-tailed error the optimum's gold reward rises as β falls."
@@ -83,13 +83,13 @@ SENTENCES = {
         "gold on {task} is up by {student} nats with Student's t₂ error, {normal} with a normal one"
     ),
     "covered": (
-        "The stored samples have all texts of the reference on capitals but {missing} of their "
-        "probability, by the Good–Turing estimate; on reviews they miss {missing_reviews}, so "
-        "texts are counted on capitals alone."
+        "By the Good–Turing estimate, the stored samples on capitals lack texts with {missing} of "
+        "the reference's probability, and those on reviews {missing_reviews}; so texts are counted "
+        "only on capitals."
     ),
     "row": (
-        "On {task} with {error}, at β = {beta} gold is up by {gold} nats and the reward that is "
-        "optimised by {proxy}, at a KL of {kl}; effective samples: {samples} of 1,536."
+        "On {task} with {error}, at β = {beta} the gold reward is up by {gold} nats and the "
+        "optimised reward by {proxy}, at a KL of {kl}; effective samples: {samples} of 1,536."
     ),
     "few": (
         "A reference of 1,536 texts has no tail beyond them: the KL cannot exceed log 1,536 = 7.3 "
@@ -261,8 +261,8 @@ def report(result: dict[str, Any]) -> list[Block]:
             samples = format_mean(r["samples"][place], 0)
             rows.append([r["task"], r["error"], f"{beta:g}", *cells, samples])
     note = (
-        "Gold and the optimised reward, gold plus error, are nats above the reference's. Half of "
-        f"the errors of each kind are within ±{QUARTILE:.2f} nats. Effective samples are 1/Σw² of "
-        "1,536."
+        "The gold reward and the optimised reward, which is gold plus error, are in nats above the "
+        f"reference's. Half of the errors of each kind are within ±{QUARTILE:.2f} nats. Effective "
+        "samples are 1/Σw² of 1,536."
     )
     return [Table(head, rows), note]

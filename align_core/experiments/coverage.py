@@ -50,13 +50,13 @@ SENTENCES = {
     "join": ", ",
     "gives": "DPO can give more probability to a response that no preference covers.",
     "gives_why": (
-        "Of {settings} settings of coverage, β and raters, one of them clearly gains in {gains}; "
-        "all of them together clearly lose in {losses}."
+        "In {gains} of {settings} settings of coverage, β and raters, one such response clearly "
+        "gains probability; in {losses}, all of them together clearly lose some."
     ),
     "spreads": "DPO gives such a response more than PPO does, which the KL term holds back.",
     "spreads_why": (
-        "The most that one gains is clearly larger under DPO in {dpo} of these settings, under PPO "
-        "in {ppo}."
+        "The largest gain of such a response is clearly larger under DPO in {dpo} of these "
+        "settings, and under PPO in {ppo}."
     ),
     "certain": "raters who always prefer the better response, as in the paper",
     "graded": "raters who prefer it with probability σ(Δr)",
@@ -64,8 +64,8 @@ SENTENCES = {
         "With {raters} (β = {beta}, {responses} of {all} responses covered) an uncovered response "
         "gains at most {dpo_rise} under DPO and {ppo_rise} under PPO; all uncovered responses "
         "together fall from {reference} to {dpo} and {ppo}. The exact optimum gives them "
-        "{optimum}, and one of them up to {optimum_rise} more: often the best response is among "
-        "them, and it is right to raise that one."
+        "{optimum}, and raises one of them by up to {optimum_rise}: often the best response is "
+        "among them, and it is right to raise that one."
     ),
     "best_covered": (
         "With {raters}, and the best response always covered (β = {beta}, {responses} of {all}), "
@@ -318,10 +318,10 @@ def report(result: dict[str, Any]) -> list[Block]:
     ]
     intro = (
         "The optimum raises an uncovered response where that is the best one, and then more than "
-        "PPO does; PPO is near the optimum of the reward that it was given. Other numbers of "
-        "responses are in the file. Table 1 of the paper, computed (β = 0.1): y1 "
-        "is always preferred to y2, and y3 is in no pair. DPO's loss is as small for a policy that "
-        "nearly leaves the preferred y1 for y3, and has an infinite KL, as for PPO's policy."
+        "PPO does; PPO is near the optimum of the reward that it was given. The recorded result "
+        "also has the odd numbers of covered responses. Table 1 of the paper, computed (β = 0.1): "
+        "y1 is always preferred to y2, and y3 is in no pair. DPO's loss is the same for PPO's "
+        "policy and for one that gives most probability to y3, although its KL is infinite."
     )
     return [settings_table, intro, Table(["", "y1, y2, y3", "DPO's loss", "KL"], rows)]
 

@@ -23,8 +23,8 @@ PAPER = "2406.02900"
 CLAIM = (
     "DPO, IPO and SLiC train no reward model and over-optimise nevertheless: with a wide KL budget "
     "(a small β) the gold reward rises and then falls, as with PPO on a reward model, often before "
-    "the first epoch is over, and the laws fitted there, R = d(α − β log d) with d = √KL, describe "
-    "these methods, too."
+    "the first epoch is over, and the law that was fitted to RL, R = d(α − β log d) with d = √KL, "
+    "describes these methods, too."
 )
 SEEDS = 3
 
@@ -50,16 +50,18 @@ SENTENCES = {
         "than {share}."
     ),
     "lost": "{lost} ({loss})",
-    "budgets": "It falls at most values of β.",
-    "budgets_why": "Of {cases} losses and values of β, {fall} fall clearly and {keep} do not.",
+    "budgets": "For most values of β it falls.",
+    "budgets_why": (
+        "Of {cases} pairs of a loss and a β, {fall} clearly fall and {keep} clearly do not."
+    ),
     "early": "Where it falls, the peak comes within the first epoch.",
     "early_why": (
-        "Of {cases} losses and values of β that fall, it clearly comes within the first epoch in "
-        "{early} and after it in {late}."
+        "Of {cases} pairs of a loss and a β that fall, the peak clearly comes within the first "
+        "epoch in {early} and after it in {late}."
     ),
     "law": "R = d(α − β log d) describes gold over d = √KL.",
     "law_why": (
-        "Of {cases} losses and values of β, the fit explains clearly more than {share} of the "
+        "Of {cases} pairs of a loss and a β, the fit explains clearly more than {share} of the "
         "variance in {more}, and clearly less in {less}."
     ),
     "row": (
@@ -246,7 +248,7 @@ def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
 def report(result: dict[str, Any]) -> list[Block]:
     """A row for each loss and β."""
     head = ["loss", "β", "gold at its peak", "√KL there", "epochs", "share of the optimum"]
-    head += ["gold at the end", "√KL there", "lost of the peak", "R² of the fit"]
+    head += ["gold at the end", "√KL there", "share of the peak lost", "R² of the fit"]
     names = ("peak", "peak_d", "epoch", "share", "end", "end_d", "lost")
     rows = [
         [

@@ -17,8 +17,8 @@ PAPER = "2410.08847"
 CLAIM = (
     "While DPO widens the margin between the chosen and the rejected text, the chosen one often "
     "loses probability, too (likelihood displacement), and other texts get it, some of them of the "
-    "opposite meaning. It is driven by pairs of texts with similar embeddings, which their CHES "
-    "score finds."
+    "opposite meaning. It is driven by pairs of texts with similar embeddings, which the CHES "
+    "score identifies."
 )
 SEEDS = 3
 
@@ -51,15 +51,15 @@ SENTENCES = {
     "falls": "On average the chosen texts lose probability.",
     "falls_why": "Their log-probability changes by {listed}.",
     "changed": "{change} nats with {kind}",
-    "further": "It lowers them further where the two texts of a pair are similar.",
+    "further": "DPO lowers the chosen texts further where the two texts of a pair are similar.",
     "further_why": "By {more} nats more than with different pairs, seed by seed.",
     "third": "What gains most is a third text.",
-    "third_why": "It is neither text of the pair in {listed}.",
+    "third_why": "In {listed}, the text that gains most is neither text of the pair.",
     "share": "{share} of the prompts of {kind}",
     "opposite": "Where a right chosen text loses, a wrong answer can gain most.",
     "opposite_why": (
-        "Its gold reward is at least {harm} nat lower in {listed} whose right chosen text lost. "
-        "For example, {named}"
+        "The text that gains most has a gold reward at least {harm} nat below the chosen text's in "
+        "{listed} whose right chosen text lost. For example, {named}"
     ),
     "sides": (
         "With {kind} the chosen text changes by {chosen} nats and the rejected one by {rejected}; "
@@ -274,7 +274,7 @@ def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
 
 def report(result: dict[str, Any]) -> list[Block]:
     """A row for each example: the pair, and the text that gained most."""
-    head = ["pairs", "prompt", "chosen", "rejected", "gained most", "its gold, the chosen's"]
+    head = ["pairs", "prompt", "chosen", "rejected", "gained most", "gold: gained most, chosen"]
 
     def cell(text: dict[str, Any]) -> str:
         shown = text["text"].strip().replace("|", "\\|")
@@ -291,7 +291,7 @@ def report(result: dict[str, Any]) -> list[Block]:
         for example in kind["examples"]
     ]
     note = (
-        "The prompts at which the chosen text lost most, of one seed. Probabilities are exact, "
+        "The prompts whose chosen text lost most, of one seed. Probabilities are exact, "
         "under the reference and after training."
     )
     return [Table(head, rows), note]

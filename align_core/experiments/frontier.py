@@ -26,9 +26,9 @@ __all__ = ["SEEDS", "measure", "panels", "stages", "summary"]
 TITLE = "Which method is nearest to the limit"
 PAPER = "2305.18290, Figure 2"
 CLAIM = (
-    "DPO gets the highest reward at every KL, PPO on the true reward included: its frontier "
-    "strictly dominates PPO's. And DPO's win rate hardly suffers from the sampling temperature, "
-    "while PPO's falls to that of the base model."
+    "DPO gets the highest reward at every KL, higher even than PPO on the true reward: its "
+    "frontier strictly dominates PPO's. And DPO's win rate hardly suffers from the sampling "
+    "temperature, while PPO's falls to that of the base model."
 )
 NAMES = {
     "ppo": "PPO (reward model)",
@@ -58,8 +58,9 @@ SENTENCES = {
     "graded": "raters by σ(Δr)",
     "dominates": "DPO earns more than PPO at every KL.",
     "dominates_why": (
-        "Of {budgets} budgets of KL it is clearly ahead of PPO on a reward model in {dpo} and "
-        "behind in {ppo}; of PPO on the gold reward, ahead in {dpo_gold} and behind in {ppo_gold}."
+        "Out of {budgets} KL budgets, it is clearly ahead of PPO on a reward model in {dpo} and "
+        "behind in {ppo}, and ahead of PPO on the gold reward in {dpo_gold} and behind in "
+        "{ppo_gold}."
     ),
     "wide": "With certain raters and up to {most} nats, too, DPO earns more than PPO at every KL.",
     "wide_why": (
@@ -73,8 +74,8 @@ SENTENCES = {
     ),
     "share": "{method} {share}",
     "within": (
-        "Within {budget} nats of KL, of what the optimum gains there: from a reward, {rewarded}; "
-        "from pairs, {paired}."
+        "Shares of the optimum's gain within {budget} nats of KL: of the methods that learn from a "
+        "reward, {rewarded}; of those that learn from pairs, {paired}."
     ),
     "difference": "{share} within {budget}",
     "nats": "{budgets} nats",
@@ -93,8 +94,9 @@ SENTENCES = {
     ),
     "base": "The reference itself wins {cold} at temperature 0.",
     "chosen": (
-        "The claim is about high temperatures. What is low for DPO here is T = 0, its most likely "
-        "text; and β was chosen as the one that wins most at T = {hot}, which favours T = {hot}."
+        "The claim is about high temperatures. Here DPO's win rate is low at T = 0, where it "
+        "writes its most likely text; and β was chosen as the one that wins most at T = {hot}, "
+        "which favours T = {hot}."
     ),
 }
 SETUP = (
@@ -235,16 +237,17 @@ def report(result: dict[str, Any]) -> list[Block]:
     ]
     note = (
         "The share is that of the upper hull of all points of a seed, along training and over the "
-        "sweep: two policies may be mixed, and the KL of the mixture is not beyond the line "
-        "between theirs. Methods on rollouts take 25 of 128 texts and learn from the reward model "
-        f"of the same pairs, which is right on {format_mean(result['accuracy'])} of held-out "
-        "pairs; those on pairs take one epoch. Within 0.25 nats most shares are of mixtures with "
-        "the reference, because few runs end so near to it. Rejection sampling varies the texts of "
-        "a group, SimPO its scale, ORPO the weight of the odds, unlikelihood its α."
+        "sweep: two policies may be mixed, and the KL of the mixture is at most on the line "
+        "between theirs. Methods on rollouts take 25 rollouts of 128 texts and learn from the "
+        f"reward model of the same pairs, which is right on {format_mean(result['accuracy'])} of "
+        "held-out pairs; methods on pairs take one epoch. Within 0.25 nats most shares are of "
+        "mixtures with the reference, because few runs end so near to it. Methods without a β "
+        "sweep another option: rejection sampling the number of texts in a group, SimPO its scale, "
+        "ORPO the weight of the odds, unlikelihood its α."
     )
     wide = (
-        "DPO against PPO on a reward model, as the paper compared them: gold reward above the "
-        f"reference's, in nats, within a KL, over all of training at β = {WIDE_BETA:g}."
+        "DPO and PPO on a reward model, as the paper compared them: the highest gold reward above "
+        f"the reference's within a KL, in nats, over all of training at β = {WIDE_BETA:g}."
     )
     note_on_wins = (
         "The win rate against the reference's texts of temperature 1, by the sampling temperature "

@@ -17,11 +17,11 @@ from align_core.experiments.token_tree import LENGTH, SIZE, Charge
 TITLE = "KL in the loss, or in the reward"
 PAPER = "2506.09477"
 CLAIM = (
-    "To differentiate through an estimate of the KL, as a term of the loss, does not give the "
-    "gradient of the KL: with the log-ratio (k1) it vanishes on average, and with k3 it is that of "
-    "another divergence. And a sum over tokens in the loss has a part of the gradient only: it "
-    "leaves out what a token does to the KL of later ones. As a part of the reward the log-ratio "
-    "has the whole gradient."
+    "Differentiating an estimate of the KL, as a term of the loss, does not give the gradient of "
+    "the KL: with the log-ratio (k1) the result vanishes on average, and with k3 it is the "
+    "gradient of another divergence. And a sum over tokens in the loss gives only a part of the "
+    "gradient: it leaves out the effect of a token on the KL of later tokens. As a part of the "
+    "reward, the log-ratio gives the whole gradient."
 )
 SEEDS = 32  # random references and rewards
 
@@ -64,7 +64,7 @@ SENTENCES = {
     "another": "With k3 in the loss, training ends away from the optimum.",
     "partial": (
         "With the right KL of each token in the loss, as in GRPO here, training still ends away "
-        "from it."
+        "from the optimum."
     ),
     "whole_why": WHY,
     "vanishes_why": WHY,
@@ -74,13 +74,15 @@ SENTENCES = {
         "At the optimum of β = {beta}, the expected gradient of {variant} differs from that of the "
         "KL by {error} of its length; their cosine is {cosine}."
     ),
-    "no_gradient": "{variant} has no expected gradient at all, whatever the policy.",
+    "no_gradient": "The expected gradient of {variant} is zero for every policy.",
     "squared": (
         "Half the squared log-ratio of the whole text (k2) in the loss has the gradient of k1 in "
         "the reward, so it ends where that does."
     ),
     "end": "At β = {beta} {listed}.",
-    "ends": "{variant} ends at a gold reward of {gold} and a KL of {kl}, {gap} nats below",
+    "ends": (
+        "{variant} ends at a gold reward of {gold} and a KL of {kl}, {gap} nats below the optimum"
+    ),
     "optimum": "the optimum has a gold reward of {gold} and a KL of {kl}",
 }
 _PARTS = {"whole": "reward_k1", "vanishes": "loss_k1", "another": "loss_k3"}
@@ -242,7 +244,8 @@ def report(result: dict[str, Any]) -> list[Block]:
         cells = map(format_mean, gradient["error"])
         rows.append([f"error of the gradient: {SENTENCES[name]}", *cells])
     note = (
-        "Below the optimum: what reward − β·KL lacks. The error of the gradient is the length of "
-        "its difference from that of the KL, at the optimum, relative to the latter's length."
+        "“Below the optimum” is the difference of reward − β·KL from its maximum. The error of a "
+        "gradient, taken at the optimum, is the length of its difference from the gradient of the "
+        "KL, divided by the length of the latter."
     )
     return [Table(head, rows), note]

@@ -33,9 +33,9 @@ PAPER = "2210.10760"
 CLAIM = (
     "As a policy is optimised against a reward model, the proxy rises and the gold reward rises "
     "and then falls, as d(α − βd) for best-of-n and d(α − β log d) for RL, with d = √KL. Reward "
-    "models that are larger, or have seen more pairs, peak higher; under some 2,000 pairs they are "
-    "little better than chance. A KL penalty acts as stopping early does: it does not move the "
-    "frontier of gold reward over KL."
+    "models that are larger, or have seen more pairs, peak higher; with fewer than about 2,000 "
+    "pairs they are little better than chance. A KL penalty acts as stopping early does: it does "
+    "not move the frontier of gold reward over KL."
 )
 # Thresholds of the verdicts.
 FALL = 0.25  # a falling run loses more than this share of its peak
@@ -52,8 +52,9 @@ SENTENCES = {
     "fell": "{fell} of {runs}",
     "short": "With {cases}, the gold reward peaks and then falls while the proxy rises.",
     "short_why": (
-        "They were not optimised so far: no run fell, and they end at a √KL of {listed}, where the "
-        "runs that fall have lost {share} of their peak at {needed} on average."
+        "They were not optimised far enough to tell: no run fell, but they end at a √KL of "
+        "{listed}, and the runs that fall have lost {share} of their peak only at {needed}, on "
+        "average."
     ),
     "reach": "{d}",
     "fed": "A reward model of more pairs peaks higher.",
@@ -77,8 +78,8 @@ SENTENCES = {
     "right": "{accuracy} ({pairs} pairs)",
     "penalised": "A KL penalty does not move the frontier of gold reward over KL.",
     "penalised_why": (
-        "Of {cases} comparisons with no penalty, the change is clearly below {tolerance} nats, "
-        "{share} of the peak, in {small}, and clearly above in {large}."
+        "In {cases} comparisons of a β above 0 with β = 0, the change is clearly below {tolerance} "
+        "nats, {share} of the peak, in {small}, and clearly above in {large}."
     ),
     "curve": (
         "{pairs} pairs, {layers} of {all} layers (right on {accuracy} of held-out pairs): PPO "
@@ -87,12 +88,12 @@ SENTENCES = {
         "being {best_of_n_peak}."
     ),
     "equal": (
-        "At equal √KL, that of the shortest of these runs: under PPO without a penalty at "
+        "At equal √KL, the furthest that all of these runs reach: under PPO without a penalty at "
         "{ppo_d}, gold is up by {ppo}; under best-of-n at {best_of_n_d}, by {best_of_n}."
     ),
     "on_pairs": "{gold} on {pairs} pairs",
     "more": "{more} within {kl} nats",
-    "penalty": "Against no penalty, β = {beta} changes the most gold reward by {listed}.",
+    "penalty": "Compared with β = 0, β = {beta} changes the highest gold reward by {listed}.",
 }
 SETUP = (
     Row("gold reward", "a reward model of 6 B parameters", "a formula, at most 3 nats"),

@@ -95,12 +95,12 @@ def report(result: dict[str, Any]) -> list[Block]:
         for row in result["rows"]
     ]
     note = (
-        "Gold and proxy are nats above the reference's. Fitted for each seed by least squares: "
-        "R = d(α − βd) for best-of-n, R = d(α − β log d) for PPO, d = √KL; the error is the root "
-        "of the mean squared residual, R² the share of the variance that the fit explains. No fit "
-        "is shown where the form fails: where it explains less than "
-        f"{EXPLAINED:.0%}, or turns where the curves still rise, as all of best-of-n do, because "
-        "this gold reward saturates. The figure has the curve of the mean α and β, with the error "
-        "as a band."
+        "Gold and proxy are in nats above the reference's. The fits, by least squares for each "
+        "seed, are R = d(α − βd) for best-of-n and R = d(α − β log d) for PPO, with d = √KL; the "
+        "error is the root of the mean squared residual, R² the share of the variance that the fit "
+        "explains. No fit is shown where the form fails: where it explains less than "
+        f"{EXPLAINED:.0%}, or where it turns although the curves still rise, as all of best-of-n "
+        "do, because this gold reward saturates. The figure has the curve of the mean α and β, "
+        "with the error as a band."
     )
     return [Table(head, rows), note]

@@ -49,13 +49,14 @@ SENTENCES = {
     "join": ", ",
     "fewer": "With the same pairs, a reward model's optimum is nearer to the optimum than DPO.",
     "fewer_why": (
-        "Of {sizes} numbers of pairs it is clearly nearer in {reward}, DPO in {dpo}; with {least} "
-        "pairs the shares of what the optimum gains are {reward_least} and {dpo_least}."
+        "Of {sizes} numbers of pairs, it is clearly nearer for {reward} and DPO for {dpo}; with "
+        "{least} pairs the shares of what the optimum gains are {reward_least} and {dpo_least}."
     ),
     "meet": "With many pairs the two meet.",
     "meet_why": (
-        "With {most} pairs the shares are {reward_most} and {dpo_most}, {most_more} apart, with "
-        "{least} {least_more}; they meet if they are clearly less than {tolerance} apart."
+        "With {most} pairs the shares are {reward_most} and {dpo_most}, {most_more} apart; with "
+        "{least} pairs they are {least_more} apart. They meet if they are clearly less than "
+        "{tolerance} apart."
     ),
     "size": (
         "{pairs} pairs: the reward model (right on {accuracy} of held-out pairs) and its exact "
@@ -63,8 +64,8 @@ SENTENCES = {
         "{dpo_kl}."
     ),
     "steps": (
-        "DPO takes {few} steps with {least} pairs and {many} with {most}: a part of what it lacks "
-        "with few pairs may be training, not data."
+        "DPO takes {few} steps with {least} pairs and {many} with {most}: with few pairs, part of "
+        "its distance from the optimum may be for lack of training, not of data."
     ),
     "optimum": "The optimum at β = {beta} gains {gain} nats of reward − β·KL, at a KL of {kl}.",
 }

@@ -16,7 +16,7 @@ PAPER = "2404.10719, Table 2"
 CLAIM = (
     "DPO suffers where the preference data is not from the reference's distribution, PPO much "
     "less; fine-tuning on the preferred answers first, or iterating DPO on the policy's own "
-    "samples, labelled by a reward model, mends much of it."
+    "samples, labelled by a reward model, recovers much of the loss."
 )
 SEEDS = 3
 
@@ -53,14 +53,14 @@ SENTENCES = {
         "DPO clearly loses in {dpo} of {shifts} shifts, PPO in {ppo}; PPO clearly loses less than "
         "DPO in {less}."
     ),
-    "mends": "{method} mends what DPO loses.",
+    "mends": "{method} recovers what DPO loses.",
     "mends_why": (
         "DPO clearly loses in {lost} of the shifts; there this method clearly loses less in "
         "{less}, more in {more}."
     ),
     "risen": "{method} {more} nats{cost}",
-    "cost": " ({lost} less than with its own)",
-    "source": "On {source}, the gold reward rises by {listed}.",
+    "cost": " ({lost} less than on the reference's own texts)",
+    "source": "Rise of the gold reward on {source}: {listed}.",
     "suffers": "With this shift, DPO {dpo}, PPO {ppo}.",
     "loses": "clearly loses",
     "gains": "clearly gains",
@@ -235,8 +235,9 @@ def report(result: dict[str, Any]) -> list[Block]:
             rows.append([label, name, *(format_mean(cells.get(number)) for number in numbers)])
             label = ""
     note = (
-        f"β = {BETA:g} throughout; lost: against pairs of the reference's own texts, seed by "
-        "seed. The reward model's accuracy is that on pairs of the reference's own texts. KL and "
-        "gain are against the reference that all began from, on the probe prompts."
+        f"β = {BETA:g} throughout. What is lost to the shift is relative to pairs of the "
+        "reference's own texts, paired by seed; on such pairs, the reward model's accuracy is "
+        "measured, too. KL and gain are against the reference that all began from, on the probe "
+        "prompts."
     )
     return [Table(head, rows), note]

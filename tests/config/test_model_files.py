@@ -32,9 +32,9 @@ DAMAGES = {
     "a list": (
         FILE,
         b"\x02" + 7 * b"\0" + b"[]",
-        "model.safetensors: .*in safetensors, got others",
+        "model.safetensors: .*in safetensors, got a header that is not valid",
     ),
-    "nested": (FILE, b"\x20\x4e" + 6 * b"\0" + b"[" * 20_000, "model.safetensors: .*, got others"),
+    "nested": (FILE, b"\x20\x4e" + 6 * b"\0" + b"[" * 20_000, "model.safetensors: .*got a header"),
     "no weights": (FILE, None, "it has no weights, expected model.safetensors"),
     "empty pickle": ("pytorch_model.bin", b"", "pytorch_model.bin is empty"),
     "config": ("config.json", b"{", "config.json: expected JSON: .*line 1"),

@@ -58,7 +58,8 @@ def test_settings_with_uncovered_responses_are_counted():
     result = coverage_result([(mean(0.2), mean(-0.2)), (mean(0.0), mean(-0.2))])
     why = verdict_of(coverage, result, "gives")[1]
     # 0.3 − 0.5 = −0.2 ± 0.141
-    assert why.startswith("Of 2 settings") and "gains in 1;" in why and "lose in 2." in why
+    assert why.startswith("In 1 of 2 settings") and "; in 2, all of them together" in why
     assert (
-        "DPO in 0 of these settings, under PPO in 2." in verdict_of(coverage, result, "spreads")[1]
+        "DPO in 0 of these settings, and under PPO in 2."
+        in verdict_of(coverage, result, "spreads")[1]
     )

@@ -104,10 +104,12 @@ def test_the_verdict_names_the_better_method(result):
 
 def test_the_shares_of_a_sentence_are_in_order(result):
     """DPO's 2 + 0.1·s at 0.5 nats is the highest from pairs; Preferred-FT's the lowest."""
-    (sentence,) = [text for text in conclusions(frontier, result) if "Within 0.5 nats" in text]
-    paired = sentence.partition("from pairs, ")[2]
+    (sentence,) = [
+        text for text in conclusions(frontier, result) if "within 0.5 nats of KL" in text
+    ]
+    paired = sentence.partition("learn from pairs, ")[2]
     assert paired.startswith("DPO ") and paired.rpartition(", ")[2].startswith("Preferred-FT ")
-    assert "best-of-n (gold)" in sentence.partition("from pairs, ")[0]
+    assert "best-of-n (gold)" in sentence.partition("learn from pairs, ")[0]
 
 
 def test_every_run_of_the_sweep_is_there_once():

@@ -46,7 +46,7 @@ def test_losses_are_computed_by_seed(result):
 
 def test_the_verdict_names_the_method_that_suffers(result):
     lines = conclusions(shift, result)
-    assert "texts of the pretrained model, the gold reward rises by PPO 2.10 ± 0.50" in lines[-2]
+    assert "texts of the pretrained model: PPO 2.10 ± 0.50" in lines[-2]
     assert lines[-1] == "With this shift, DPO clearly loses, PPO neither clearly loses nor gains."
 
 

@@ -60,9 +60,9 @@ def mends(result):
 )
 def test_a_remedy_clearly_loses_less_than_dpo(dpo, sft, expected):
     first, second = mends(shift_result(dpo=dpo, ppo=(0.0, 0.0), sft=sft))
-    assert first["claim"].startswith("DPO after SFT on the chosen texts mends")
+    assert first["claim"].startswith("DPO after SFT on the chosen texts recovers")
     assert first["verdict"] == expected
-    assert second["claim"].startswith("iterated DPO mends")
+    assert second["claim"].startswith("iterated DPO recovers")
     assert f"loses in {sum(loss > 0.1 for loss in dpo)} of the shifts" in first["why"]
 
 
