@@ -94,7 +94,7 @@ class Run:
 
     @property
     def metrics(self) -> DataFrame:
-        """The metrics of docs/metrics.md: a row for each step, its index, and a column for each.
+        """The metrics of docs/metrics.md, a column for each, with a row for each step (the index).
 
         NaN where a metric was not measured. Steps that were lost because the run was resumed from
         an earlier checkpoint are left out.

@@ -116,8 +116,8 @@ def _prepared(chosen: _Options) -> dict[str, Any]:
 
 
 class _Progress:
-    """The progress bar of the sampling, which prints how long it will take after the first batch
-    that is new."""
+    """The progress bar of the sampling. After the first batch that is new, it prints how long the
+    rest will take."""
 
     def __init__(self, texts: int) -> None:
         from tqdm import tqdm

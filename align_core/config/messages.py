@@ -15,14 +15,14 @@ def single_line(text: str) -> str:
 
 
 def is_text(value: Any) -> TypeGuard[str]:
-    """Whether it is a text of one character or more, without halves of surrogate pairs."""
+    """Whether the value is a text, not empty, without halves of surrogate pairs."""
     return (
         isinstance(value, str) and bool(value) and not any("\ud800" <= c <= "\udfff" for c in value)
     )
 
 
 def is_line(value: Any, max_length: int) -> bool:
-    """Whether it is a text of one line, not blank, of at most `max_length` characters."""
+    """Whether the value is one line of text, not blank, of at most `max_length` characters."""
     return is_text(value) and bool(value.strip()) and value == single_line(value[:max_length])
 
 

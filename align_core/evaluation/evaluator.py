@@ -257,8 +257,8 @@ class Evaluator:
     def samples(self, evaluation: Evaluation, prompts: int = 8) -> list[dict]:
         """The first sample of each of the first `prompts` prompts, as in a `samples` event.
 
-        Sorted by the reference's gold reward, lowest first: these have the most to gain, and the
-        order is the same at every step.
+        They are sorted by the reference's gold reward, lowest first, because these prompts have the
+        most to gain; and this order is the same at every step.
         """
         rows = range(0, min(prompts, len(self._prompts)) * self._samples, self._samples)
         return [

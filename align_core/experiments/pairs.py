@@ -183,8 +183,8 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
     """The signs of all comparisons behind the verdicts: of the reward model's share minus DPO's for
-    each number of pairs; and whether, with the most pairs, this is above TOLERANCE or below
-    −TOLERANCE."""
+    each number of pairs; and whether, with the most pairs, this difference is above TOLERANCE or
+    below −TOLERANCE."""
     rows, last = result["rows"], result["rows"][-1]["more"]
     apart = [sign(last, TOLERANCE), -sign(last, -TOLERANCE)]
     return {"fewer": [sign(row["more"]) for row in rows], "apart": apart}

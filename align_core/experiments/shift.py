@@ -177,7 +177,8 @@ def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
 
 
 def findings(result: dict[str, Any]) -> list[Finding]:
-    """The rise of each method on each source, and its loss compared with the reference's texts."""
+    """How much gold reward each method gains on each source, and how much less that is than on the
+    reference's own texts."""
     sentences: list[Finding] = []
     for source in dict.fromkeys(row["source"] for row in result["rows"]):
         rows = {method: row(result, source, method) for method in METHODS}

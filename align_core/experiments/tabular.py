@@ -1,10 +1,10 @@
 """PPO and DPO on eight prompts × eight responses, with preferences that cover only some of them.
 
-The synthetic study of arXiv 2404.10719, section 4.2, small enough to train while a slider moves:
-policy and reward model are MLPs on one-hot inputs, in numpy, with gradients by hand. The best
-response to prompt x is response x. Raters prefer y1 to y2 with probability σ(r(y1) − r(y2)), and
-preferences are the exact probabilities. Only the coverage, the initial weights and PPO's samples
-are random.
+This is the synthetic study of arXiv 2404.10719, section 4.2, small enough to train while a slider
+moves: policy and reward model are MLPs on one-hot inputs, in numpy, with hand-written gradients.
+The best response to prompt x is response x. Raters prefer y1 to y2 with probability
+σ(r(y1) − r(y2)), and preferences are these exact probabilities. Only the coverage, the initial
+weights and PPO's samples are random.
 
 Matrices are [8, 8]: a row for each prompt, a column for each response; rewards are in nats.
 """
