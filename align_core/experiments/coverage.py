@@ -39,7 +39,7 @@ class Example(NamedTuple):
 
 
 EXAMPLE = Example(responses=4, beta=0.5, seed=0)
-RATERS = {"graded": False, "certain": True}  # -> whether they always prefer the better response
+RATERS = {"graded": False, "certain": True}  # whether they always prefer the better response
 REPORTED = {"beta": 0.1, "responses": 4}  # the setting whose means are reported
 COUNTED = (
     "Over all {{settings}} settings of coverage and β with {raters} raters, the most that an "
@@ -53,7 +53,9 @@ SENTENCES = {
         "In {gains} of {settings} settings of coverage, β and raters, one such response clearly "
         "gains probability; in {losses}, all of them together clearly lose some."
     ),
-    "spreads": "DPO gives such a response more than PPO does, which the KL term holds back.",
+    "spreads": (
+        "DPO gives such a response more probability than PPO does, which the KL term holds back."
+    ),
     "spreads_why": (
         "The largest gain of such a response is clearly larger under DPO in {dpo} of these "
         "settings, and under PPO in {ppo}."
@@ -69,14 +71,14 @@ SENTENCES = {
     ),
     "best_covered": (
         "With {raters}, and the best response always covered (β = {beta}, {responses} of {all}), "
-        "the optimum lowers every uncovered response ({optimum_rise} at most); one still gains "
-        "{ppo_rise} under PPO and {dpo_rise} under DPO."
+        "the optimum lowers every uncovered response: the largest change is {optimum_rise}. One "
+        "still gains {ppo_rise} under PPO and {dpo_rise} under DPO."
     ),
     "learned": (
         "With {raters} (β = {beta}, {responses} of {all}) PPO does what its reward model asks for: "
         "the exact optimum of the learned reward gives an uncovered response up to "
-        "{learned_optimum_rise} more. PPO is {to_learned} nats of KL from that optimum, and "
-        "{to_optimum} from the optimum of the gold reward."
+        "{learned_optimum_rise} more probability. PPO is {to_learned} nats of KL from that "
+        "optimum, and {to_optimum} from the optimum of the gold reward."
     ),
     "counted_certain": COUNTED.format(raters="certain"),
     "counted_graded": COUNTED.format(raters="graded"),

@@ -58,7 +58,7 @@ def _generate(
     samples = []
     for model in models:
         reference, share = reference_of(model, task), realign
-        if reference == model:  # mixed with itself, it would be the same
+        if reference == model:  # mixed with itself, a model stays the same
             reference = share = None
         options |= {"reference": reference, "realign": share}
         samples.append(queries.generate(model, task, [prompt], **options))
