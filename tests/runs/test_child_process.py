@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -102,3 +103,16 @@ def test_an_exit_code_has_a_message():
     }
     assert told(child_process.start_message(EOFError())) == ("ended_both", {})
     assert told(child_process.start_message(OSError("none"))) == ("not_started", {"error": "none"})
+
+
+def test_a_forkserver_that_starts_no_child_in_time_is_replaced(monkeypatch):
+    calls = []
+    timer = SimpleNamespace(
+        start=lambda: calls.append("timer"), cancel=lambda: calls.append("cancelled")
+    )
+    timers = SimpleNamespace(Timer=lambda *given: (calls.append(given), timer)[1])
+    monkeypatch.setattr(forkserver, "threading", timers)
+    monkeypatch.setattr(forkserver, "_ensure", lambda: None)
+    forkserver.start(SimpleNamespace(start=lambda: calls.append("process")))
+    limit = forkserver.START_TIMEOUT, forkserver._replace
+    assert calls == [limit, "timer", "process", "cancelled"] and timer.daemon

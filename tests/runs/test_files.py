@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -79,20 +81,30 @@ def test_a_folder_replaces_another(tmp_path, monkeypatch, exchanges):
     assert os.listdir(tmp_path) == ["model"]
 
 
-def test_folders_with_relative_names_are_exchanged(tmp_path, monkeypatch):
+@pytest.fixture
+def exchanges(tmp_path):
+    """Skips the test on a system that cannot exchange two folders."""
+    ours, theirs = (tmp_path / "apart" / name for name in ("ours", "theirs"))
+    for folder in (ours, theirs):
+        folder.mkdir(parents=True)
+    rename = getattr(ctypes.CDLL(None), "renameat2", lambda *_: -1)
+    # AT_FDCWD is −100 and RENAME_EXCHANGE is 2, by renameat2(2).
+    if rename(-100, os.fsencode(ours), -100, os.fsencode(theirs), 2):
+        pytest.skip("this system cannot exchange folders")
+    shutil.rmtree(tmp_path / "apart")
+
+
+def test_folders_with_relative_names_are_exchanged(tmp_path, monkeypatch, exchanges):
     folders(tmp_path)
     monkeypatch.chdir(tmp_path)
-    if not files._exchanged(Path("new"), Path("model")):
-        pytest.skip("this system cannot exchange folders")
+    assert files._exchanged(Path("new"), Path("model"))
     contents = [(tmp_path / name / "weights").read_text() for name in ("new", "model")]
     assert contents == ["model", "new"]
     assert not files._exchanged(Path("nowhere"), Path("model"))
 
 
 @needs_fork
-def test_a_kill_at_any_step_leaves_a_whole_folder(tmp_path):
-    if not files._exchanged(*folders(tmp_path)):
-        pytest.skip("this system cannot exchange folders")
+def test_a_kill_at_any_step_leaves_a_whole_folder(tmp_path, exchanges):
     for step, code, left in (
         ((files, "_exchanged"), -signal.SIGKILL, "model"),
         ((files.shutil, "rmtree"), -signal.SIGKILL, "new"),
