@@ -71,8 +71,8 @@ SENTENCES = {
     ),
     "best_covered": (
         "With {raters}, and the best response always covered (β = {beta}, {responses} of {all}), "
-        "the optimum lowers every uncovered response: the largest change is {optimum_rise}. One "
-        "still gains {ppo_rise} under PPO and {dpo_rise} under DPO."
+        "the optimum lowers every uncovered response; the one that it lowers least changes by "
+        "{optimum_rise}. Under PPO one still gains {ppo_rise}, under DPO {dpo_rise}."
     ),
     "learned": (
         "With {raters} (β = {beta}, {responses} of {all}) PPO does what its reward model asks for: "
@@ -323,7 +323,8 @@ def report(result: dict[str, Any]) -> list[Block]:
         "PPO does; PPO is near the optimum of the reward that it was given. The recorded result "
         "also has the odd numbers of covered responses. Table 1 of the paper, computed (β = 0.1): "
         "y1 is always preferred to y2, and y3 is in no pair. DPO's loss is the same for PPO's "
-        "policy and for one that gives most probability to y3, although its KL is infinite."
+        "policy and for one that gives most probability to y3, although the KL of the latter is "
+        "infinite."
     )
     return [settings_table, intro, Table(["", "y1, y2, y3", "DPO's loss", "KL"], rows)]
 

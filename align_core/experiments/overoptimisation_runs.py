@@ -25,7 +25,7 @@ SEEDS = 3
 
 LAYERS = 3  # of the reference, and of a reward model by default
 PAIRS = (100, 300, 1000, 5000)
-SIZES = (1, 2, 3)  # numbers of layers of a reward model, which are the reference's first ones
+SIZES = (1, 2, 3)  # numbers of layers of a reward model: the first layers of the reference
 SIZED_BY = 1000  # pairs of the reward models whose sizes are compared
 PENALTY_PAIRS = 300  # pairs of the reward model with which different β are compared
 BETAS = (0.1, 0.3, 1.0)

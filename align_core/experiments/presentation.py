@@ -20,7 +20,7 @@ from align_core.experiments.statistics import Mean
 Panel = dict[str, Any]
 SHADES = 4  # of one colour, in lab.css
 LINE = 0.075  # the height of a name at the end of a curve, as a share of the vertical range
-MARGIN = 0.2  # curves that end in this last share of the horizontal range have names beside it
+MARGIN = 0.2  # curves that end in this last share of the horizontal range have names at the edge
 
 
 class Row(NamedTuple):
