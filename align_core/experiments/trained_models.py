@@ -87,8 +87,8 @@ def train_reward_model(
 ) -> dict[str, Any]:
     """Train a reward model on the first layers of the reference and save it to `path`.
 
-    Returns its number of parameters, its accuracy on held-out pairs of reference samples, and the
-    curve of best-of-n with it.
+    Returns its number of parameters, its accuracy on held-out pairs of reference samples, and its
+    `best_of_n_curve` for `stored` samples of each prompt and n up to `best_of`.
     """
     silence_libraries()
     tokenizer = load_tokenizer(REFERENCE)

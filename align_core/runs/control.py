@@ -34,8 +34,8 @@ class Control:
         self._queue.put(command)
 
     def take_stop(self) -> Message:
-        """Take the requested stop and return its reason. Without another stop, `stop_requested` is
-        then false."""
+        """Take the requested stop and return its reason. `stop_requested` is then false until
+        another stop is put."""
         stop, self._stop = self._stop or {}, None
         return stop.get("reason", plain(""))
 

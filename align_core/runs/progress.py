@@ -19,7 +19,7 @@ def print_line(event: dict[str, Any]) -> None:
 
 
 def exit_with_stdin() -> None:
-    """Wait until standard input is closed, then kill every process of this session."""
+    """Wait until standard input is closed, then kill the process group that this process leads."""
     while os.read(0, 1024):
         pass
     os.killpg(os.getpid(), signal.SIGKILL)

@@ -1,7 +1,8 @@
 """The sessions of votes in a folder, each in its own file.
 
-Deleting a session also deletes what belongs to it in that folder: the marker of a session that is
-open to a room, and the preference files that runs were trained on.
+A presenter can open a session as a room, in which an audience votes on phones. Deleting a session
+also deletes what belongs to it in that folder: the marker that it was opened as a room, and the
+preference files that runs were trained on.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from align_core.config.errors import ConfigError, option_error
 from align_core.runs.steady_clock import steady_time
 from align_core.votes.session import Session, begin, has_votes
 
-ROOM = ".room"  # suffix of the marker file of a session that is open to a room
+ROOM = ".room"  # suffix of the marker file of a session that was opened as a room
 TRAINED_ON = "trained-on"  # folder of preference files of runs; it has a folder for each session
 NAME = "a name of 1 to 40 lower-case letters, digits and hyphens, not beginning with a hyphen"
 _LOG = logging.getLogger(__name__)

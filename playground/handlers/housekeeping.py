@@ -22,8 +22,9 @@ _LOG = logging.getLogger(__name__)
 class Housekeeping:
     """Prunes the runs of `client` and the sessions of `voting` at intervals.
 
-    It never deletes the open room, nor a run that is live, that a page follows, or whose model is
-    used by a live or queued run or by a question.
+    It never deletes the session that is the voting room, or on whose votes a live or queued run is
+    trained; nor a run that is live, that a page follows, whose model a live or queued run uses, or
+    whose model was asked something within WATCHED_SECONDS.
     """
 
     def __init__(

@@ -23,8 +23,8 @@ class RaterPlaces:
         self._tokens: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
     def join(self, session: Session, active: Callable[[], Collection[str]]) -> str:
-        """The token of a new rater. If the session is full, raters without votes who are not
-        `active` are removed first.
+        """The token of a new rater. If there are too many, in all or from the same address, raters
+        of the session without votes who are not `active` are removed first.
 
         Raises:
             Refused: the session has too many raters, in all or from this address.

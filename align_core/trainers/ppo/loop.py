@@ -81,7 +81,8 @@ class SampledRollout:
 
 
 class OwnLoop(Trainer):
-    """A mixin of PPOTrainer with its seven steps in two methods."""
+    """A mixin of PPOTrainer: its seven steps, which `trainer.py` lists, in two methods. Step 2, the
+    scores, is left to your loop."""
 
     _epoch: dict[str, Any] | None = None  # the arguments of Trainer's `_run_epoch`
     _begins = False
