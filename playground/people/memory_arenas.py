@@ -14,7 +14,7 @@ def limit_arenas() -> None:
     """Let all threads allocate from ARENAS arenas of glibc; other C libraries stay as they are.
 
     By default there are up to eight for each core: the page's process then grew by 106 MB in ten
-    minutes of a full voting hall (`benchmarks.strangers`).
+    minutes in which a full hall voted (`benchmarks.strangers`).
     """
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):  # musl

@@ -14,10 +14,10 @@ from playground.people import log
 
 MAX_WRONG_KEYS = 5  # of one visitor, within WRONG_KEY_SECONDS
 WRONG_KEY_SECONDS = 60.0
-# Before its key is read, an attempt waits for each wrong key of the last WRONG_KEY_SECONDS:
-SECONDS_BY_ADDRESS = 0.2  # if it came from the same address
-SECONDS_IN_ALL = 0.05  # in any case, from whichever address it came
-MAX_SECONDS = 3.0  # in total
+# The delay before an attempt's key is read, a sum over the wrong keys of the last WRONG_KEY_SECONDS:
+SECONDS_IN_ALL = 0.05  # for each of them, from whichever address it came
+SECONDS_BY_ADDRESS = 0.2  # in addition, for each one from the address of this attempt
+MAX_SECONDS = 3.0  # the longest delay
 MAX_KEY_LENGTH = 1000  # characters; the rest of a longer key is not read, to save time
 MAX_REMEMBERED = 1000  # wrong keys, and as many visitors who entered one
 

@@ -14,22 +14,24 @@ from playground.people.waiting_times import Duration
 
 @dataclass(frozen=True)
 class Entry:
-    """A run or a trial that waits. `start`, called in `context`, returns its name."""
+    """A run, or a trial of one of the lab's experiments, that waits. `start`, called in `context`,
+    starts it and returns its name."""
 
     visitor: Visitor
     start: Callable[[], str]
     duration: Duration
     options: Mapping[str, Any] = field(default_factory=dict)  # of a run
-    trial: str | None = None  # the name of the experiment
+    trial: str | None = None  # the name of the experiment; None for a run
     address: str = field(default_factory=client_address)  # of the visitor; "" if unknown
     context: Context = field(default_factory=copy_context)
 
     @property
     def owner(self) -> str:
-        """Its `owner_of`."""
+        """The owner of the run or trial, as `owner_of` names them."""
         return owner_of(self.visitor, self.address)
 
 
 def owner_of(visitor: Visitor, address: str) -> str:
-    """The visitor; all programs without a token at one address count as one."""
+    """The visitor, or "a program at ADDRESS" for None: all programs that send no token from one
+    address count as one owner."""
     return visitor or f"a program at {address}"
