@@ -38,7 +38,8 @@ RUNS = (
     ("#9c4a80", "dashdot", "diamond"),
 )
 TITLES = {"trade": "Reward for divergence", "reward": "Reward", "kl": "KL to the reference"}
-WIDEST, NARROWEST = 8.0, 2.6  # nats of KL: the largest and smallest end of the x axis
+WIDEST = 8.0  # nats of KL; points beyond it do not lengthen the x axis
+NARROWEST = 2.6  # nats of KL; the x axis ends there or later
 SPAN = 0.02  # minimum height of a y axis, so that rounding noise is not magnified
 MANY = 60  # points; a curve of more points has no markers
 HEIGHT = 260  # pixels of a chart; the reward–KL chart is at least twice as high

@@ -1,4 +1,5 @@
-"""The figure of the frontier: methods from a reward, from pairs, the paper's runs, win rates."""
+"""The figure of the frontier: methods that learn from a reward, methods that learn from pairs, the
+comparison of the paper (arXiv 2305.18290, Figure 2), and win rates."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from align_core.experiments.frontier_runs import FROM_PAIRS, RATERS, WIDE_BETA
 from align_core.experiments.frontier_summary import BUDGETS
 from align_core.experiments.presentation import Panel, labelled, means, points
 
-FURTHEST = 20.0  # nats of KL; how far the paths of the paper's runs are drawn
+FURTHEST = 20.0  # nats of KL; how far the paths of runs are drawn in the paper's comparison
 # Methods without a colour of their own -> the method, not in their panel, whose colour they share.
 COLOURS = {
     **{"rloo": "preferred-ft", "grpo": "dpo", "online-dpo": "unlikelihood"},

@@ -25,9 +25,9 @@ BEST_OF, STORED = 128, 256  # the largest n, and the stored texts of each prompt
 REWARD_STEPS = 60  # of REWARD_BATCH pairs, or one epoch if that is longer
 REWARD_BATCH = 64
 
-# The paper's comparison, whose constants begin with WIDE: PPO on a reward model and DPO, from pairs
-# of raters who always prefer the higher gold reward ("certain"), and from pairs of raters who
-# prefer it with probability σ(Δr) ("graded").
+# The comparison of the paper, arXiv 2305.18290, Figure 2. Its constants begin with WIDE: PPO on a
+# reward model and DPO, from pairs of raters who always prefer the higher gold reward ("certain"),
+# and from pairs of raters who prefer it with probability σ(Δr) ("graded").
 RATERS = ("certain", "graded")
 WIDE_PAIRS = (1000, 4000, 16_000)
 WIDE_BETA = 0.05

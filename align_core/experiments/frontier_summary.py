@@ -23,8 +23,8 @@ Points = list[tuple[float, float]]  # (KL, gold reward) from the reference on
 
 
 def summary(runs: list[Run]) -> dict[str, Any]:
-    """The optimum's frontier; each method's shares of its gain; DPO and PPO as the paper compared
-    them; and win rates over temperature."""
+    """The optimum's frontier; each method's shares of its gain; DPO and PPO compared as in
+    arXiv 2305.18290, Figure 2; and win rates over temperature."""
     rewards = ReferenceSamples.load(reference_samples(TASK, "probe")).rewards
     frontier = Frontier.of(rewards)
     curves = {method: _by_seed(_runs_of(runs, method)) for method in SWEEPS}

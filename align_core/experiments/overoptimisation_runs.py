@@ -30,8 +30,8 @@ SIZED_BY = 1000  # pairs of the reward models whose sizes are compared
 PENALTY_PAIRS = 300  # pairs of the reward model with which different β are compared
 BETAS = (0.1, 0.3, 1.0)
 REWARD_STEPS = 80  # of 64 pairs: one pass over 5,000 pairs, 51 passes over 100
-ROLLOUTS, EVERY = 40, 2
-BEST_OF, STORED = 128, 256
+ROLLOUTS, EVERY = 40, 2  # of a run of PPO, and from one of its evaluations to the next
+BEST_OF, STORED = 128, 256  # the largest n, and the stored texts of each prompt to choose from
 BUDGETS = (0.5, 1.0, 2.0, 4.0)  # nats of KL at which a penalty is compared with no penalty
 
 
@@ -148,8 +148,8 @@ def _curve(points: Sequence[dict[str, Any]]) -> list[list[float]]:
 
 
 def fitted(row: dict[str, Any]) -> list[list[float]]:
-    """Points [d, R] of a row's fit, up to the largest d of its seeds; empty without a fit that
-    holds."""
+    """Points [d, R] of a row's fit, up to the largest d of its seeds; empty if it has no fit, or if
+    the form does not fit the curves (`kl_curves.mean_fit`)."""
     if row["fit"] is None or not row["fit"]["holds"]:
         return []
     end = max(map(furthest, row["curves"]))

@@ -13,7 +13,7 @@ from align_core.tasks.folder.parts import Completion
 
 
 def scorer(name: str) -> Callable[[Sequence[Completion]], list[float]]:
-    """A function that returns the outputs of the reward model MODEL for some completions."""
+    """A function that returns the outputs of the reward model `name` for some completions."""
     score = ProxyReward(load_reward_model(name).requires_grad_(False), load_tokenizer(name))
 
     def scores(completions: Sequence[Completion]) -> list[float]:

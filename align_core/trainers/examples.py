@@ -74,8 +74,8 @@ def pair(
 
 
 def first_rows(ids: Tensor, mask: Tensor) -> tuple[list[int], list[int]]:
-    """The tokens of the first pair of a batch, whose rows are all chosen texts, then all rejected
-    texts."""
+    """The tokens of the first chosen and of the first rejected text of a batch, in which the
+    rejected texts follow the chosen ones."""
     rows = 0, len(ids) // 2
     chosen, rejected = (ids[row][mask[row].bool()].tolist() for row in rows)
     return chosen, rejected

@@ -14,7 +14,7 @@ from playground.people import log
 
 MAX_WRONG_KEYS = 5  # of one visitor, within WRONG_KEY_SECONDS
 WRONG_KEY_SECONDS = 60.0
-# The delay before an attempt's key is read, a sum over the wrong keys of the last WRONG_KEY_SECONDS:
+# The delay before an attempt's key is read: a sum over the wrong keys of WRONG_KEY_SECONDS.
 SECONDS_IN_ALL = 0.05  # for each of them, from whichever address it came
 SECONDS_BY_ADDRESS = 0.2  # in addition, for each one from the address of this attempt
 MAX_SECONDS = 3.0  # the longest delay

@@ -1,4 +1,4 @@
-"""A misspecified reward for the questions: each polite word, and each "you", earns WORD nats."""
+"""A misspecified reward of `manners`: each polite word, "you" and "your" earns WORD nats."""
 
 from __future__ import annotations
 

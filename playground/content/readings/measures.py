@@ -1,4 +1,4 @@
-"""A run as the rules see it: its evaluations, and windows of its curves."""
+"""What the rules of `readings` know of a run: its evaluations, and windows of its curves."""
 
 from __future__ import annotations
 
