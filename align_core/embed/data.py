@@ -87,12 +87,12 @@ def _optimum(config: Mapping[str, Any]) -> dict[str, Any] | None:
     betas:    the values of the slider, the run's own β among them
     quantile: the quantile of the reward, under π*, of the text that is shown for a prompt
     rewards:  for each prompt, its different rewards in ascending order, in nats, and their counts
-    texts:    prompt -> [[reward, text], …]: those that any of the betas shows
+    texts:    prompt -> [[reward, text], …] of the texts that are shown at one of the betas
     curve, best_of, full_gain: as in `Trade`
     starts_there: whether the run started from the model that wrote the samples; only then does the
               page draw its trail
 
-    None if no samples are stored, or too few for any KL.
+    None if no samples are stored, or too few to know the optimum at any KL.
     """
     known = card(config["task"])
     models = [config["model"], *([known.reference] if known and known.reference else [])]

@@ -1,4 +1,5 @@
-"""Gain and efficiency of a policy: its reward as a share of the optimum's."""
+"""What a policy gains over its reference, as a share of what the optimum gains: at one KL for all
+policies (`gain`, at `gain_kl`), and at the policy's own KL (`frontier_efficiency`)."""
 
 from __future__ import annotations
 

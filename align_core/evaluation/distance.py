@@ -39,8 +39,8 @@ class Texts:
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate for each prompt, `by_prompt` [P], and the standard error of their mean over
-    texts, for these prompts."""
+    """Estimates for each prompt, `by_prompt` [P]. `standard_error` is that of their mean, if the
+    texts and samples of these prompts were drawn anew."""
 
     by_prompt: FloatArray
     standard_error: float

@@ -54,7 +54,7 @@ SENTENCES = {
     "student": "a Student's t₂ error",
     "narrows": "The smaller β is, the fewer texts the optimum itself has.",
     "narrows_why": (
-        "On capitals, the number of texts in effect falls from {reference} under the reference to "
+        "On capitals, the effective number of texts falls from {reference} under the reference to "
         "{one} at β = 1 and {small} at β = 0.1 (± over prompts)."
     ),
     "single": "At a small β, one text has more than half of the probability.",
@@ -64,8 +64,9 @@ SENTENCES = {
     ),
     "forward": "With the KL the other way round, the optimum collapses too.",
     "forward_why": (
-        "At the same gold reward, that of β = 0.1, the optimum under KL(π_ref ‖ π) has {forward} "
-        "texts in effect, {reverse} under KL(π ‖ π_ref), {reference} under the reference."
+        "At the same gold reward, that of β = 0.1, the effective number of texts is {forward} for "
+        "the optimum under KL(π_ref ‖ π) and {reverse} for the one under KL(π ‖ π_ref); it is "
+        "{reference} for the reference."
     ),
     "heavy": "With a heavy-tailed error, the gold reward falls back towards the reference's.",
     "light": "With a light-tailed error it does not.",
@@ -205,7 +206,7 @@ def findings(result: dict[str, Any]) -> list[Finding]:
 
 
 def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
-    """Texts in effect over β; gold reward over β for each error, on each task, and over KL."""
+    """The effective number of texts over β; gold reward over β for each error, on each task, and over KL."""
     labels, betas = words["collapse"], list(result["betas"])
     directions = (("reverse", "ink"), ("forward_by_beta", "preferred-ft"))
     texts = [

@@ -37,7 +37,7 @@ def measure(folder: Path, seed: int | None) -> dict[str, Any]:
 
 
 def texts_in_effect() -> dict[str, Any]:
-    """For the reference and the optimum at each β: the number of texts in effect (the exponential
+    """For the reference and the optimum at each β: the effective number of texts (the exponential
     of the entropy), and the probability of the likeliest text; means over prompts.
 
     Also for the limit β → 0, and for the optimum under the forward KL, KL(π_ref ‖ π), that has the

@@ -49,8 +49,8 @@ class ReferenceTexts:
 
     def numbers(self, policy: FloatArray) -> dict[str, FloatArray]:
         """For each prompt [P]: the policy's `gold` reward and `kl` to the reference in nats, the
-        number of `texts` in effect (the exponential of the entropy), the share of its `top` text,
-        and the effective number of `samples`, as 1/Σw² in `optimum`."""
+        effective number of `texts` (the exponential of the entropy), the probability of its `top`
+        text, and the effective number of `samples`, as 1/Σw² in `optimum`."""
         positive = np.where(policy > 0, policy, 1.0)
         reference = np.where(self.share > 0, self.share, 1.0)
         return {

@@ -1,8 +1,8 @@
 """Direct preference optimisation (arXiv 2305.18290): no reward model, no sampling during training.
 
 The loss compares log-probabilities of the chosen and rejected texts under policy and reference. It
-contains no divergence between output distributions. TRL has other losses of the same numbers, in
-which β has other meanings; docs/methods.md lists these.
+contains no divergence between output distributions. TRL has other losses on the same
+log-probabilities, in which β has other meanings; docs/methods.md lists these.
 """
 
 from __future__ import annotations
