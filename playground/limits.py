@@ -37,42 +37,47 @@ class Limits:
     )
     session_megabytes: int | None = _limit(
         "PLAYGROUND_SESSION_MEGABYTES",
-        "of those, of one session; a full one takes no more votes",
+        "megabytes of one session of votes; a full one takes no more votes",
         None,
         50,
     )
     tasks: int = _limit("PLAYGROUND_MOST_TASKS", "visitors with tasks of their own", 300, 300)
     tasks_by_address: int = _limit(
-        "PLAYGROUND_TASKS_BY_ADDRESS", "of those, at one address", 300, 100
+        "PLAYGROUND_TASKS_BY_ADDRESS", "visitors with tasks of their own, at one address", 300, 100
     )
     task_megabytes: int | None = _limit(
         "PLAYGROUND_TASK_MEGABYTES",
-        "megabytes of all their tasks, with what was prepared",
+        "megabytes of all tasks of visitors, with their prepared samples",
         None,
         1000,
     )
     task_megabytes_by_address: int | None = _limit(
-        "PLAYGROUND_TASK_MEGABYTES_BY_ADDRESS", "of those, of one address", None, 200
+        "PLAYGROUND_TASK_MEGABYTES_BY_ADDRESS",
+        "megabytes of the tasks of visitors at one address",
+        None,
+        200,
     )
-    waiting: int = _limit("PLAYGROUND_WAITING", "runs and trials that wait", 50, 50)
+    waiting: int = _limit(
+        "PLAYGROUND_WAITING", "runs, and trials of the lab's experiments, that wait", 50, 50
+    )
     waiting_by_address: int = _limit(
-        "PLAYGROUND_WAITING_BY_ADDRESS", "of those, of one address", 50, 20
+        "PLAYGROUND_WAITING_BY_ADDRESS", "runs and trials that wait, from one address", 50, 20
     )
     sessions: int = _limit("PLAYGROUND_VOTE_SESSIONS", "sessions of votes", 200, 200)
     sessions_by_address: int = _limit(
-        "PLAYGROUND_VOTE_SESSIONS_BY_ADDRESS", "of those, made from one address", 200, 100
+        "PLAYGROUND_VOTE_SESSIONS_BY_ADDRESS", "sessions of votes made from one address", 200, 100
     )
     raters: int = _limit("PLAYGROUND_RATERS", "raters of a session", 5000, 5000)
     raters_by_address: int = _limit(
-        "PLAYGROUND_RATERS_BY_ADDRESS", "of those, of one address", 5000, 1000
+        "PLAYGROUND_RATERS_BY_ADDRESS", "raters of a session at one address", 5000, 1000
     )
     questions_by_address: int = _limit(
-        "PLAYGROUND_QUESTIONS_BY_ADDRESS", "questions to models at once, of one address", 8, 4
+        "PLAYGROUND_QUESTIONS_BY_ADDRESS", "questions to models at once, from one address", 8, 4
     )
     connections: int = _limit("PLAYGROUND_CONNECTIONS", "connections", 2000, 2000)
     connections_by_address: int = _limit(
         "PLAYGROUND_CONNECTIONS_BY_ADDRESS",
-        "of those, of one address; not behind a proxy",
+        "connections from one address; not applied behind a proxy",
         2000,
         1000,
     )
@@ -80,10 +85,16 @@ class Limits:
         "PLAYGROUND_HEAD_SECONDS", "seconds for the head of a request", 10, 10
     )
     body_seconds: int = _limit(
-        "PLAYGROUND_BODY_SECONDS", "seconds for its body, or to receive an answer", 30, 30
+        "PLAYGROUND_BODY_SECONDS",
+        "seconds for the body of a request, or to receive an answer",
+        30,
+        30,
     )
     body_bytes: int = _limit(
-        "PLAYGROUND_BODY_BYTES", "bytes of a body; a task's files may take more", 200_000, 200_000
+        "PLAYGROUND_BODY_BYTES",
+        "bytes of a body; the files of a task may have more",
+        200_000,
+        200_000,
     )
     steps: int | None = _limit("PLAYGROUND_MOST_STEPS", "steps of a run", None, 2000)
     batch_size: int | None = _limit("PLAYGROUND_MOST_BATCH", "batch size of a run", None, 256)

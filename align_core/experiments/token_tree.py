@@ -80,7 +80,7 @@ def directions(
 ) -> Policy:
     """The coefficient of ∇log π(token | prefix) in the expected gradient, for each token.
 
-    The texts are the policy's own. A charge in the reward counts for its own token and all earlier
+    The texts are sampled from the policy. A charge in the reward counts for its own token and all earlier
     ones, as the reward of the text counts for all tokens; a charge in the loss counts only for its
     own token.
     """

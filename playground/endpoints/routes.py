@@ -1,6 +1,6 @@
 """The routes with which `gradio_client` and, if wanted, MCP clients call the functions.
 
-The page's own functions stay closed to them. A client gets Gradio's description of the functions;
+The page's own functions stay closed to these clients. A client gets Gradio's description of the functions;
 their calls do not pass through Gradio's queue (see `answers`).
 """
 
@@ -83,7 +83,7 @@ class EndpointRoutes:
         """The answers of a session, as events until the last one has been sent. Raises Refused."""
         session = request.query_params.get("session_hash", "")
         if not self._answers.has(session):
-            raise Refused(404, "unknown", "expected a session with a question")
+            raise Refused(404, "unknown", "expected the session_hash of a call whose answer is due")
         return StreamingResponse(self._events(session), media_type="text/event-stream")
 
     async def _events(self, session: str) -> AsyncIterator[str]:

@@ -10,7 +10,7 @@ from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from playground.people.visitors import Visitor, Visitors
 
-MAX_MODELS = 4  # of a query that are checked here; the client refuses a query with more
+MAX_MODELS = 4  # models of a query that are checked here; the client refuses a query with more
 
 
 class VisibleRuns:

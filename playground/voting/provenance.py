@@ -28,7 +28,7 @@ def file_name(votes: int, cast: int, simulated: int, room: bool) -> str:
         votes: votes of the session.
         cast: the number among `votes` that simulated raters cast in the session.
         simulated: further simulated votes, generated for this run.
-        room: whether the session was opened to a room.
+        room: whether the session was opened as a room, in which an audience votes.
     """
     origin = "room" if room else "alone"
     return f"{secrets.token_hex(4)}-{votes}-{cast}-{simulated}-{origin}.jsonl"
