@@ -206,7 +206,8 @@ def findings(result: dict[str, Any]) -> list[Finding]:
 
 
 def panels(result: dict[str, Any], words: dict[str, Any]) -> list[Panel]:
-    """The effective number of texts over β; gold reward over β for each error, on each task, and over KL."""
+    """The effective number of texts over β; gold reward for each error, over β on each task, and
+    over KL."""
     labels, betas = words["collapse"], list(result["betas"])
     directions = (("reverse", "ink"), ("forward_by_beta", "preferred-ft"))
     texts = [

@@ -80,9 +80,9 @@ def directions(
 ) -> Policy:
     """The coefficient of ∇log π(token | prefix) in the expected gradient, for each token.
 
-    The texts are sampled from the policy. A charge in the reward counts for its own token and all earlier
-    ones, as the reward of the text counts for all tokens; a charge in the loss counts only for its
-    own token.
+    The texts are sampled from the policy. A charge in the reward counts for its own token and all
+    earlier ones, as the reward of the text counts for all tokens; a charge in the loss counts only
+    for its own token.
     """
     coefficients: Policy = []
     values, beta = rewards, betas[:, None, None]

@@ -1,7 +1,7 @@
 """The routes with which `gradio_client` and, if wanted, MCP clients call the functions.
 
-The page's own functions stay closed to these clients. A client gets Gradio's description of the functions;
-their calls do not pass through Gradio's queue (see `answers`).
+The page's own functions stay closed to these clients. A client gets Gradio's description of the
+functions; its calls do not pass through Gradio's queue (see `answers`).
 """
 
 from __future__ import annotations
