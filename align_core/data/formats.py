@@ -109,7 +109,8 @@ def _ended(columns: Mapping[str, Any], *texts: str) -> dict[str, bool]:
 
 
 def _boolean(name: str, value: Any) -> bool:
-    """The boolean in a cell. CSV has a word for it, a column with missing values a float."""
+    """The boolean in a cell, which may be a word, as in CSV, or a float, as in a column that
+    has missing values, too."""
     word = str(value).strip().lower()
     if word in ("true", "1", "1.0"):
         return True

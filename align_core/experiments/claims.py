@@ -45,13 +45,13 @@ def verdict(sign: int, part: str, **values: Any) -> Verdict:
 
 
 def majority(signs: Sequence[int]) -> int:
-    """The sign of more than half of the cases; 0 if neither 1 nor −1 is."""
+    """1 or −1 if more than half of the cases have this sign, else 0."""
     return next((sign for sign in (1, -1) if 2 * signs.count(sign) > len(signs)), 0)
 
 
 def comparison_counts(experiment: ModuleType, result: dict[str, Any]) -> dict[str, str]:
-    """The values of TESTED: the comparisons behind an experiment's verdicts, how many are clear,
-    and how many would be if nothing differed."""
+    """The values of TESTED: how many comparisons are behind an experiment's verdicts, how many are
+    clear, and how many would be clear by chance if nothing differed."""
     signs = [sign for part_signs in experiment.comparisons(result).values() for sign in part_signs]
     clear = len(signs) - signs.count(0)
     return {

@@ -1,4 +1,4 @@
-"""The runs of likelihood displacement: DPO on a few pairs, and the texts that gain by it."""
+"""The runs of likelihood displacement: DPO on a few pairs, and the texts that gain probability."""
 
 from __future__ import annotations
 
@@ -43,13 +43,14 @@ def measure(
     samples: int,
     prompts: int,
 ) -> dict[str, Any]:
-    """Train DPO on the `kind` of pairs whose texts are "similar" or "different".
+    """Train DPO on pairs of one `kind`: their two texts are "similar" or "different".
 
     curve:     points [step, change of the chosen text's log-probability, of the rejected one's],
                means over the pairs in nats
     fell:      the share of pairs whose chosen text lost probability
-    prompts:   for some of the prompts, the texts of the pair and the one that gained most
-    mass:      {class of text: [probability under the reference, under the policy]}, over these
+    prompts:   for the first `prompts` of the pairs, their texts and the one that gained most
+    mass:      {one of CLASSES: [probability under the reference, under the policy]}, of all texts
+               of the class together; means over these prompts
     """
     silence_libraries()
     reference = known_reference(task)

@@ -27,11 +27,12 @@ _WRONG_HOST = (
 class OtherSites:
     """Middleware that refuses requests from other sites' pages, and limits who may frame this page.
 
-    Links and frames may open the page from anywhere. A request without the browser's headers about
-    its origin passes, such as one from `gradio_client` or curl. `hosts` are further names of the
-    server. A request over the loopback interface, the only one on which a `local` server listens,
-    must name one of these or the machine itself as its host. `frames` is a list of sources for
-    CSP's frame-ancestors; None allows every frame.
+    A browser that opens the page, from any site's link or in a frame, passes. So does a request
+    without the browser's headers about its origin, as from `gradio_client` or curl. `hosts` are
+    further names of the server. A request over the loopback interface, the only one on which a
+    `local` server listens, must name one of these or the machine itself as its host. `frames` is a
+    list of sources for CSP's frame-ancestors, with which browsers decide who may frame the page;
+    None allows every frame.
     """
 
     def __init__(

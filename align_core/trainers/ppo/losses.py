@@ -24,7 +24,9 @@ class PPOLosses(Trainer):
 
     def training_step(self, model: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
         loss = super().training_step(model, *args, **kwargs)
-        model.eval()  # for callbacks that sample: layers with checkpointing would not use the cache
+        # In training mode, gradient checkpointing turns off the cache of keys and values, without
+        # which callbacks would sample slowly.
+        model.eval()
         return loss
 
     def compute_loss(
