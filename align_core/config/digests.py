@@ -31,7 +31,7 @@ def file_digest(path: Path) -> str:
 
 
 def model_digest(model: str) -> str:
-    """A hash, in hexadecimal, of the files of MODEL and of its base model.
+    """A hash, in hexadecimal, of the files of `model` and of its base model.
 
     Raises:
         ValueError: there is no such model; the message says why.

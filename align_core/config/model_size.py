@@ -44,8 +44,8 @@ MAX_DISTANCE_TEXTS, MIN_DISTANCE_TEXTS = 8, 2
 
 
 def evaluation_size(model: Any, max_new_tokens: int) -> EvaluationSize:
-    """The largest evaluation of MODEL that WORK allows; the smallest one if WORK allows none, or if
-    the size of MODEL is unknown."""
+    """The largest evaluation of `model` that WORK allows; the smallest one if WORK allows none, or
+    if the size of `model` is unknown."""
     count = parameters(model)
     text_work = math.inf if count is None else count * max_new_tokens
     fitting = (size for size in (FULL_SIZE, *_SMALLER) if size.texts * text_work <= WORK)
@@ -67,7 +67,7 @@ def distance_texts(config: Mapping[str, Any]) -> int:
 
 
 def parameters(model: Any) -> int | None:
-    """The number of parameters of MODEL, including its adapter; None if its files are not here.
+    """The number of parameters of `model`, including its adapter; None if its files are not here.
 
     Weights in formats other than safetensors are assumed to have two bytes for each parameter.
     """

@@ -36,7 +36,7 @@ _PARTS = "parts"  # the folder of the finished prompts in an incomplete entry
 
 
 class Preparation:
-    """Samples MODEL on a task and stores the texts in `entry`.
+    """Samples `model` on a task and stores the texts in `entry`.
 
     Args:
         samples: texts for each prompt.

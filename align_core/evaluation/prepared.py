@@ -112,7 +112,7 @@ def entry(task: str, model: str, samples: int, prompts: int, seed: int) -> Entry
 
 
 def stored(task: str, model: str, split: str) -> Stored | None:
-    """The samples of MODEL on the task's "probe" or "heldout" prompts; None if there are none.
+    """The samples of `model` on the task's "probe" or "heldout" prompts; None if there are none.
 
     Prepared samples come first, the entry with most samples before all others; then those in
     `assets`. Unreadable files are skipped with a warning in the log.
@@ -151,8 +151,8 @@ def stored_samples(task: str, model: str | None, split: str) -> ReferenceSamples
 
 
 def stored_scale(task: str, model: str) -> float | None:
-    """The nats of one point of the task's reward for MODEL; None if the reward is in nats already,
-    or if this task and model were not prepared."""
+    """The nats of one point of the task's reward for `model`; None if the reward is in nats
+    already, or if this task and model were not prepared."""
     for candidate in _entries_of(task, model):
         try:
             scale = candidate.facts().get("reward_scale")

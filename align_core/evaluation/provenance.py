@@ -61,6 +61,6 @@ def reference_of(model: str, task: str) -> str | None:
 
 
 def config_of(model: str) -> RunConfig | None:
-    """The configuration of the run of MODEL; None if MODEL does not come from a run."""
+    """The configuration of the run of `model`; None if it does not come from a run."""
     run = run_of(model)
     return None if run is None else RunDirectory.open(run).config

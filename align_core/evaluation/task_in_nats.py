@@ -19,8 +19,8 @@ def task_in_nats(name: str, model: str, reference: str | None = None) -> tuple[T
     """The task with its reward in nats, and the nats of one point of its original reward.
 
     The scale is None if the reward is in nats already. Otherwise it depends on the reference, by
-    default that of MODEL: it is stored in the run of MODEL, or was prepared for the reference, or
-    is measured now on samples of the reference.
+    default that of `model`: it is stored in the run of `model`, or was prepared for the reference,
+    or is measured now on samples of the reference.
 
     Raises:
         ConfigError: the reward does not vary, or a prompt is too long, so there is no scale.

@@ -30,7 +30,7 @@ class BestOf:
 
     @property
     def kl_bound(self) -> float:
-        """The largest possible KL to the policy that writes the texts, nats."""
+        """The largest possible KL to the policy that writes the texts, in nats."""
         return math.log(self.n) - (self.n - 1) / self.n
 
     def __call__(

@@ -21,7 +21,7 @@ def checkpoint_layers(model: nn.Module) -> None:
             checkpoint = layer._gradient_checkpointing_func
             if getattr(checkpoint, "func", None) is not _in_evaluation:
                 layer._gradient_checkpointing_func = partial(_in_evaluation, checkpoint)
-            layer.training = True  # of the layer alone: its submodules stay in evaluation mode
+            layer.training = True  # not train(), so that its submodules stay in evaluation mode
 
 
 def _in_evaluation(checkpoint: Callable, run: partial, *args: Any) -> Any:

@@ -20,7 +20,7 @@ from align_core.config.model_index import DIFFERENCE, embedded, locate
 
 
 def save_difference(model: str, base: str, folder: Path) -> None:
-    """Store MODEL, whose weights are in one file, as its difference to the embedded `base`."""
+    """Store `model`, whose weights are in one file, as its difference to the embedded `base`."""
     weights, base_weights = (load_file(_weights(name)) for name in (model, base))
     changes = {name: weight - base_weights[name] for name, weight in weights.items()}
     unit = max(change.abs().max().item() for change in changes.values()) / 127

@@ -54,8 +54,8 @@ class ModelError(ConfigError):
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of MODEL; it pads on the left. If it lacks an end token, it gets the model's,
-    and if it lacks a padding token, it pads with another special token."""
+    """The tokenizer of the model `name`; it pads on the left. If it lacks an end token, it gets the
+    model's, and if it lacks a padding token, it pads with another special token."""
     tokenizer = _load(AutoTokenizer, name)
     if tokenizer.eos_token_id is None and (end := _end_of_model(name)) is not None:
         tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
@@ -292,7 +292,7 @@ def _has_adapter(name: str) -> bool:
 
 
 def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> Any:
-    """Load MODEL with the class `factory`; with `complete`, its files must have all weights."""
+    """Load the model `name` as `factory`; with `complete`, its files must have all weights."""
     path, loads_model = locate(name), factory in _MODELS
     if loads_model and (Path(path) / DIFFERENCE).is_file():
         return _load_on_base(factory, name, complete, **options)
@@ -322,13 +322,13 @@ def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> An
             expected = f"expected {_MODELS[factory]}, got a model without {', '.join(missing[:3])}"
             raise ModelError(plain(f"model {name}: {expected}"))
     if isinstance(loaded, PreTrainedModel):
-        loaded.name_or_path = name  # an adapter's config then names MODEL as its base, not a path
+        loaded.name_or_path = name  # an adapter's config then has it as the base, not a path
         let_sample(getattr(loaded, "generation_config", None))
     return loaded
 
 
 def _load_on_base(factory: Any, name: str, complete: bool, **options: Any) -> PreTrainedModel:
-    """The model that MODEL's file DIFFERENCE describes: an embedded model plus the changes."""
+    """The model that DIFFERENCE, a file of `name`, describes: an embedded model plus changes."""
     try:
         base, changes = load_difference(Path(locate(name)) / DIFFERENCE)
         model = _load(factory, base, complete, **options)

@@ -91,8 +91,8 @@ A {"reward model" if is_reward_model else "language model"} trained in Alignment
 
 
 def _base(model: str) -> tuple[str | None, str, str | None]:
-    """Hub id, name on the card, and licence of the model from which MODEL was trained, over several
-    runs if need be. Hub id and licence are None if not known."""
+    """Hub id, name on the card, and licence of the model from which `model` was trained, over
+    several runs if need be. Hub id and licence are None if not known."""
     for _ in range(_MAX_ANCESTORS):
         if (run := model_index.run_of(model)) is None:
             break
@@ -132,7 +132,7 @@ def _reward(config: RunConfig) -> str | None:
 
 
 def _model(model: str) -> str:
-    """A MODEL as the card names it."""
+    """The model as the card names it."""
     is_name = model in model_index.named() or model_index.is_hub_id(model)
     return model if is_name else escaped(last_part(model))
 

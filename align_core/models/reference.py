@@ -22,7 +22,7 @@ class OtherTokens(ConfigError):
 def load_reference(
     name: str, policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase
 ) -> PreTrainedModel | PeftModel:
-    """The reference MODEL of a policy with this tokenizer.
+    """The reference `name` of a policy with this tokenizer.
 
     Raises:
         OtherTokens: its tokens differ from the policy's, in number or in order.

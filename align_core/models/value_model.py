@@ -136,7 +136,7 @@ class PolicyWithValue(nn.Module):
 
     def generate(self, *args: Any, **kwargs: Any) -> Any:
         """`generate` of the policy, for callbacks that print samples."""
-        with eval_mode(self):  # layers with checkpointing would not use the cache
+        with eval_mode(self):  # gradient checkpointing in training mode turns the cache off
             return self.policy.generate(*args, **kwargs)
 
     def forward(

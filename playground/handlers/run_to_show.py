@@ -46,7 +46,7 @@ class RunToShow:
     def remember(self, visitor: Visitor, run: str) -> None:
         """Store the run, so that a visitor who watched it live may see its end."""
         self._watched.pop(visitor, None)
-        self._watched[visitor] = run  # at the end; no step fails if other threads do the same
+        self._watched[visitor] = run  # the newest entry; no step fails if other threads do the same
         if len(self._watched) > MAX_WATCHED:
             self._watched.popitem(last=False)
 

@@ -79,7 +79,7 @@ class Guarded(HttpToolsProtocol):
         self.limits = type(self).limits  # the current ones: a later server may have others
         self.address = ""
         self._in_head = False
-        self._head = 0  # bytes received since the head in progress began, in whole chunks
+        self._head = 0  # bytes of the chunks received since the head in progress began
         self._timer: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
 

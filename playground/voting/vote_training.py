@@ -45,8 +45,8 @@ DISAGREEING = 3  # pairs in a report on which raters and gold reward disagree
 
 
 def vote_counts(votes: statistics.Votes) -> dict[str, int]:
-    """The numbers of votes that prefer a text: of those to train on (`to_train`), and of those kept
-    for evaluation (`held_out`)."""
+    """How many votes prefer a text, among those to train on (`to_train`) and among those kept for
+    evaluation (`held_out`)."""
     parts = zip(("to_train", "held_out"), statistics.held_out(votes, HELD_OUT), strict=True)
     return {
         name: sum(vote["choice"] in statistics.DECIDED for vote in part) for name, part in parts
@@ -84,7 +84,7 @@ class VoteTraining:
             pipeline: a key of PIPELINES.
             simulated: the share of simulated votes among all votes that the run is trained on.
             visitor: the owner of the run.
-            room: whether the session was opened to a room.
+            room: whether the session was opened as a room, in which an audience votes.
 
         Returns:
             The name of the run; None if it is queued.
@@ -205,7 +205,8 @@ class VoteTraining:
     ) -> dict[str, Any]:
         """A reward model's `statistics.reward_model_metrics` on the held-out votes.
 
-        `last` and `count`, of these votes, are only parts of the cache's key.
+        `last`, the id of the last of these votes, and `count`, their number, are only parts of the
+        cache's key.
         """
         _, held_out = statistics.held_out(session.votes(), HELD_OUT)
         rated = {vote["pair"] for vote in held_out}

@@ -1,4 +1,4 @@
-"""What a voter gets back: how often they agreed with the room, and what its votes have taught."""
+"""What a voter gets back: how often they agreed with the majority, and what the votes taught."""
 
 from __future__ import annotations
 

@@ -64,17 +64,17 @@ class TRLNames(Trainer):
         return next(iter(self.ends), None)
 
     def step(self, *_: Any, **__: Any) -> NoReturn:
-        """Raises TypeError: `train` has the loop."""
+        """Raises TypeError, because `train` takes all steps."""
         line = "PPOTrainer.step belongs to TRL 0.11: expected a reward_model, and train()"
         raise TypeError(f"{line}; {COMING_FROM}")
 
     def generate(self, *_: Any, **__: Any) -> NoReturn:
-        """Raises TypeError: `rollout` samples."""
+        """Raises TypeError, because `rollout` samples the responses."""
         line = "PPOTrainer.generate belongs to TRL 0.11: expected rollout(prompts)"
         raise TypeError(f"{line}; {COMING_FROM}")
 
     @property
     def dataloader(self) -> NoReturn:
-        """Raises AttributeError: `train` reads the data set."""
+        """Raises AttributeError, because `train` reads the data set itself."""
         line = "PPOTrainer.dataloader belongs to TRL: expected train(), or rollout(prompts)"
         raise AttributeError(f"{line}; {COMING_FROM}")

@@ -85,7 +85,8 @@ class Episodes:
         if accelerator.num_processes == 1:
             return self
         numbers = [row for share in shares for row in share]
-        places = {row: place for place, row in enumerate(numbers)}  # of repeated rows, the last
+        # Of a row that two processes have, the last place counts.
+        places = {row: place for place, row in enumerate(numbers)}
         order = torch.tensor([places[row] for row in sorted(places)], device=accelerator.device)
         columns = {}
         for field in fields(self):

@@ -14,7 +14,8 @@ from statistics import fmean
 from align_core.config.methods import sought_optimum
 from playground.content.readings.measures import SURE, WINDOW, Reading, Run, rise
 
-# Differences in reward, in nats; the comments give them in these standard deviations.
+# Thresholds for differences in reward, in nats. The comments give each in standard deviations of
+# the noise of such a difference.
 RISE = 0.2  # 4 between two steps, and 5 for a policy near its reference
 PROXY_RISE = 0.25  # 5
 FALL = 0.3  # 6; 3 for a difference that includes β·KL, at β = 0.5 and a KL of 1
