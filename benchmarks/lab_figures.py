@@ -221,7 +221,7 @@ def shifted(result: dict[str, Any]) -> plt.Figure:
     labels = [shift.NAMES[source].replace(", ", ",\n", 1) for source in sources]
     panel.set_xticks(range(len(sources)), labels, fontsize=7)
     panel.axhline(0, color="black", linewidth=0.5)
-    panel.set_ylabel("gain (1: the optimum at 2 nats)")
+    panel.set_ylabel("gain (1 is the optimum’s at 2 nats)")
     panel.legend(frameon=False, fontsize=8, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
     figure.tight_layout()
     return figure

@@ -25,8 +25,8 @@ class TaskCard:
     Args:
         name: its short name, which the names of its runs contain.
         title, explanation: for users, in English; the page translates those of built-in tasks.
-        reference: the MODEL that policies start from and are compared with, or None.
-        reward_model: the MODEL of its proxy reward, or None.
+        reference: the model that policies start from and are compared with, or None.
+        reward_model: the model of its proxy reward, or None.
         groups: the kinds of its prompts; the option `coverage` chooses some of them.
         proxies: the names of its misspecified rewards.
         options: method -> defaults on this task that differ from the method's.

@@ -1,4 +1,4 @@
-"""The reference, reward model and coverage of a MODEL, as recorded in the directory of its run."""
+"""The reference, reward model and coverage of a model, as recorded in the directory of its run."""
 
 from __future__ import annotations
 

@@ -170,8 +170,8 @@ class InferenceClient:
     def _locate(
         self, option: str, name: str, task: str | None = None, writes: bool | None = None
     ) -> str:
-        """The MODEL for the name of a model or a run, or for the reference of `task`. Any other
-        path is refused.
+        """The model, as `model_index.locate` takes it, for the name of a model or a run, or for the
+        reference of `task`. Any other path is refused.
 
         `writes` is True for a language model, False for a reward model, None for either.
         """

@@ -189,7 +189,7 @@ def _check_beta(options: _Evaluate | None, lines: list[Message]) -> None:
 
 
 def _model_name(reward_model: str | None) -> str | None:
-    """The MODEL of --reward-model; None for the gold reward, which is the default."""
+    """The model that --reward-model names; None for the gold reward, which is the default."""
     return None if reward_model == "gold" else reward_model
 
 

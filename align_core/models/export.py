@@ -24,7 +24,7 @@ def export(run: str, out: str) -> None:
     model card. A failure leaves nothing behind.
 
     Raises:
-        ConfigError: RUN is not a run that ended with a model, or OUT is not a new or empty folder.
+        ConfigError: `run` has not ended with a model, or `out` is not a new or empty folder.
     """
     lines: list[Message] = []
     with collect_errors(lines):

@@ -28,7 +28,7 @@ PREFERENCES = ("preference_pairs", "label_noise")
 ADVANCED = ("eval_every", "lora_r", "group_size", "scale", "margin", "odds_weight")
 # The settings whose possible values depend on the method.
 CHOICES = tuple(name for name in SETTINGS if fields.SETTINGS[name].kind == "choice")
-# Choices of the settings that name a model, besides the default: name -> MODEL.
+# Choices besides the default of the settings that name a model: name -> value of the setting.
 REWARDS = {"few": "{reward_model}-few", "off": "{reward_model}-off", "gold": "gold"}
 SOURCES = {"pretrained": "pretrained"}
 MODELS = {"reward_model": REWARDS, "pair_source": SOURCES}
@@ -41,7 +41,7 @@ def first_task() -> str:
 
 
 def model_of(setting: str, name: Any, task: str) -> str | None:
-    """The value of a setting for its choice `name`: a MODEL, or the name of a misspecified reward
+    """The value of a setting for its choice `name`: a model, or the name of a misspecified reward
     of the task; None for the default."""
     template = _templates(setting, task).get(name) if isinstance(name, str) else None
     return template and template.format(reward_model=known_card(task).reward_model)
@@ -150,6 +150,6 @@ def _rewards(task: str, words: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _templates(setting: str, task: str) -> dict[str, str]:
-    """The choices of a setting of MODELS on a task, besides the default: name -> MODEL."""
+    """The choices of a setting of MODELS on a task, besides the default: name -> model."""
     proxies = known_card(task).proxies if setting == "reward_model" else ()
     return {**MODELS[setting], **{name: name for name in proxies}}

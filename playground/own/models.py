@@ -41,7 +41,7 @@ class Models:
         }
 
     def checked(self, model: str) -> tuple[str, Message | None]:
-        """The MODEL that the form names, by default the first choice, and its error, or None."""
+        """The model that the form names, by default the first choice, and its error, or None."""
         names = [choice["model"] for choice in self.choices()["models"]]
         chosen = page_name(model) or names[0]
         return (from_page(chosen), None) if chosen in names else (model, self._refusal(model))

@@ -254,7 +254,7 @@ class VoteTraining:
         ]
 
     def _model(self, name: str | None) -> str | None:
-        """The MODEL for a name in a session's pairs: a run directory, or an embedded model."""
+        """The model for a name in a session's pairs: a run directory, or an embedded model."""
         run = name and self._client.root / name
         return str(run) if run and run.is_dir() else name
 

@@ -162,7 +162,7 @@ class Files:
             self.add_error(name, 0, problem("no_rows", "expected rows, got none"))
 
     def reward_model(self, name: str) -> str:
-        """The MODEL for `name`: an embedded reward model, one in the folder, or a hub id.
+        """The reward model `name` as `locate` takes it: embedded, in the folder, or a hub id.
 
         Raises:
             Invalid: it is none of these.
