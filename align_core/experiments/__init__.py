@@ -35,6 +35,9 @@ EXACT = ("coverage", "collapse", "kl_in_loss")  # computed with numpy, in second
 # These train language models.
 TRAINED = ("frontier", "overoptimisation", "shift", "direct", "displacement", "pairs")
 NAMES = EXACT + TRAINED
+# Options of a quick run: texts of an evaluation, and in a rollout.
+QUICK_EVALUATION = {"eval_prompts": 8, "eval_samples": 1}
+QUICK_ROLLOUT = {"batch_size": 16}
 
 
 def load(name: str) -> ModuleType:

@@ -9,9 +9,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
+from align_core.config.model_size import FULL_SIZE
 from align_core.config.run_config import resolve
 from align_core.data import formats, preference_files
-from align_core.experiments import TASK
+from align_core.experiments import QUICK_EVALUATION, QUICK_ROLLOUT, TASK
 from align_core.runs.files import write_atomically
 
 SEEDS = 3
@@ -104,12 +105,13 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
             "steps": 1 if quick else sweep.steps,
             "every": 1 if quick else sweep.every,
             "temperatures": _temperatures(quick) if name in TEMPERED else [],
+            **(QUICK_ROLLOUT if quick and sweep.learns_from != "pairs" else {}),
         }
         for name, sweep in SWEEPS.items()
         for value in sweep.values[: 1 if quick else None]
         for seed in seeds
     }
-    references = {
+    references: dict[str, dict[str, Any]] = {
         f"reference-{seed}": {
             "method": "reference",
             "seed": seed,
@@ -117,7 +119,11 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
         }
         for seed in seeds
     }
-    return [reward_models, policies | references | _wide(wide, seeds, quick)]
+    evaluated = policies | references | _wide(wide, seeds, quick)
+    if quick:
+        for settings in evaluated.values():
+            settings.update(QUICK_EVALUATION)
+    return [reward_models, evaluated]
 
 
 def _temperatures(quick: bool) -> list[float]:
@@ -139,6 +145,7 @@ def _wide(sets: list[tuple[str, int]], seeds: range, quick: bool) -> dict[str, d
             "beta": WIDE_BETA,
             "steps": steps,
             "every": max(1, steps // WIDE_EVALUATIONS),
+            **(QUICK_ROLLOUT if quick and method == "ppo" else {}),
         }
     return runs
 
@@ -164,12 +171,12 @@ def _reward_model(
     return trained_models.train_reward_model(path, rated, LAYERS, seed, **settings)
 
 
-def _reference(seed: int, temperatures: list[float]) -> dict[str, Any]:
+def _reference(seed: int, temperatures: list[float], **evaluation: int) -> dict[str, Any]:
     from align_core.experiments import trained_models
     from align_core.models.loading import load_policy
 
     policy = load_policy(trained_models.REFERENCE)
-    return {"win_rates": trained_models.win_rates(policy, temperatures, seed)}
+    return {"win_rates": trained_models.win_rates(policy, temperatures, seed, **evaluation)}
 
 
 def _policy(
@@ -181,15 +188,18 @@ def _policy(
     steps: int,
     every: int,
     temperatures: Sequence[float] = (),
-    **strength: float,
+    eval_prompts: int = FULL_SIZE.prompts,
+    eval_samples: int = FULL_SIZE.samples,
+    **options: Any,
 ) -> dict[str, Any]:
     from align_core.experiments import trained_models
     from align_core.models.loading import load_policy
 
+    evaluation = {"eval_prompts": eval_prompts, "eval_samples": eval_samples}
     if sweep.method == "likelihood":
         rated = rated_pairs(raters, pairs, seed)
         _, curve = trained_models.train_on_likelihood(
-            TASK, rated, **strength, steps=steps, every=every, seed=seed
+            TASK, rated, **options, steps=steps, every=every, seed=seed, **evaluation
         )
         return {"curve": curve}
     source: dict[str, Any] = {"reward_model": "gold"}
@@ -199,13 +209,15 @@ def _policy(
         source = {"preference_pairs": pairs}
         if raters == "certain":
             source = {"preferences": str(_file(folder, raters, pairs, seed))}
-    common = {"steps": steps, "eval_every": every, "seed": seed}
-    config = resolve(sweep.method, TASK, **sweep.options, **strength, **source, **common)
+    common = {"steps": steps, "eval_every": every, "seed": seed, **evaluation}
+    config = resolve(sweep.method, TASK, **sweep.options, **options, **source, **common)
     with trained_models.trained(config) as run:
         measured: dict[str, Any] = {"curve": trained_models.curve(run.events()[0])}
         if temperatures:
             policy = load_policy(str(run.model_path))
-            measured["win_rates"] = trained_models.win_rates(policy, temperatures, seed)
+            measured["win_rates"] = trained_models.win_rates(
+                policy, temperatures, seed, **evaluation
+            )
         return measured
 
 

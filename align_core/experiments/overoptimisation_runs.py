@@ -11,7 +11,7 @@ import numpy as np
 
 from align_core.config.run_config import resolve
 from align_core.data.preference_files import stored_pairs
-from align_core.experiments import TASK
+from align_core.experiments import QUICK_EVALUATION, QUICK_ROLLOUT, TASK
 from align_core.experiments.kl_curves import (
     furthest,
     identity,
@@ -70,6 +70,7 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
             "beta": beta,
             "steps": rollouts,
             "every": every,
+            **(QUICK_EVALUATION | QUICK_ROLLOUT if quick else {}),
         }
         for pairs, layers, beta in runs
         for seed in seeds
@@ -89,14 +90,9 @@ def measure(
 
     path = folder / "models" / _reward_model_name(pairs, layers, seed)
     if method == "ppo":
+        every = settings.pop("every")
         config = resolve(
-            "ppo",
-            TASK,
-            reward_model=str(path),
-            beta=settings["beta"],
-            steps=settings["steps"],
-            eval_every=settings["every"],
-            seed=seed,
+            "ppo", TASK, reward_model=str(path), eval_every=every, seed=seed, **settings
         )
         with trained_models.trained(config) as run:
             return {"curve": trained_models.curve(run.events()[0])}

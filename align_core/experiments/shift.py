@@ -6,6 +6,7 @@ from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
+from align_core.experiments import QUICK_EVALUATION, QUICK_ROLLOUT
 from align_core.experiments.claims import Verdict, majority, verdict
 from align_core.experiments.presentation import Block, Panel, Row, Table, means
 from align_core.experiments.sentences import Finding
@@ -68,7 +69,8 @@ SENTENCES = {
 }
 # Pairs, batch of a DPO step, PPO rollouts, rounds of iterated DPO.
 FULL = {"pairs": 2400, "batch": 16, "rollouts": 20, "rounds": 3}
-QUICK = {"pairs": 32, "batch": 16, "rollouts": 1, "rounds": 1}
+QUICK: dict[str, Any] = {"pairs": 32, "batch": 16, "rollouts": 1, "rounds": 1}
+QUICK |= {"evaluation": QUICK_EVALUATION, "rollout": QUICK_ROLLOUT}
 
 SETUP = (
     Row("task", "SafeRLHF: helpfulness and harm of answers", "reviews and capitals"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ class Setting:
     """The settings of a run.
 
     `shared` is the folder of files that runs share. `source` is a key of `shift.SOURCES`; the
-    source "half" has only pairs of the groups `covered`.
+    source "half" has only pairs of the groups `covered`. A quick run has other options of its
+    evaluations and of the rollouts of PPO.
     """
 
     shared: Path
@@ -45,6 +46,8 @@ class Setting:
     rounds: int
     beta: float
     covered: Sequence[str]
+    evaluation: Mapping[str, int] = field(default_factory=dict)
+    rollout: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def reference(self) -> str:
@@ -91,7 +94,14 @@ def reward(setting: Setting) -> dict[str, float]:
     _write(setting.pairs_file, pairs)
     steps = math.ceil(len(pairs) / resolve("reward", setting.task).batch_size)
     preferences, seed = str(setting.pairs_file), setting.seed
-    config = resolve("reward", setting.task, preferences=preferences, steps=steps, seed=seed)
+    config = resolve(
+        "reward",
+        setting.task,
+        preferences=preferences,
+        steps=steps,
+        seed=seed,
+        **setting.evaluation,
+    )
     with trained_models.trained(config) as run:
         model, tokenizer = load_reward_model(str(run.path)), load_tokenizer(str(run.path))
         save_model(model, tokenizer, setting.reward_model)
@@ -109,6 +119,8 @@ def ppo(setting: Setting) -> dict[str, float]:
         eval_every=setting.rollouts,
         reward_model=str(setting.reward_model),
         seed=setting.seed,
+        **setting.evaluation,
+        **setting.rollout,
     )
     return _train_and_measure(config, setting)
 
@@ -124,7 +136,7 @@ def sft_dpo(setting: Setting) -> dict[str, float]:
     pairs = read_preferences(setting.pairs_file)
     steps = max(1, len(pairs) // setting.batch)
     policy, _ = trained_models.train_on_likelihood(
-        setting.task, pairs, 0.0, steps=steps, every=steps, seed=setting.seed
+        setting.task, pairs, 0.0, steps=steps, every=steps, seed=setting.seed, **setting.evaluation
     )
     folder = setting.shared / "sft" / f"{setting.source}-{setting.seed}"
     save_model(policy, load_tokenizer(setting.reference), folder)
@@ -194,6 +206,7 @@ def _dpo(setting: Setting, pairs: Path, **model: str) -> RunConfig:
         steps=steps,
         eval_every=steps,
         seed=setting.seed,
+        **setting.evaluation,
         **model,
     )
 
@@ -205,7 +218,7 @@ def _train_and_measure(config: RunConfig, setting: Setting) -> dict[str, float]:
 
 def _measure(policy: PreTrainedModel, setting: Setting) -> dict[str, float]:
     """Gold reward above the reference's, KL, gain and efficiency; for capitals also by coverage."""
-    evaluator = trained_models.probe_evaluator(setting.task, setting.seed)
+    evaluator = trained_models.probe_evaluator(setting.task, setting.seed, **setting.evaluation)
     evaluation = evaluator(policy)
     metrics = evaluator.metrics(evaluation)
     more = evaluation.policy.gold - evaluation.reference.gold

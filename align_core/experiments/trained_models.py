@@ -15,6 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from align_core.config.model_index import reference_samples
+from align_core.config.model_size import FULL_SIZE
 from align_core.config.run_config import RunConfig, resolve
 from align_core.config.task_card import known_reference
 from align_core.data.encoding import encode_pairs, encode_prompts
@@ -45,7 +46,6 @@ from align_core.training.callback import RunCallback
 from align_core.training.run import run as execute
 
 REFERENCE = known_reference(TASK)
-SAMPLES = 4  # for each probe prompt, in win rates and evaluations
 
 Curve = list[dict[str, Any]]
 _METRICS = {
@@ -118,12 +118,17 @@ def train_reward_model(
     }
 
 
-def probe_evaluator(task: str, seed: int) -> Evaluator:
+def probe_evaluator(
+    task: str,
+    seed: int,
+    eval_prompts: int = FULL_SIZE.prompts,
+    eval_samples: int = FULL_SIZE.samples,
+) -> Evaluator:
     """An evaluator on the probe prompts against the task's reference, as in runs."""
     the_task = load_task(task)
     reference = known_reference(task)
     tokenizer = load_tokenizer(reference)
-    prompts = the_task.prompts("probe")
+    prompts = the_task.prompts("probe")[:eval_prompts]
     return Evaluator(
         prompts,
         tokenizer,
@@ -133,6 +138,7 @@ def probe_evaluator(task: str, seed: int) -> Evaluator:
         stored=stored_samples(task, reference, "probe"),
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
+        samples=eval_samples,
     )
 
 
@@ -144,15 +150,16 @@ def train_on_likelihood(
     steps: int,
     every: int,
     seed: int,
+    **evaluation: int,
 ) -> tuple[PreTrainedModel, Curve]:
     """Preferred-FT (α = 0) or unlikelihood, with the batches and schedule of DPO.
 
-    Returns the policy and its curve.
+    `evaluation` are options of `probe_evaluator`. Returns the policy and its curve.
     """
     silence_libraries()
     tokenizer, policy = (load(known_reference(task)) for load in (load_tokenizer, load_trainable))
     torch.manual_seed(seed)
-    evaluator = probe_evaluator(task, seed)
+    evaluator = probe_evaluator(task, seed, **evaluation)
     events: list[dict[str, Any]] = []
 
     def write(kind: str, step: int, **payload: Any) -> None:
@@ -188,16 +195,22 @@ def train_on_likelihood(
     return policy, curve(events)
 
 
-def win_rates(policy: PreTrainedModel, temperatures: Sequence[float], seed: int) -> list[float]:
+def win_rates(
+    policy: PreTrainedModel,
+    temperatures: Sequence[float],
+    seed: int,
+    eval_prompts: int = FULL_SIZE.prompts,
+    eval_samples: int = FULL_SIZE.samples,
+) -> list[float]:
     """For each temperature, `eval/win_rate` of the policy sampled at this temperature.
 
     The reference is sampled at temperature 1, with the same noise.
     """
     task, tokenizer = load_task(TASK), load_tokenizer(REFERENCE)
-    prompts = task.prompts("probe")
-    encoded = encode_prompts(tokenizer, prompts).repeat(SAMPLES)
+    prompts = task.prompts("probe")[:eval_prompts]
+    encoded = encode_prompts(tokenizer, prompts).repeat(eval_samples)
     width = policy.get_output_embeddings().weight.shape[0]
-    draw = FixedDraw(seed, prompts, SAMPLES, task.max_new_tokens, width)
+    draw = FixedDraw(seed, prompts, eval_samples, task.max_new_tokens, width)
 
     def gold(model: PreTrainedModel, temperature: float) -> torch.Tensor:
         responses = sample(
@@ -210,7 +223,7 @@ def win_rates(policy: PreTrainedModel, temperatures: Sequence[float], seed: int)
             temperature=temperature,
         )
         texts = responses.texts(tokenizer, encoded)
-        rows = [prompt for prompt in prompts for _ in range(SAMPLES)]
+        rows = [prompt for prompt in prompts for _ in range(eval_samples)]
         rewards = task.reward(rows, texts, ended=responses.ended.tolist())
         return torch.tensor(rewards, dtype=torch.float64)
 

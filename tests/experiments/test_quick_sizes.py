@@ -9,12 +9,12 @@ import pytest
 from align_core import experiments
 from align_core.config import model_index
 from align_core.data.preference_files import stored_pairs
-from align_core.evaluation.evaluator import Evaluator
 from align_core.experiments import runner, trained_models
 from align_core.experiments.claims import conclusions
 from align_core.experiments.quick_runs import QuickRuns
 from align_core.models.loading import load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward
+from align_core.models.sampling import FixedDraw
 from benchmarks import lab, lab_figures
 from tests.experiments.test_quick_runs import ended
 from tests.experiments.test_runner import InThisProcess
@@ -36,21 +36,28 @@ def drawn(result, folder):
 
 
 @pytest.fixture
-def few_texts(small_evaluations, monkeypatch):
-    """Win rates sample one text a prompt instead of four, too."""
-    monkeypatch.setitem(Evaluator.__init__.__kwdefaults__, "samples", 1)
-    monkeypatch.setattr(trained_models, "SAMPLES", 1)
+def evaluated(monkeypatch):
+    """The numbers of prompts, and of texts for each, that evaluations and win rates sample."""
+    sizes, initialise = set(), FixedDraw.__init__
+
+    def recorded(draw, seed, prompts, samples, *others):
+        sizes.add((len(prompts), samples))
+        initialise(draw, seed, prompts, samples, *others)
+
+    monkeypatch.setattr(FixedDraw, "__init__", recorded)
+    return sizes
 
 
 @pytest.mark.parametrize("name", ["frontier", "overoptimisation", "shift"])
 def test_an_experiment_runs_from_its_command_to_its_sentences(
-    name, few_texts, tmp_path, monkeypatch
+    name, evaluated, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(runner, "_Processes", InThisProcess)
     assets = [path.stat().st_mtime_ns for path in sorted(model_index.ASSETS.rglob("*"))]
     measured = tmp_path / "measured"
     result = runner.run(name, measured, quick=True, lanes=2)
     json.dumps(result, allow_nan=False)
+    assert evaluated == {(8, 1)}
     drawn(result, tmp_path)
     assert assets == [path.stat().st_mtime_ns for path in sorted(model_index.ASSETS.rglob("*"))]
     if name == "overoptimisation":
@@ -71,12 +78,12 @@ def processes_of_their_own_measure_the_same(name, part, measured, monkeypatch):
     assert results[0] == results[1]
 
 
-def test_the_win_rate_at_temperature_1_equals_the_evaluations(few_texts):
-    pairs = stored_pairs("reviews", 64, 0)
+def test_the_win_rate_at_temperature_1_equals_the_evaluations():
+    pairs, size = stored_pairs("reviews", 64, 0), {"eval_prompts": 8, "eval_samples": 2}
     policy, curve = trained_models.train_on_likelihood(
-        "reviews", pairs, 0.05, steps=1, every=1, seed=0
+        "reviews", pairs, 0.05, steps=1, every=1, seed=0, **size
     )
-    (rate,) = trained_models.win_rates(policy, [1.0], seed=0)
+    (rate,) = trained_models.win_rates(policy, [1.0], seed=0, **size)
     assert rate == pytest.approx(curve[-1]["win_rate"], abs=1e-12)
     assert curve[0]["kl"] == 0 < curve[-1]["kl"]
 
