@@ -120,7 +120,7 @@ def test_the_distance_from_the_optimum_is_measured_at_a_beta():
     assert report["optimum_gap"] == pytest.approx(2.0 * gap, abs=1e-9)
     assert report["optimum_kl"] == pytest.approx(kl, abs=1e-9)
     assert (report["optimum_beta"], report["optimum_prompts"], report["samples"]) == (2.0, 3, 2)
-    with pytest.raises(ConfigError, match="--beta got 2.0, .* pretrained on reviews is not known"):
+    with pytest.raises(ConfigError, match="--beta got 2.0, .* pretrained on reviews is unknown"):
         queries.evaluate("sft-reviews", "reviews", "pretrained", 3, 0, beta=2.0)
 
 
