@@ -30,13 +30,13 @@ CUT = """(root) => {
     return found;
   }
   const cut = [];
+  const range = document.createRange(); // one: each removal of an element updates all of them
   const texts = document.createTreeWalker(document.querySelector(root), NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     const { data, parentElement: host } = texts.currentNode;
     if (!data.trim() || host.closest("svg, option, script, style")) continue;
     if (!host.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
     const within = limit(host);
-    const range = document.createRange();
     range.selectNodeContents(texts.currentNode);
     const { left, right, width } = range.getBoundingClientRect();
     const slack = getComputedStyle(host).whiteSpace.startsWith("pre") ? 6 : 1;
