@@ -113,13 +113,20 @@ def test_intervals_are_of_means_over_resampled_prompts():
         Frontier(known.grid[:, :, d]).gain(mean(gold, d), mean(ref_gold, d), known.gain_kl)
         for d in draws
     ]
+    kl = evaluation.kl.tolist()
+    shares = [
+        Frontier(known.grid[:, :, d]).efficiency(mean(gold, d), mean(ref_gold, d), mean(kl, d))
+        for d in draws
+    ]
     of_two = np.random.default_rng(0).integers(2, size=(1000, 2))
     intervals = evaluate.intervals(evaluation)
     exact = {"eval/gain_kl", "eval/prompts", "eval/samples"}
     measured = set(evaluate.metrics(evaluation)) - exact
     assert {name.removesuffix("_ci95") for name in intervals} == measured
     assert intervals["eval/gold_reward_ci95"] == half([mean(gold, d) for d in draws])
-    assert intervals["eval/kl_ci95"] == half([mean(evaluation.kl.tolist(), d) for d in draws])
+    assert intervals["eval/kl_ci95"] == half([mean(kl, d) for d in draws])
+    within = [share for share in shares if share is not None]  # the range of the frontier
+    assert len(within) > 500 and intervals["eval/frontier_efficiency_ci95"] == half(within)
     assert intervals["eval/win_rate_ci95"] == half([mean(won, d) for d in draws])
     assert intervals["eval/gain_ci95"] == half(gains)
     assert intervals["eval/gold_reward_covered_ci95"] == half([mean(gold, d) for d in of_two])

@@ -8,6 +8,7 @@ import torch
 from transformers import TrainerCallback
 
 from align_core import PPOConfig, PPOTrainer
+from align_core.trainers.ppo.loop import _row
 from align_core.trainers.ppo.rows import RolloutBatches
 from tests import toy
 from tests.ports.ported import PROMPTS, history, made, rows, trained
@@ -256,3 +257,13 @@ def test_prompts_may_be_a_padded_tensor(tmp_path):
     assert rollout.episodes.prompt_mask.sum(1).tolist() == [2, 3]
     with pytest.raises(TypeError, match="^rollout: expected a result of rollout.prompts., got"):
         trainer.learn([0.0, 0.0], rollout)
+
+
+def test_a_prompt_is_a_row_of_token_ids_or_of_text():
+    talk = [{"role": "user", "content": "the"}]
+    for ids in ([2], (2, 4)):
+        assert _row(ids) == {"input_ids": ids}
+    for prompt in ("the film", talk, [], None):
+        assert _row(prompt) == {"prompt": prompt}
+    own = {"prompt": "the film", "answer": 3}
+    assert _row(own) == own and _row(own) is not own

@@ -159,6 +159,10 @@ def test_a_policy_that_cannot_be_trained_is_refused(tmp_path, kind):
     policy, message = REFUSED[kind]
     with pytest.raises(ValueError, match=message):
         made(tmp_path, model=policy())
+    with pytest.raises(
+        TypeError, match="model: expected a causal language model, got Linear; Auto"
+    ):
+        made(tmp_path, model=torch.nn.Linear(1, 1))
 
 
 def test_removed_names_are_refused_with_their_replacements(tmp_path):
