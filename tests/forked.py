@@ -27,6 +27,17 @@ def run(*argv: Any) -> None:
     assert exit_code(*argv) == 0
 
 
+def preloaded() -> tuple[set[str], int]:
+    """The modules of a process that has run nothing yet, and the number of its built-in tasks."""
+    forkserver.preload()
+    child = child_process.Child("tests.fakes.preloaded")
+    try:
+        modules, tasks = child.connection.recv()
+        return set(modules), tasks
+    finally:
+        child.end()
+
+
 def main(connection: Connection, killed_at: int | None, *argv: str) -> None:
     """The main function of the process."""
     append = RunDirectory.append

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from align_core.config.methods import methods
+from align_core.config.task_card import BUILT_IN
+from tests import forked
 
 ROOT = Path(__file__).parent.parent
 FLOORS = {
@@ -245,8 +247,8 @@ def test_the_page_holds_no_torch_and_gradio_writes_no_stubs():
 @pytest.mark.slow
 def test_preloaded_modules_can_be_imported_and_need_no_gradio():
     """The forkserver ignores a module that it cannot import; every run would then import it."""
-    counted = "assert loader._load_built_in.cache_info().currsize == 2"
-    modules = loaded(f"import align_core.preload; from align_core.tasks import loader; {counted}")
+    modules, tasks = forked.preloaded()
+    assert tasks == len(BUILT_IN)
     assert modules >= {"align_core.training.run", "align_core.inference.server"}
     assert "gradio" not in modules
 
