@@ -216,7 +216,7 @@ class Client:
         return self._index.names()
 
     def use(self, run: str) -> None:
-        """Note that somebody follows the run, or uses its model."""
+        """Record that somebody follows the run or uses its model now."""
         with self._lock:
             self._used[run] = time.monotonic()
             self._used.move_to_end(run)

@@ -21,9 +21,9 @@ from align_core.config.safe_files import read_object
 from align_core.runs.child_process import Child
 from align_core.runs.files import write_atomically
 
-# Seconds that `training.machine_probe` takes on the machine of the recordings, with two threads.
+# Seconds that `training.machine_probe`, in one thread, takes on the machine of the recordings.
 PROBE_SECONDS = 0.085
-ONE_THREAD = 1.7  # a run with one thread takes this many times as long
+ONE_THREAD = 1.7  # a run takes this many times as long with one thread as with two
 REPEATED = 1.5  # the slowness above which the measurement is repeated at the next start
 _PROBE = "align_core.training.machine_probe"
 _FILE = "machine_speed.json"

@@ -17,7 +17,7 @@ from align_core.objectives import chipo_loss
 from align_core.trainers.common import Setup
 from align_core.trainers.texts import ReferenceTrainer, make_trainer
 
-# R_max of the paper, in nats: two rewards are assumed to differ by at most twice that.
+# R_max of arXiv 2407.13399, in nats: the loss clips the difference of two rewards at 2 R_max.
 LARGEST_REWARD = 10.0
 
 

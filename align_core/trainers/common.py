@@ -52,7 +52,7 @@ WARMUP = 8
 # and leave NaN losses out of the log.
 QUIET = {
     "bf16": False,
-    # MPS has no float64, which the exact KL needs. Several processes on CPUs need this, too.
+    # MPS has no float64, which the exact KL needs. Several processes without GPUs need the flag.
     "use_cpu": not torch.cuda.is_available(),
     "activation_checkpointing": False,
     "logging_nan_inf_filter": False,

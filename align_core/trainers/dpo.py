@@ -67,9 +67,9 @@ class DirectPreferenceTrainer(
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """TRL's loss; with a frozen trunk, its passes start from the stored trunk states.
+        """TRL's loss; the first pair of the batch is then shown.
 
-        Then the first pair of the batch is shown.
+        If the lower layers are frozen, the forward passes start from their kept outputs.
         """
         if self._passes is not None:
             model = self._passes

@@ -31,7 +31,8 @@ class GRPOConfig(GroupConfig):
             over each text's tokens, then over texts. "dr_grpo" sums over each text's tokens,
             divides by the token limit, and averages over texts (arXiv 2503.20783).
         importance_sampling_level: whether each "token" or each "sequence" has a clipped ratio. The
-            ratio of a sequence is the geometric mean of its tokens' (GSPO, arXiv 2507.18071).
+            ratio of a sequence is the geometric mean of the ratios of its tokens (GSPO, arXiv
+            2507.18071).
     """
 
     choices = GroupConfig.choices | {
@@ -46,7 +47,8 @@ class GRPOConfig(GroupConfig):
 
 
 class GRPOTrainer(GroupTrainer):
-    """Compares each text's reward with its group's; the loss contains β times the k3 estimate."""
+    """Compares each text's reward with the mean of its group; the loss contains β times the k3
+    estimate of the KL."""
 
     args: GRPOConfig
     config = GRPOConfig

@@ -1,10 +1,9 @@
 """Online DPO: DPO on pairs that the policy itself has just written (arXiv 2402.04792).
 
 Each step samples two texts for each prompt and labels them by the reward. The first is chosen with
-probability σ(r(y1) − r(y2)), as by the task's raters, so that the loss has DPO's optimum
-π_ref·exp(r/β). If the higher reward always won, as with raters who are certain, the loss would have
-no finite optimum. TRL's experimental trainer labels in this way, and tokenises texts itself; this
-trainer uses PPO's rollouts.
+probability σ(r(y1) − r(y2)), so that the loss has DPO's optimum π_ref·exp(r/β). If the text with
+the higher reward were always chosen, as in TRL's experimental trainer, the loss would have no
+finite optimum. TRL's trainer also tokenises texts itself; this one uses PPO's rollouts.
 """
 
 from __future__ import annotations

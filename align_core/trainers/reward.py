@@ -24,7 +24,7 @@ from align_core.trainers.examples import KeptOutput, ShownExamples, first_rows, 
 class BradleyTerryTrainer(
     LengthBatches, ShardedTraining, FiniteTraining, ShownExamples, RewardTrainer
 ):
-    """TRL's RewardTrainer: −log σ(r_w − r_l), arXiv 2305.18290, Eq. 2."""
+    """TRL's RewardTrainer; its loss is −log σ(r_chosen − r_rejected) (arXiv 2305.18290, Eq. 2)."""
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kw: Any) -> Any:
         """TRL's loss; then the first pair of the batch is shown."""

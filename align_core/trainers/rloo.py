@@ -15,7 +15,8 @@ from align_core.trainers.groups import GroupTrainer, make_trainer
 
 
 class RLOOTrainer(GroupTrainer):
-    """Compares each text's reward, minus β times its KL estimate, with the others of its group."""
+    """Compares each text's reward, minus β times its KL estimate, with the mean of this difference
+    over the other texts of its group."""
 
     def _text_advantages(self, scores: Tensor, kl: Tensor) -> Tensor:
         return leave_one_out(scores - self.beta * kl, self.args.num_generations)

@@ -1,4 +1,7 @@
-"""SimPO: pairs by their mean log-probability per token, without a reference (arXiv 2405.14734)."""
+"""SimPO: compares the mean log-probabilities per token of a pair's texts (arXiv 2405.14734).
+
+It needs no reference.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from align_core.trainers.texts import PairTrainer, make_trainer, means
 
 
 class SimPOTrainer(PairTrainer):
-    """Separates the mean log-probabilities of a pair; `scale` is the paper's β, `margin` its γ."""
+    """Separates the mean log-probabilities of a pair's texts; `scale` is β in arXiv 2405.14734, and
+    `margin` is γ."""
 
     def __init__(self, *args: Any, scale: float, margin: float, **arguments: Any) -> None:
         super().__init__(*args, **arguments)

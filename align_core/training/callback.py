@@ -14,7 +14,7 @@ from align_core.models import distributed
 from align_core.models.sampling import Interrupted
 from align_core.runs.control import Control
 
-# Keys that Trainer adds to every log and that are useless in a short run.
+# Keys that trainers add to every log and that are useless in a short run.
 _DROPPED = {"epoch", "total_flos", "num_tokens", "num_input_tokens_seen", "lr", "eps"}
 
 Write = Callable[..., None]  # write(kind, step, **payload)

@@ -26,8 +26,8 @@ def last(directory: RunDirectory) -> Path | None:
 
     Raises:
         ConfigError: the checkpoint was written with other sharding (FSDP, DeepSpeed or none) than
-            this launch uses. A file that only the first process reads would be missing, and the
-            others would wait for it.
+            this launch uses. Without this check, the first process would not find a file that only
+            it reads, and the others would wait for it.
     """
     complete = []
     for checkpoint in folder(directory).glob("checkpoint-*"):

@@ -137,7 +137,7 @@ def policy_of(
     An adapter that the model has already is merged into its weights first.
 
     Raises:
-        TypeError, ValueError: it is not a causal language model, or has no weights to train.
+        TypeError, ValueError: PPO cannot train the model, or not with these other arguments.
     """
     if ref_model is model:
         raise ValueError("ref_model: expected None or another model, got model itself")
@@ -184,7 +184,8 @@ def reference_of(
     PiSSA takes a part out of the base.
 
     Raises:
-        TypeError, ValueError: it is not a causal language model with the policy's vocabulary.
+        TypeError, ValueError: `ref_model` is not a causal language model with the policy's
+            vocabulary, or is None for a sharded policy with an adapter.
     """
     if ref_model is not None:
         if not isinstance(ref_model, PreTrainedModel | PeftModel):
@@ -317,7 +318,7 @@ def check_prompts(
 def add_value_weights(
     optimizers: tuple[Optimizer | None, LRScheduler | None], model: PolicyWithValue
 ) -> None:
-    """Add the weights of the values to a given optimiser that has only the policy's weights.
+    """Add the weights of the value model or head to a given optimiser that lacks them.
 
     Raises:
         ValueError: there is a learning rate schedule, to which no weights can be added.

@@ -21,8 +21,9 @@ VALUE_CLIP = 5.0  # nats, wide enough for rewards of a few nats
 def build(setup: Setup) -> PPOTrainer:
     """The PPO trainer of a run, on its reward model or the gold reward.
 
-    The value model is a copy of the reward model. In three cases it is a value head instead: with
-    LoRA, to save memory; for a reward model whose tokens differ from the policy's; for an encoder.
+    The value model is a copy of the reward model. In four cases there is a value head instead: with
+    LoRA, to save memory; without a reward model; for a reward model whose tokens differ from the
+    policy's; and for a reward model that is an encoder.
     """
     config, proxy, value_model = setup.config, setup.proxy, None
     if isinstance(proxy, ProxyReward) and proxy.gives_values and not config.lora_r:
@@ -34,7 +35,7 @@ def build(setup: Setup) -> PPOTrainer:
         setup.data,
         reward=reward_of(setup),
         value_model=value_model,
-        # λ < 1 adds bias to reduce the variance, which is small with a trained value model.
+        # λ < 1 trades variance for bias; with a trained value model the variance is small anyway.
         lam=0.95 if value_model is None else 1.0,
         whiten_advantages=config.whiten_advantages,
         cliprange_value=VALUE_CLIP,

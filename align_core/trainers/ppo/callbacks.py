@@ -17,10 +17,10 @@ _OF_STEPS = ("on_step_begin", "on_step_end")
 class RolloutCallbacks(CallbackHandler):
     """The callbacks of a trainer, with `on_step_begin` and `on_step_end` once a rollout.
 
-    Between two updates of the same rollout neither of the two is called: a script for TRL's PPO
-    would find no new entry in the log, and a checkpoint could not be resumed. `on_optimizer_step`
-    follows every update. For Trainer itself, and for callbacks with `sees_updates`, a step is an
-    update.
+    Neither method is called between two updates of the same rollout, where a script for TRL's PPO
+    would find no new entry in the log, and from where a checkpoint could not be resumed.
+    `on_optimizer_step` follows every update. For Trainer itself, and for callbacks with
+    `sees_updates`, a step is an update.
     """
 
     callbacks: list[TrainerCallback]

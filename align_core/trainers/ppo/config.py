@@ -129,8 +129,8 @@ class RolloutConfig(TrainingArguments):
     kl_coef: float = _setting(0.05, "β, in nats of reward per nat of KL.")
     kl_target: float | None = _setting(
         None,
-        "The target of an adaptive β: a sequence KL, in nats (arXiv 1909.08593, 2.2). None keeps "
-        "β fixed.",
+        "The target of an adaptive β: a sequence KL, in nats (arXiv 1909.08593, section 2.2). None "
+        "keeps β fixed.",
     )
     kl_horizon: int = _setting(
         10_000, "Episodes in which the adaptive β can change by about a fifth."
@@ -146,10 +146,10 @@ class RolloutConfig(TrainingArguments):
         "current reference.",
     )
     ref_model_mixup_alpha: float = _setting(
-        0.05, "α of this movement of the weights, π_ref ← α·π + (1 − α)·π_ref."
+        0.05, "α of sync_ref_model, which moves the weights: π_ref ← α·π + (1 − α)·π_ref."
     )
     ref_model_sync_steps: int = _setting(1, "Rollouts between two movements of the reference.")
-    cliprange: float = _setting(0.2, "Clip range of the ratio.")
+    cliprange: float = _setting(0.2, "Clip range of the probability ratio.")
     local_rollout_forward_batch_size: int | None = _setting(
         None, "Texts sampled and scored at a time; by default per_device_train_batch_size."
     )

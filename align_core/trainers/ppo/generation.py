@@ -79,8 +79,8 @@ def vllm_generator(trainer: PPOTrainer) -> Generator | None:
 
 
 def respond(trainer: PPOTrainer, prompts: Prompts, draw: RandomDraw) -> Responses:
-    """A response to each prompt, with the outputs of the policy that steps 3 and 6 of
-    `trainer.py` need."""
+    """A response to each prompt, with the outputs of the policy that the comparison with the
+    reference and the losses need."""
     trainer.phases.write(prompts)
     responses = _responses(trainer, prompts, draw)
     trainer.phases.score(prompts, responses)

@@ -81,8 +81,8 @@ class SampledRollout:
 
 
 class OwnLoop(Trainer):
-    """A mixin of PPOTrainer: its seven steps, which `trainer.py` lists, in two methods. Step 2, the
-    scores, is left to your loop."""
+    """A mixin of PPOTrainer: `rollout` samples responses, your loop scores them, and `learn` trains
+    on them."""
 
     _epoch: dict[str, Any] | None = None  # the arguments of Trainer's `_run_epoch`
     _begins = False
@@ -95,7 +95,7 @@ class OwnLoop(Trainer):
         return stopped or self.state.global_step >= self.args.max_steps
 
     def rollout(self, prompts: Inputs | Sequence[Row]) -> SampledRollout:
-        """Steps 1 and 3: a response to each prompt, with log-probabilities, values and KL.
+        """Sample a response to each prompt, and compute its log-probabilities, values and KL.
 
         The prompts are texts, messages, token ids, or rows of a data set with these. With several
         processes, each passes all prompts and gets all responses.
@@ -127,7 +127,9 @@ class OwnLoop(Trainer):
         scores: Sequence[Any],
         episodes: Sequence[Any] | None = None,
     ) -> None:
-        """Steps 4 to 7 on a rollout and its scores, or on several, the turns of an episode.
+        """Estimate advantages and make the updates, from a rollout and its scores.
+
+        With several rollouts, each is a turn of its episodes, and has its own list in `scores`.
 
         The score of a completion is a number, or a list with a number for each of its tokens. All
         rollouts together have at most `batch_size` completions.

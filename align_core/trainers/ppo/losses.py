@@ -72,7 +72,7 @@ class PPOLosses(Trainer):
     def _mean(self, losses: Tensor, batch: Batch, inputs: Batch) -> Tensor:
         """The part of the loss of `inputs` that is due to its episodes `batch`: a scalar.
 
-        The sum of all parts is the mean over the tokens of a minibatch.
+        The sum of all parts is the mean over the tokens of `inputs`, times its weight.
         """
         return _share(batch, inputs) * masked_mean(losses, batch.mask)
 

@@ -114,7 +114,8 @@ def check_columns(name: str, data: Dataset | IterableDataset, has_collator: bool
     """Check that a data set has rows, and a column with prompts.
 
     Raises:
-        ValueError: rows or the column are missing; the message begins with the argument's `name`.
+        ValueError: it is not a data set, or lacks rows or the column; the message begins with the
+            argument's `name`.
     """
     if data is None:
         raise ValueError(f"{name}: expected a data set with a column prompt or input_ids, got None")

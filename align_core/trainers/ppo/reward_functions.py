@@ -35,7 +35,7 @@ def check_function(reward: Any, name: str) -> None:
             signature.bind_partial(**dict.fromkeys(_ARGUMENTS))
     except TypeError:
         line = f"expected a function that takes {', '.join(_ARGUMENTS)} and columns of the data "
-        line += f"set by name, as (completions, **_), got {signature}"
+        line += f"set by name, such as (completions, **_), got {signature}"
         raise TypeError(f"reward_model {name}: {line}") from None
 
 

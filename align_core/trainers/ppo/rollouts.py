@@ -85,7 +85,7 @@ class Episodes:
         if accelerator.num_processes == 1:
             return self
         numbers = [row for share in shares for row in share]
-        # Of a row that two processes have, the last place counts.
+        # If two processes have the same row, its last place counts.
         places = {row: place for place, row in enumerate(numbers)}
         order = torch.tensor([places[row] for row in sorted(places)], device=accelerator.device)
         columns = {}
@@ -122,7 +122,8 @@ class Batch:
     states [B, P + T, H] of a policy with a frozen trunk.
 
     A minibatch is split into equal micro-batches over processes and gradient accumulation steps.
-    The mean over a minibatch's tokens is the sum of `weight` times the mean over each micro-batch.
+    The mean over a minibatch's tokens is the mean, over its micro-batches, of `weight` times the
+    mean over the micro-batch's tokens.
     """
 
     prompts: Prompts

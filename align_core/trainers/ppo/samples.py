@@ -63,7 +63,7 @@ class Samples(Trainer):
         return metrics
 
     def generate_completions(self, sampling: bool = False) -> list[dict[str, Any]]:
-        """Sample a response to each prompt of the `eval_dataset`, and print the first as a table.
+        """Sample a response to each prompt of the `eval_dataset`; print the first few as a table.
 
         A run that reports to trackio or wandb sends them the table as `completions`. With
         `sampling`, only the first `per_device_eval_batch_size` prompts are used. Returns a dict for

@@ -290,7 +290,7 @@ def _proxy(
         if abs(read - rows) >= PADDED_TO:
             raise ValueError(
                 f"reward_model {name_of(model)} reads {read} tokens, and the policy writes {rows}: "
-                "expected its tokenizer as reward_processing_classes"
+                "expected the reward model's tokenizer as reward_processing_classes"
             )
     return ProxyReward(model, tokenizer or writer, writer, ends)
 
@@ -312,4 +312,4 @@ def check_scalar(model: nn.Module, argument: str) -> None:
         raise TypeError(f"{expected}, got {type(base).__name__}, which has no label")
     elif base.config.num_labels != 1:
         line = f"{expected}, got {base.config.num_labels} labels"
-        raise ValueError(f"{line}; align_core.one_label(model, 1) is one of them")
+        raise ValueError(f"{line}; align_core.one_label(model, 1) makes a model of one of them")

@@ -18,7 +18,7 @@ processes are those of `transformers.Trainer`. Under FSDP the policy and its val
 not during a rollout, because one process may sample more tokens than another.
 
 Arguments, settings and metrics are named as in TRL's last PPO; docs/ppo.md lists the differences.
-Left out: reference adapters by name (the reference is the policy as it is given).
+There are no reference adapters by name: the reference is the policy as it is given.
 """
 
 from __future__ import annotations
