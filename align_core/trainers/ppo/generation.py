@@ -1,4 +1,4 @@
-"""Step 1 of PPO: responses sampled here, or by vLLM with the policy's weights."""
+"""The responses of a rollout, sampled here, or by vLLM with the policy's weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 6 of PPO: the clipped losses of policy and value, and their mean over a minibatch."""
+"""The clipped losses of policy and value, and their mean over a minibatch."""
 
 from __future__ import annotations
 

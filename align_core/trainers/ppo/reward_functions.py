@@ -15,7 +15,7 @@ RewardFunction: TypeAlias = Callable[..., Sequence[float | None] | Sequence[Sequ
 
 LOADED = "AutoModelForSequenceClassification.from_pretrained(…, num_labels=1)"
 
-_ARGUMENTS = ("prompts", "completions", "completion_ids", "trainer_state")  # of every call
+_ARGUMENTS = ("prompts", "completions", "completion_ids", "trainer_state")  # in every call
 
 
 def check_function(reward: Any, name: str) -> None:

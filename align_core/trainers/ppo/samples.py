@@ -28,7 +28,7 @@ class Samples(Trainer):
     The processes share the prompts, so all of them must call each method.
     """
 
-    control: TrainerControl  # of transformers.Trainer
+    control: TrainerControl  # set by transformers.Trainer
 
     def evaluate(
         self,

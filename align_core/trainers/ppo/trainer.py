@@ -124,7 +124,7 @@ class PPOTrainer(
             model's folder, or the policy's.
     """
 
-    control: TrainerControl  # of transformers.Trainer
+    control: TrainerControl  # set by transformers.Trainer
     model_class: type[PolicyWithValue] = PolicyWithValue  # the class of the trained model
 
     def __init__(
@@ -234,7 +234,7 @@ class PPOTrainer(
         return episodes
 
     def _estimated(self, episodes: Episodes) -> Batch:
-        """Steps 4 and 5, and the part of 7 that moves β."""
+        """Steps 4 and 5, and the part of step 7 that moves β."""
         args, mask, count = self.args, episodes.mask, len(episodes.tokens)
 
         estimate = kl_estimate(episodes.logp, episodes.ref_logp, args.kl_estimator)
