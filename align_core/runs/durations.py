@@ -112,7 +112,7 @@ def _delay(events: Iterable[dict[str, Any]]) -> float | None:
     step. Steps before which the run was paused or resumed do not count.
     """
     delays: list[float] = []
-    delay_start = None  # of the delay before the next step, in seconds
+    delay_start = None  # when the delay before the next step began, in seconds
     for event in events:
         metrics = event.get("metrics", {})
         if event["kind"] in ("status", "resume"):

@@ -35,7 +35,7 @@ class RunIndex:
         self._changed_at = -1  # the folder's time of change at the last listing, in ns
         self._listed_at = self._retried_at = 0.0
         self._names: list[str] = []  # newest first
-        self._runs: dict[str, tuple[int, RunDirectory]] = {}  # with the inode
+        self._runs: dict[str, tuple[int, RunDirectory]] = {}  # name -> inode and directory
         self._unreadable: dict[str, tuple[int, _Stamp]] = {}
         self._logged: set[str] = set()  # unreadable runs that the log has named
 

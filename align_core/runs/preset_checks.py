@@ -20,7 +20,10 @@ Series = Mapping[str, Sequence[tuple[int, float]]]
 
 @dataclass(frozen=True)
 class Check:
-    """One number of a run and its bounds; `value` is None if it was not measured."""
+    """One number of a run and its bounds; `value` is None if it was not measured.
+
+    A `name` that ends in "since" is about the steps after the best gain.
+    """
 
     name: str
     value: float | None
@@ -53,7 +56,7 @@ def aligns(series: Series, gain: float, efficiency: float) -> list[Check]:
 
 
 def ranks(series: Series, accuracy: float) -> list[Check]:
-    """A reward model ends with a high share of held-out pairs that it ranks as the raters do."""
+    """A reward model ends with a high share of held-out pairs that it ranks by gold reward."""
     return [Check("accuracy", _last(series, "eval/accuracy"), least=accuracy)]
 
 
@@ -92,7 +95,7 @@ def runs_away(series: Series, gain: float, lost: float, rise: float, kl: float) 
 
 
 def hacks(series: Series, rise: float, fall: float, kl: float) -> list[Check]:
-    """The proxy rises while the gold reward ends below the reference's, far from the reference."""
+    """The proxy rises, the gold reward falls below its initial value, and the KL ends high."""
     return [
         Check("rise of the proxy", _change(series, "eval/proxy_reward"), least=rise),
         Check("change of the gold reward", _change(series, "eval/gold_reward"), most=-fall),

@@ -68,7 +68,7 @@ def execute(
     `make_display` gets the number of steps. Errors of a display whose pipe is closed, as with
     `| head`, are ignored. A new run that fails before its first event is deleted.
 
-    Returns and raises what `worker.execute` does.
+    Returns what `worker.execute` returns, and raises what it raises.
     """
     invalid = False
     try:

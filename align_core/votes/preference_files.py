@@ -168,7 +168,7 @@ def write_mixed(
 
 
 def settings(method: str, task: str, rows: int) -> dict[str, int]:
-    """`steps` and `batch_size` of a run on `rows` rows, with at most the pairs of a default run.
+    """`steps` and `batch_size` of a run on `rows` rows; it is no longer than a default run.
 
     docs/benchmarks.md, "What 200 votes are worth", has results with 200 rows.
     """

@@ -31,7 +31,7 @@ _CONDITIONS = {
 
 
 def check_size(path: Path) -> None:
-    """Raises ValueError if the file is larger than a session's can be."""
+    """Raises ValueError if the file is larger than the file of a session can be."""
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"expected at most {MAX_BYTES} bytes")
 

@@ -57,7 +57,7 @@ class Crowd:
 
 
 CROWDS = {
-    "task": Crowd("prefer by σ(Δr) on the gold reward, as the task's own rater does", Rater()),
+    "task": Crowd("prefer a text with probability σ(its lead in gold reward)", Rater()),
     "noisy": Crowd("toss a coin for 4 votes in 10", Rater(coin_tosses=0.4)),
     "wordy": Crowd("like a text 0.3 nats more for each word", Rater(per_word=0.3)),
     "leftish": Crowd("like the text on the left 1 nat more", Rater(for_left=1.0)),

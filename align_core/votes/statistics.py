@@ -42,7 +42,8 @@ def stats(votes: Votes) -> dict[str, Any]:
     `gold_agreement_expected`: the same for the task's rater, σ(Δr), on these pairs.
     `left_share`: share of decided votes for the text on the left; `left_share_ci95` is half the
     width of its 95% interval.
-    `loudest_share`: share of all votes of the busiest rater. Each is None without such votes.
+    `loudest_share`: share of all votes that the busiest rater cast.
+    Each number is None without such votes.
     """
     decided = [vote for vote in votes if vote["choice"] in DECIDED]
     counts = Counter(vote["choice"] for vote in votes)
