@@ -55,7 +55,7 @@ class Evaluator:
         subsets: name -> prompts; reward and KL are also reported for each of them.
         samples: texts for each prompt.
         best_of: if given, each text of the policy is the best of several; otherwise it comes from
-            the same noise as the reference's.
+            the same noise as the text of the reference.
         interrupted: checked before every token; when true, the evaluation raises Interrupted.
     """
 

@@ -112,7 +112,7 @@ class Preparation:
         except (OSError, ValueError, TypeError):
             scale = reward_scale(self._task, self._policy, self._tokenizer)
             self._save_json(file, scale)
-        return self._task.scaled(scale), scale  # type: ignore[attr-defined]  # of a folder
+        return self._task.scaled(scale), scale  # type: ignore[attr-defined]  # a folder has it
 
     def _sample_prompt(
         self,

@@ -54,8 +54,8 @@ class ModelError(ConfigError):
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of the model `name`; it pads on the left. If it lacks an end token, it gets the
-    model's, and if it lacks a padding token, it pads with another special token."""
+    """The tokenizer of the model `name`; it pads on the left. A missing end token is taken from the
+    model's configuration; a missing padding token is replaced by another special token."""
     tokenizer = _load(AutoTokenizer, name)
     if tokenizer.eos_token_id is None and (end := _end_of_model(name)) is not None:
         tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)

@@ -54,7 +54,7 @@ def token_outputs(
 
 def has_plain_head(policy: PreTrainedModel | PeftModel) -> bool:
     """Whether the logits of a policy are the product of its output layer and the last hidden
-    states, and neither is sharded."""
+    states; false for a sharded policy."""
     base = policy.get_base_model() if isinstance(policy, PeftModel) else policy
     head = base.get_output_embeddings()
     # The comparison below would miss a soft cap, which hardly changes an untrained model's logits.

@@ -70,7 +70,7 @@ class ProxyReward:
     the gold reward by which the rater labelled the pairs.
 
     Args:
-        tokenizer: the reward model's own.
+        tokenizer: the tokenizer of the reward model.
         writer: the tokenizer of the policy that writes the texts, if it differs. If its vocabulary
             differs, too, the texts are encoded again.
         ends: the policy's end tokens; by default those of its tokenizer.
@@ -192,7 +192,7 @@ def proxy_reward(
     """The reward model, or the task's misspecified reward, of this `name`.
 
     If `name` is None or "gold", this is the task's own reward model, or None if it has none.
-    `tokenizer` is the policy's, and `ends` are the policy's end tokens.
+    `tokenizer` is the tokenizer of the policy, and `ends` are the policy's end tokens.
     """
     name = task.reward_model if name in (None, "gold") else name
     if name is None:

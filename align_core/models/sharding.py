@@ -31,7 +31,7 @@ def apply_accelerate_config(accelerator: Accelerator) -> None:
     """
     state = accelerator.state
     if distributed.SHARDED_BY == "FSDP" and state.distributed_type == DistributedType.MULTI_CPU:
-        # Both, as accelerate does on GPUs: a new AcceleratorState copies PartialState.
+        # Both are set, as accelerate does on GPUs: a new AcceleratorState copies PartialState.
         state.distributed_type = PartialState().distributed_type = DistributedType.FSDP
         state.fsdp_plugin = FullyShardedDataParallelPlugin()
         if state.mixed_precision != "no":

@@ -58,9 +58,9 @@ class PolicyWithValue(nn.Module):
     """A policy, and the value of each prefix of its texts: the expected return, in nats.
 
     The value is the output of `value_model`, a model with one label, at every position; a copy of
-    the reward model is a good initialisation (arXiv 2203.02155, C.4). Without one it is a head on
-    the policy's hidden states. No gradient of the value loss reaches the policy's trunk, because
-    every change of the trunk costs KL.
+    the reward model is a good initialisation (arXiv 2203.02155, appendix C.4). Without one it is a
+    head on the policy's hidden states. No gradient of the value loss reaches the policy's trunk,
+    because every change of the trunk costs KL.
 
     `frozen` is the frozen trunk of a policy with an adapter on its last layers, else None.
     """
