@@ -3,7 +3,7 @@
 An experiment is a module of this package with
 
     TITLE, PAPER, CLAIM     its title, the paper, and the claim of the paper
-    SETUP                   rows (presentation.Row) on how its set-up differs from the paper's
+    SETUP                   rows (presentation.Row) on its set-up, here and in the paper
     SEEDS                   the number of seeds at full size
     stages(quick)           [{run name: settings}, …]; the runs of a stage are independent of each
                             other, and may need those of earlier stages
@@ -13,7 +13,7 @@ An experiment is a module of this package with
     comparisons(result)     the signs of the comparisons behind the verdicts: clear (±1) or not (0)
     findings(result)        what the result shows, with all numbers taken from it
     SENTENCES               English templates of the verdicts and findings
-    panels(result, words)   its figure (presentation); `words` are the page's for figures
+    panels(result, words)   its figure (presentation); `words` are the page's texts for figures
     report(result)          paragraphs and tables for docs/results.md, in English
 
 `runner` executes an experiment. Its texts on the page are in `cards`, `said` and `figures` of `lab`
@@ -30,7 +30,7 @@ from typing import Any
 
 from align_core.config import model_index
 
-TASK = "reviews"  # of the experiments on language models
+TASK = "reviews"  # the task of most experiments on language models
 EXACT = ("coverage", "collapse", "kl_in_loss")  # computed with numpy, in seconds
 # These train language models.
 TRAINED = ("frontier", "overoptimisation", "shift", "direct", "displacement", "pairs")

@@ -19,10 +19,10 @@ BETAS = tuple(float(f"{10 ** (tenths / 10):.2g}") for tenths in range(10, -14, -
 SMALL, LOWEST = 0.1, BETAS[-1]  # the β at which texts are counted; the smallest β
 # Errors of a reward: an independent draw for each text, half of them within ±QUARTILE nats.
 ERRORS = ("none", "normal", "laplace", "student")
-QUARTILE = 0.6745  # that of a normal distribution with standard deviation 1
+QUARTILE = 0.6745  # the quartile of a normal distribution with standard deviation 1
 HALF = 0.5  # a gain has fallen if it is below this share of the gain without an error
 BUDGET = 1.0  # nats of KL at which errors are compared
-EXAMPLE = {"prompt": 0, "seed": 0}  # of NARROW; the page draws its optimum at the slider's β
+EXAMPLE = {"prompt": 0, "seed": 0}  # a prompt of NARROW whose optimum the page draws at any β
 
 
 def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
@@ -32,11 +32,11 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
 
 
 def measure(folder: Path, seed: int | None) -> dict[str, Any]:
-    """Without a seed the numbers of `texts_in_effect`; else those of `with_errors`."""
-    return texts_in_effect() if seed is None else with_errors(seed)
+    """Without a seed the numbers of `without_errors`; else those of `with_errors`."""
+    return without_errors() if seed is None else with_errors(seed)
 
 
-def texts_in_effect() -> dict[str, Any]:
+def without_errors() -> dict[str, Any]:
     """For the reference and the optimum at each β: the effective number of texts (the exponential
     of the entropy), and the probability of the likeliest text; means over prompts.
 
@@ -70,8 +70,8 @@ def texts_in_effect() -> dict[str, Any]:
 
 
 def with_errors(seed: int) -> dict[str, dict[str, list[dict[str, float]]]]:
-    """{task: {error: [numbers at each β]}}: gold and optimised reward above the reference's, KL,
-    and the effective number of samples, averaged over the prompts."""
+    """{task: {error: [numbers at each β]}}: the gold and the optimised reward minus those of the
+    reference, the KL, and the effective number of samples, averaged over the prompts."""
     curves: dict[str, dict[str, list[dict[str, float]]]] = {}
     for task in TASKS:
         texts, rng = exact.texts_of(task), np.random.default_rng(seed)
@@ -165,6 +165,6 @@ def _row(curves: list[list[dict[str, float]]], whole: float) -> dict[str, Any]:
 
 
 def _gold_at_budget(curve: list[dict[str, float]]) -> float:
-    """The gold reward above the reference's at a KL of BUDGET, by linear interpolation."""
+    """The gold reward at a KL of BUDGET minus that of the reference, by linear interpolation."""
     kls, gold = ([0.0, *(point[name] for point in curve)] for name in ("kl", "gold"))
     return float(np.interp(BUDGET, kls, gold))

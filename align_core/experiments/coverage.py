@@ -141,7 +141,7 @@ def numbers(outcome: tabular.Outcome, policy: tabular.FloatArray) -> dict[str, f
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The means over seeds for each setting; one example in full; the paper's Table 1."""
+    """The means over seeds for each setting; one example in full; Table 1 of arXiv 2404.10719."""
     settings = []
     for seeds in zip(*(run["measured"] for run in runs), strict=True):
         means = {

@@ -150,7 +150,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _curve(measured: list[list[float]]) -> list[list[float]]:
-    """Points [d = √KL, gold, epoch], gold in nats above the first point's."""
+    """Points [d = √KL, gold, epoch]; gold is in nats, minus that of the first point."""
     first = measured[0][1]
     return [[max(kl, 0.0) ** 0.5, gold - first, epoch] for kl, gold, epoch in measured]
 
@@ -261,9 +261,9 @@ def report(result: dict[str, Any]) -> list[Block]:
     ]
     note = (
         "Gold is in nats above the reference's, measured on 4 texts for each of 64 prompts every "
-        f"{FULL['every']} steps. Its peak is the highest of these, so by chance it is above that "
-        f"of the true curve, and a run falls only if it loses clearly more than {FALL:.0%} of it. "
-        "β has a different meaning in each loss (docs/methods.md): IPO's and SLiC's set a margin, "
-        "and IPO's is one per token."
+        f"{FULL['every']} steps. Its peak is the highest of these measurements, so by chance it is "
+        "above the peak of the true curve, and a run falls only if it loses clearly more than "
+        f"{FALL:.0%} of it. β has a different meaning in each loss (docs/methods.md): in IPO and "
+        "in SLiC it sets a margin, in IPO one per token."
     )
     return [Table(head, rows), note]

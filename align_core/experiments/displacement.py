@@ -27,7 +27,7 @@ BETA = 0.1
 KINDS = ("similar", "different")  # pairs with the highest, and with the lowest CHES scores
 FULL = {"pairs": 128, "epochs": 10, "every": 16, "samples": 16, "prompts": 64}
 QUICK = {"pairs": 8, "epochs": 1, "every": 1, "samples": 2, "prompts": 4}
-HARM = 1.0  # a text whose gold reward is this many nats below the chosen text's is a worse answer
+HARM = 1.0  # nats of gold reward that a text must be below the chosen text to be a worse answer
 POSSIBLE = 0.1  # what occurs in more than this share of the cases is more than an exception
 SHOWN = 6  # examples that are quoted
 SETUP = (
@@ -136,7 +136,7 @@ def _third(prompts: list[dict[str, Any]]) -> float:
 
 def _opposite(prompts: list[dict[str, Any]]) -> float | None:
     """Of the prompts whose chosen text is right and lost probability, the share for which the text
-    that gained most is HARM worse than it; None without such a prompt."""
+    that gained most is at least HARM nats worse than it; None without such a prompt."""
     lost = [p for p in prompts if p["chosen"]["after"] < p["chosen"]["before"]]
     right = [p for p in lost if p["chosen"]["gold"] > 0]
     if not right:

@@ -33,7 +33,7 @@ RATERS = ("certain", "graded")
 WIDE_PAIRS = (1000, 4000, 16_000)
 WIDE_BETA = 0.05
 WIDE_ROLLOUTS = 40
-WIDE_STEPS, WIDE_BATCH = 300, 16  # of DPO, or one epoch if that is longer
+WIDE_STEPS, WIDE_BATCH = 300, 16  # of DPO; it takes one epoch if that has more steps
 WIDE_EVALUATIONS = 10
 
 

@@ -62,7 +62,8 @@ def summary(runs: list[Run]) -> dict[str, Any]:
 
 
 def _runs_of(runs: Iterable[Run], method: str, wide: bool = False) -> list[Run]:
-    """The runs of a method: those of the sweep, or, if `wide`, those of the paper's comparison."""
+    """The runs of a method: those of the sweep or, if `wide`, those that compare DPO and PPO as in
+    arXiv 2305.18290, Figure 2."""
     return [
         run
         for run in runs
@@ -105,7 +106,7 @@ def _shares(by_seed: dict[int, Points], frontier: Frontier, budget: float) -> li
 
 
 def _wide(runs: list[Run]) -> list[dict[str, Any]]:
-    """A row of the paper's comparison for each set of pairs.
+    """The comparison of arXiv 2305.18290, Figure 2: a row for each set of pairs.
 
     "raters", "pairs":  who labelled the pairs, and their number
     "accuracy":         that of the reward model on held-out pairs
@@ -142,7 +143,7 @@ def _wide(runs: list[Run]) -> list[dict[str, Any]]:
 
 
 def _within(by_seed: dict[int, Points]) -> dict[str, list[float]]:
-    """KL -> the highest reward within it, above the reference's, of each seed."""
+    """KL -> for each seed, the highest reward within this KL minus that of the reference."""
     return {
         f"{kl:g}": [reward_within(points, kl) - points[0][1] for points in by_seed.values()]
         for kl in WIDE_BUDGETS

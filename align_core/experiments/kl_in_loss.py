@@ -28,7 +28,8 @@ SEEDS = 32  # random references and rewards
 BETAS = (0.3, 0.5, 1.0, 2.0, 3.0)
 SHOWN = 1.0  # the β of the sentences
 TOLERANCE = 0.01  # nats of J; a gap to the optimum that is clearly smaller counts as none
-# Variant -> its charge for a token in the reward, and the slope of its charge in the loss.
+# Variant -> its penalty (`Charge`) for a token in the reward, and the slope of its penalty in the
+# loss.
 VARIANTS: dict[str, tuple[Charge, Charge]] = {
     "reward_k1": (token_tree.k1, token_tree.nothing),
     "loss_tokens": (token_tree.nothing, token_tree.k1),

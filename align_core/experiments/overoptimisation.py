@@ -40,7 +40,7 @@ CLAIM = (
 # Thresholds of the verdicts.
 FALL = 0.25  # a falling run loses more than this share of its peak
 LITTLE = 0.6  # a reward model up to this accuracy is little better than chance
-FEW = 2000  # pairs; with fewer, the paper says, a reward model is little better than chance
+FEW = 2000  # pairs; the claim is that a reward model on fewer is little better than chance
 TOLERANCE = 0.1  # a penalty without effect changes the reward by at most this share of the peak
 METHODS = {"ppo": "ppo", "best-of-n": "best_of_n"}  # -> the names of their values in SENTENCES
 SENTENCES = {
@@ -145,7 +145,7 @@ def _same_pairs(result: dict[str, Any]) -> list[dict[str, Any]]:
 def _falls(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
     """The verdicts on the claim that gold falls, each with its cases.
 
-    It holds for cases of which more than half of the runs fall. It fails for cases of which no run
+    It holds for cases in which more than half of the runs fall. It fails for cases in which no run
     falls, although each reaches the √KL at which other runs have fallen on average.
     """
     groups: dict[tuple[int, str], dict[str, list[Finding]]] = {}
@@ -190,14 +190,14 @@ def _falls_off(points: Curve) -> bool:
 
 
 def _extremes(rows: Sequence[dict[str, Any]], by: str) -> tuple[int, int]:
-    """The smallest and the largest `by`; two zeros without rows."""
+    """The smallest and the largest value of `by`, "pairs" or "layers"; two zeros without rows."""
     sizes = [row[by] for row in rows] or [0]
     return min(sizes), max(sizes)
 
 
 def _rises(rows: Sequence[dict[str, Any]], by: str) -> dict[str, Mean]:
-    """By how much the peak is higher for the largest than for the smallest `by`, paired by seed;
-    empty for one size."""
+    """For each method, how much higher the peak is at the largest value of `by` than at the
+    smallest, paired by seed; empty if there is only one value."""
     least, most = _extremes(rows, by)
     if least == most:
         return {}
@@ -213,7 +213,7 @@ def _rises(rows: Sequence[dict[str, Any]], by: str) -> dict[str, Mean]:
 
 
 def _peaks(rows: Sequence[dict[str, Any]], by: str, part: str) -> list[Verdict]:
-    """Whether the peak is higher for the largest than for the smallest `by`."""
+    """Whether the peak is higher at the largest value of `by` than at the smallest."""
     rises = _rises(rows, by)
     if not rises:
         return []

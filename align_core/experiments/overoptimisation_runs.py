@@ -30,7 +30,7 @@ SIZED_BY = 1000  # pairs of the reward models whose sizes are compared
 PENALTY_PAIRS = 300  # pairs of the reward model with which different β are compared
 BETAS = (0.1, 0.3, 1.0)
 REWARD_STEPS = 80  # of 64 pairs: one pass over 5,000 pairs, 51 passes over 100
-ROLLOUTS, EVERY = 40, 2  # of a run of PPO, and from one of its evaluations to the next
+ROLLOUTS, EVERY = 40, 2  # rollouts of a run of PPO, and rollouts between two evaluations
 BEST_OF, STORED = 128, 256  # the largest n, and the stored texts of each prompt to choose from
 BUDGETS = (0.5, 1.0, 2.0, 4.0)  # nats of KL at which a penalty is compared with no penalty
 

@@ -94,7 +94,7 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
 def measure(
     folder: Path, method: str, pairs: int, seed: int, seen: int, stored: int
 ) -> dict[str, float | None]:
-    """The gold reward above the reference's and the KL of a policy, and the accuracy of a reward
+    """The gold reward of a policy minus that of the reference, its KL, and the accuracy of a reward
     model on held-out pairs, None for DPO."""
     from align_core.experiments import trained_models  # imports torch, which the page does not
     from align_core.models.loading import load_reward_model, load_tokenizer
@@ -136,8 +136,8 @@ def steps(method: str, seen: int) -> int:
 
 
 def reweighted(scores: FloatArray, gold: FloatArray) -> tuple[float, float]:
-    """Gold reward above the reference's, and KL, of π_ref·exp(r̂/β)/Z over samples [P, N] with these
-    scores r̂; means over the prompts, in nats."""
+    """The gold reward of π_ref·exp(r̂/β)/Z minus that of the reference, and its KL, over samples
+    [P, N] with these scores r̂; means over the prompts, in nats."""
     gain = (weights(scores, BETA) * gold).sum(1).mean() - gold.mean()
     return float(gain), optimum(scores, BETA).kl
 

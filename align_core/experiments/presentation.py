@@ -1,11 +1,11 @@
-"""How a result is shown: the set-up compared with the paper's, the figure's panels, and tables.
+"""How a result is shown: the set-up here and in the paper, the panels of the figure, and tables.
 
 A panel is {"title", "x", "y", "curves"}, where "x" and "y" are the titles of the axes. A curve is
-{"name", "colour", "mode", "x", "y"}: "colour" names a variable of lab.css, and "mode" is Plotly's
-or "bars". Optional keys of a curve are "half", half the widths of the 95% intervals, "dash", and
-"quiet", which leaves it out of the legend. Optional keys of a panel are "ticks", the
-numbers of a logarithmic horizontal axis, "falling", if it falls from left to right, and "labels",
-which `labelled` adds.
+{"name", "colour", "mode", "x", "y"}: "colour" names a variable of lab.css, and "mode" is a mode of
+Plotly or "bars". Optional keys of a curve are "half", half the widths of the 95% intervals, "dash",
+and "quiet", which leaves it out of the legend. Optional keys of a panel are "ticks", the numbers of
+a logarithmic horizontal axis, "falling", if it falls from left to right, and "labels", which
+`labelled` adds.
 """
 
 from __future__ import annotations

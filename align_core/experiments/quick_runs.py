@@ -143,5 +143,5 @@ class QuickRuns:
 
 
 def _public(name: str) -> str:
-    """The name of a quick run without its visitor's part."""
+    """The name of a quick run without the part that identifies its visitor."""
     return name.partition("-")[0]

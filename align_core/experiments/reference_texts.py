@@ -89,7 +89,7 @@ def forward_optimum(share: FloatArray, rewards: FloatArray, beta: float) -> Floa
     """
     best = np.where(share > 0, rewards, -np.inf).max(1, keepdims=True)
     gap = best - np.where(share > 0, rewards, -np.inf)
-    # λ − best, by bisection: at β all probabilities are at most the reference's.
+    # λ − best, by bisection from 0 to β: at β no probability is above that under the reference.
     low, high = np.zeros_like(best), np.full_like(best, beta)
     for _ in range(60):
         middle = (low + high) / 2

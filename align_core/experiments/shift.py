@@ -101,7 +101,7 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
 
 
 def measure(folder: Path, method: str, **settings: Any) -> dict[str, Any]:
-    """The reward model's accuracy, or the final policy's reward above the reference's."""
+    """The accuracy of the reward model, or the numbers of the final policy (`shift_methods`)."""
     from align_core.experiments import shift_methods  # imports torch, which the page does not
 
     setting = shift_methods.Setting(folder / "shared", **settings, beta=BETA, covered=COVERED)

@@ -67,7 +67,8 @@ class Setting:
 def pairs_of(setting: Setting) -> list[dict]:
     """The setting's pairs, labelled by the task's rater.
 
-    Pairs with a text cut at the token limit are left out: preference files do not record the cut.
+    Pairs with a text cut at the token limit are left out: the files of pairs that are written here
+    do not record the cut.
     """
     silence_libraries()
     source, task, count, seed = setting.source, setting.task, setting.pairs, setting.seed
@@ -217,7 +218,8 @@ def _train_and_measure(config: RunConfig, setting: Setting) -> dict[str, float]:
 
 
 def _measure(policy: PreTrainedModel, setting: Setting) -> dict[str, float]:
-    """Gold reward above the reference's, KL, gain and efficiency; for capitals also by coverage."""
+    """Gold reward minus that of the reference, as `more`, KL, gain and efficiency; for capitals
+    also `more` on the covered and on the other prompts."""
     evaluator = trained_models.probe_evaluator(setting.task, setting.seed, **setting.evaluation)
     evaluation = evaluator(policy)
     metrics = evaluator.metrics(evaluation)

@@ -67,7 +67,7 @@ class Outcome:
 def random_coverage(responses: int, seed: int, best: bool = False) -> BoolArray:
     """[8, 8]: a random set of this many covered responses, 0 to 8, for each prompt.
 
-    With `best`, the best response to a prompt is always among them (of 1 or more).
+    With `best`, the best response to a prompt is always among them, unless there are none.
     """
     order = np.random.default_rng(seed).permuted(np.tile(np.arange(SIZE), (SIZE, 1)), axis=1)
     if best:  # exchange it with the response that would be covered first
@@ -79,7 +79,7 @@ def random_coverage(responses: int, seed: int, best: bool = False) -> BoolArray:
 def train(covered: BoolArray, beta: float, seed: int, certain: bool = False) -> Outcome:
     """Train PPO, its reward model, and DPO on every pair of covered responses to a prompt.
 
-    With `certain` raters, as in the paper, the better response is always preferred.
+    With `certain` raters, as in arXiv 2404.10719, the better response is always preferred.
     """
     rng = np.random.default_rng(seed)
     policy = Network.random(SIZE, SIZE, REFERENCE_SPREAD, rng)
