@@ -158,8 +158,8 @@ class Run:
         return in_process.score(str(self.path), prompt, completions, [])
 
     def plot(self, *others: Run) -> Any:
-        """A `plotly.graph_objects.Figure` like the page's: gold reward over KL with the optimum's
-        curve, and the charts of the method. `others` are drawn into the same charts.
+        """A `plotly.graph_objects.Figure` like those of the page: gold reward over KL with the
+        optimum's curve, and the charts of the method. `others` are drawn into the same charts.
 
         Raises:
             ModuleNotFoundError: plotly is not installed.

@@ -277,8 +277,8 @@ def group_advantages(rewards: Tensor, size: int, scale: str) -> Tensor:
     """GRPO's advantages [B]: each reward minus the mean of its group, over a standard deviation.
 
     A group is `size` consecutive rewards, of texts with the same prompt. `scale` selects the
-    standard deviation: that of the "group" (arXiv 2402.03300, 4.1.2), that of the whole "batch", or
-    "none", without a division (arXiv 2503.20783). 1e-4 is added to it, as in TRL.
+    standard deviation: that of the "group" (arXiv 2402.03300, section 4.1.2), that of the whole
+    "batch", or "none", without a division (arXiv 2503.20783). 1e-4 is added to it, as in TRL.
     """
     groups = rewards.view(-1, size)
     advantages = groups - groups.mean(1, keepdim=True)

@@ -189,8 +189,8 @@ def _draw_trade(fig: Any, trade: Trade, runs: Sequence[PlottedRun]) -> None:
 
 def _draw_target(fig: Any, run: PlottedRun, cell: dict[str, int]) -> None:
     """Draw a diamond at the optimum that the run seeks at its β; it is hollow if too few samples
-    determine this optimum. Nothing is drawn at β = 0, or if the method seeks another optimum than
-    that of PPO or χPO."""
+    determine this optimum. Nothing is drawn at β = 0, or if the method seeks neither PPO's optimum
+    nor χPO's."""
     beta = run.config.beta
     for settings in run.changes.values():
         beta = settings.get("beta", beta)

@@ -1,10 +1,10 @@
 """Builds all embedded models and data from the tasks' grammars.
 
-Both tasks share a tokenizer and a pretrained model. Each task has an SFT model, its samples on the
-probe and held-out prompts with their gold rewards, a labelled pool of preference pairs, and a
-reward model. Capitals has a second reward model, trained on few pairs, which PPO over-optimises;
-reviews has a second one, trained on pairs of the pretrained model. All builds on the same machine
-write identical files.
+The tasks `reviews` and `capitals` share a tokenizer and a pretrained model. Each task has an SFT
+model, its samples on the probe and held-out prompts with their gold rewards, a labelled pool of
+preference pairs, and a reward model. `capitals` has a second reward model, trained on few pairs,
+which PPO over-optimises; `reviews` has a second one, trained on pairs of the pretrained model. All
+builds on the same machine write identical files.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from align_core.models.rewards import for_samples
 from align_core.models.sampling import end_ids
 from align_core.tasks.grammar_task import GrammarTask
 
-DEMONSTRATIONS = 512  # which the model was not trained on
+DEMONSTRATIONS = 512  # demonstrations that the model was not trained on
 DEMONSTRATION_SEED = 1  # training uses seed 0
 
 

@@ -155,7 +155,7 @@ def _new_run(args: argparse.Namespace, lines: list[Message]) -> RunDirectory:
 
 def _resumable(args: argparse.Namespace, lines: list[Message]) -> RunDirectory:
     if any(line.values.get("option") == "--task" for line in lines):
-        raise ConfigError(*lines)  # an invalid task cannot be compared with the run's
+        raise ConfigError(*lines)  # an invalid task cannot be compared with the task of the run
     for name in ("method", "config", "run_dir", *options.RUN_OPTIONS):
         is_task_code = name == "task" and is_code(args.task)
         if (value := getattr(args, name)) is not None and not is_task_code:

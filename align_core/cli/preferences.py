@@ -96,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         subs["simulate"].add_argument(option, help=about)
     subs["export"].add_argument("--output", metavar="FILE", help="a new .jsonl or .parquet file")
     subs["export"].add_argument(
-        "--ties", help="omit ties, or count each as one vote for both texts"
+        "--ties", help="omit ties, or count each as one vote for each of its texts"
     )
     subs["export"].add_argument(
         "--rows",

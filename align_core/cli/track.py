@@ -132,7 +132,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace, lines: list[Message]) -> int:
-    """Send a run that was recorded to a tracker; returns the exit code.
+    """Send a recorded run to a tracker; returns the exit code.
 
     Raises:
         ConfigError: there is no such run or tracker.

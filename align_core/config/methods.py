@@ -64,7 +64,7 @@ def ppo_minibatches(batch_size: int) -> int:
 
 
 def updates_per_rollout(batch_size: int) -> int:
-    """The number of optimiser updates on a rollout of PPO, RLOO or GRPO."""
+    """The number of optimiser updates on a rollout of PPO, RLOO, GRPO or online DPO."""
     return PPO_EPOCHS * ppo_minibatches(batch_size)
 
 
@@ -96,9 +96,9 @@ CORRECT = Chart(
 LOGPS = Chart(
     "logps", (Curve("logps/chosen", _GOLD), Curve("logps/rejected", _PROXY, "dash")), below=True
 )
-# The charts of methods that learn from rollouts without a value model.
+# The charts of RLOO and GRPO, which have no value model.
 ROLLOUT_CHARTS = (REWARD, KL, COVERED, CLIP, ENTROPY)
-# The options of all methods that learn from rollouts.
+# The options of methods that learn from rollouts; rejection sampling has all but β.
 ON_ROLLOUTS = {
     "model": FromTask("reference"),
     "reward_model": FromTask("reward_model", otherwise="gold"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 MAX_BYTES = 4_000_000  # the largest JSON file that is read
-_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # of POSIX, of Windows
+_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # on POSIX; on Windows
 
 
 def open_file(path: str | Path) -> BinaryIO:

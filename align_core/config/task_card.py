@@ -29,7 +29,7 @@ class TaskCard:
         reward_model: the model of its proxy reward, or None.
         groups: the kinds of its prompts; the option `coverage` chooses some of them.
         proxies: the names of its misspecified rewards.
-        options: method -> defaults on this task that differ from the method's.
+        options: method -> its defaults on this task, where they differ from those of the method.
         demonstrations: whether it has demonstrations.
         code: "file.py:Class" (an absolute path) or "package.module:Class"; None without code.
         folder: the absolute path of a task without code; None for all others.

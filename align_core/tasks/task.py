@@ -26,8 +26,8 @@ class Task(ABC):
     title: str
     explanation: str  # one sentence, for users
     max_new_tokens: int
-    reference: str | None = None  # that policies start from and are compared with
-    reward_model: str | None = None  # whose output is the proxy reward
+    reference: str | None = None  # the model that policies start from and are compared with
+    reward_model: str | None = None  # the model whose output is the proxy reward
     groups: tuple[str, ...] = ()  # the kinds of its prompts, returned by `group`
     # Misspecified rewards with the signature of `reward`, by the name under which `--reward-model`
     # chooses one: a run on it shows reward hacking.

@@ -195,7 +195,7 @@ def _outside() -> Message:
 
 
 def _why(error: Exception) -> Message:
-    """The message of an error: an Invalid's own, else the system's."""
+    """The message of an Invalid; for any other error, that of the operating system."""
     if isinstance(error, Invalid):
         return error.message
     return problem("system", "{why}", why=getattr(error, "strerror", None) or str(error))

@@ -35,7 +35,7 @@ class Completion:
     Args:
         messages: the prompt, with the system prompt.
         ended: whether it ended by itself, not at the token limit.
-        row: the other columns of the prompt's row; empty for a prompt that is not the task's.
+        row: the other columns of the prompt's row; empty for a prompt that the task does not have.
     """
 
     messages: Messages

@@ -43,7 +43,7 @@ def parse(text: str) -> tuple[dict[str, Any], Lines]:
     except RecursionError:
         brackets = [line.count("[") + line.count("{") for line in text.splitlines()]
         raise Unparsable("brackets are nested too deeply", _line_of_most(brackets)) from None
-    except ValueError:  # of int(), for over 4,300 digits
+    except ValueError:  # int() refuses a number of over 4,300 digits
         lengths = [*map(len, text.splitlines())]
         raise Unparsable("a number has too many digits", _line_of_most(lengths)) from None
     return content, Lines(text)

@@ -45,7 +45,7 @@ class Manners(Task):
         return list(self._splits[split])
 
     def group(self, prompt: str) -> str:
-        """The kind of a question; "" for one that is not the task's."""
+        """The kind of a question; "" for a question that the task does not have."""
         return self.question(prompt).kind
 
     def model_input(self, prompt: str, chat: bool) -> Text:
@@ -78,7 +78,7 @@ class Manners(Task):
         return [sum(values) for values in zip(*parts.values(), strict=True)]
 
     def question(self, prompt: str) -> Question:
-        """The question of a prompt; without a kind and keys if it is not the task's."""
+        """The question of a prompt; without a kind and keys if the task does not have it."""
         return self._questions.get(prompt, Question(prompt))
 
     def _split_prompts(self) -> dict[str, list[str]]:
