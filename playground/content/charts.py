@@ -95,7 +95,8 @@ def delta(events: Iterable[log.Event]) -> dict[str, Any]:
 
 
 def row(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """A probe prompt with its two texts; log-probabilities are rounded to the digits shown."""
+    """A probe prompt with the texts of reference and policy; log-probabilities are rounded to the
+    digits shown."""
     tokens = [
         {
             "text": token["text"],

@@ -1,4 +1,4 @@
-"""The Lab view's coverage experiment, whose policies are trained again whenever a slider moves."""
+"""The Lab view's coverage experiment, which trains its policies again at each change."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ MAX_CACHED = 256  # outcomes; many visitors at once try the same settings
 
 
 def train(settings: Any, words: dict[str, Any]) -> dict[str, Any]:
-    """Train PPO and DPO on one set of covered responses.
+    """Train PPO and DPO on the pairs of one set of covered responses.
 
-    `settings` are {"beta", "seed", "certain", "covered", "responses"}: `covered` has a boolean for
-    each of 8 prompts and 8 responses, or is None to cover `responses` random responses to each
+    `settings` are {"beta", "seed", "certain", "covered", "responses"}: `covered` is a matrix [8, 8]
+    of booleans, with a row for each prompt, or None to cover `responses` random responses to each
     prompt; the other settings are those of `tabular.train`. Returns {"outcome", "errors"}; the
     outcome (`_train`) is None if there are errors.
     """

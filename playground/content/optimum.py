@@ -49,7 +49,7 @@ def of_pair(task: Any, model: Any) -> Optimum | None:
     """The optimum of a task for a model, from prepared samples or, without them, embedded ones.
 
     None if there are no samples, or too few to know the optimum at any KL. A visitor may send any
-    names, so they are only compared with those of prepared samples: nothing that they name is read.
+    names, so these are only compared with the names of prepared samples: no file is read by them.
     """
     for entry in prepared.named(task, model):
         try:
@@ -92,8 +92,8 @@ def target(query: Any) -> dict[str, Any] | None:
     """The optimum that a run seeks, for `query`, {"task", "model", "beta", "sought"}, from the same
     samples as `frontier`; None without samples. `sought` is a `Method.optimum`, by default "kl".
 
-    For "kl" it is `Optimum.at`, for any other only `beta` and the point, without texts. An invalid
-    β is replaced by the largest β of the slider.
+    For "kl" it is `Optimum.at`; for any other value, only `beta` and an `Optimum.point`, without
+    texts. An invalid β is replaced by the largest β of the slider.
     """
     if (optimum := _of_query(query)) is None:
         return None
@@ -109,6 +109,8 @@ def target(query: Any) -> dict[str, Any] | None:
 
 
 def _of_query(query: Any) -> Optimum | None:
+    """The optimum for the model of a query or, if that is not known, for the task's reference. An
+    unknown task is replaced by the first built-in one."""
     query = query if isinstance(query, dict) else {}
     task, model = query.get("task"), query.get("model")
     if (optimum := of_pair(task, model)) is not None:
@@ -169,7 +171,8 @@ class Optimum:
         """The point of π* at this β, and its text for each prompt at the QUANTILE of gold reward.
 
         kl, gain:  in nats; None at β = 0, whose texts are the best stored ones
-        known:     False if the effective sample size, `samples`, is too small
+        samples:   the effective sample size; None at β = 0
+        known:     whether `samples` is large enough; False at β = 0
         texts:     as `_texts`, with `log_ratio`, log(π*/π_ref) of the whole text in nats, if the
                    effective sample size for its prompt is large enough
         """

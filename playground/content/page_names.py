@@ -1,7 +1,7 @@
 """Names on pages for the paths in configurations: a page never gets a path of the server.
 
-A page gets the last part of a path as its name, and sends that back. Only a path that was given a
-name before can be found by it.
+A page gets the last part of a path as its name, with a number if that name is taken, and sends the
+name back. Only a path that was given a name before can be found by it.
 """
 
 from __future__ import annotations

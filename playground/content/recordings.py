@@ -1,8 +1,8 @@
 """The presets' recorded runs, replayed to each visitor.
 
 A recorded run is named "recorded/NAME", and so is its model, if it has one. A page receives its
-events as if it were running now, SPEED times as fast, and a long run so fast that it takes LONGEST
-seconds.
+events as if it were running now, SPEED times as fast, and a long run so fast that the replay takes
+at most LONGEST seconds.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from align_core.votes.simulated_raters import Rater
 from playground.content import charts, optimum
 
 TASK = "reviews"
-DRAWN = 12  # of each prompt's stored samples of the reference; the story shows some of these
+DRAWN = 12  # stored samples of the reference for each prompt; the story shows some of them
 # Prompts, and the indices of their samples that are shown.
 QUESTION = ("This musical from another planet", (1, 0))
 WRITTEN = ("The photography of this comedy", range(DRAWN))
@@ -35,7 +35,7 @@ VOTES = 100  # for each pair
 CLIMBS = ("healthy-ppo", "While the hero seemed slightly")
 HACKS = ("no-leash", "The man behind me thought the jokes")
 PAIRS = ("healthy-dpo", "The sets in this romance never")
-# The scene of β: its prompt, and the places of its slider.
+# The scene of β: its prompt, and the values of its slider.
 DIAL = "While the hero seemed slightly"
 BETAS = (0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 20)
 METRICS = (

@@ -22,7 +22,7 @@ def functions(questions: Questions) -> list[Function]:
     ) -> dict[str, Any]:
         """The best policy at a β, for which reward minus β times KL is highest: its reward, its
         gain over the reference and its KL in nats, and what it writes. `odds` is the probability
-        of a text under it, divided by that under the reference.
+        of a text under this policy, divided by its probability under the reference.
 
         Args:
             task: a task with known rewards, such as reviews or capitals.

@@ -149,7 +149,7 @@ class Questions:
 
 def _with_odds(rows: tuple[Answer, ...]) -> Answer:
     """A prompt and its different texts; `odds` is the probability of a text under the optimum,
-    divided by that under the reference, None if too few stored samples determine it."""
+    divided by its probability under the reference; None if too few stored samples determine it."""
     texts = {row["text"]: row for row in rows}
     return {
         "prompt": rows[0]["prompt"],

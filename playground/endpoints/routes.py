@@ -37,7 +37,7 @@ class EndpointRoutes:
     """The routes. They raise Refused, which their app must answer (`malformed_calls.HANDLERS`).
 
     With `mcp` the functions are also tools of an MCP server, `mcp_server`. The app must be launched
-    with its `lifespan`, which starts and stops it.
+    with the `lifespan` of that server, which starts and stops it.
     """
 
     def __init__(self, questions: Questions, mcp: bool) -> None:

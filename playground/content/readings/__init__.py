@@ -13,7 +13,7 @@ from align_core.config.methods import Method, methods
 from playground.content.readings import curves, evaluations
 from playground.content.readings.measures import Frontier, Reading, Rule, Run, Series, Target
 
-MAX_READINGS = 3  # at once: the curves move while a visitor reads
+MAX_READINGS = 3  # at once; nobody can read more while the curves move
 
 _REWARD_RULES: tuple[Rule, ...]
 _REWARD_RULES = (evaluations.past_best, evaluations.below_reference, evaluations.overpaid)
@@ -61,7 +61,7 @@ def readings(
         status: the newest status, {"name": …}; None before the first.
         target: the optimum at the current β, if known; used once the run has ended.
         beta_since: the step at which the current β was set.
-        frontier: that of the task's reference; None if the run started from another model.
+        frontier: that of the model from which the run started; None if it is not known.
     """
     name = status["name"] if status else "starting"
     ended = name in ("finished", "stopped")

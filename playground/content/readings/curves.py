@@ -23,7 +23,7 @@ CLIPPED = 0.05
 # ones.
 UNSTABLE = 2.0
 
-LIKELY = 2.0  # standard errors; fewer than SURE, because the reading is expected and no warning
+LIKELY = 2.0  # standard errors; fewer than SURE, because a falling loss is expected, and no alarm
 COIN = log(2)  # the loss of DPO or a reward model whose preferences are those of a fair coin
 BY_HEART = 90  # % of pairs; the gold reward agrees with 82% of labels (reviews), 78% (capitals)
 # Percentage points by which the accuracy on training pairs is above that on held-out pairs: 5
@@ -113,8 +113,8 @@ def ranking(run: Run) -> Reading | None:
 
 
 def imitation(run: Run) -> Reading | None:
-    """The loss of SFT: the latest losses against the pretrained model's, or the last third of the
-    losses against the third before."""
+    """The loss of SFT: the latest losses compared with the first, that of the pretrained model;
+    otherwise the last third of the losses compared with the third before it."""
     losses = run.values("loss")
     recent = losses[-WINDOW:]
     if len(losses) <= WINDOW:

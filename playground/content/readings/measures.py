@@ -62,8 +62,9 @@ class Target(NamedTuple):
 class Run:
     """A run's configuration, with its current β, and its metrics.
 
-    `target` is the optimum at that β, once the run has ended, if it is known. `frontier` is None if
-    the run did not start from the task's reference. The current β was set at step `beta_since`.
+    `target` is the optimum at that β, once the run has ended, if it is known. `frontier` is that of
+    the model from which the run started, or None if it is not known. The current β was set at step
+    `beta_since`.
     """
 
     config: Mapping[str, Any]
@@ -113,7 +114,7 @@ class Run:
 
     @property
     def drawn_frontier(self) -> Frontier | None:
-        """The frontier of the chart in which the run is drawn; None if it is drawn in none."""
+        """The frontier, if the frontier chart shows the run beside it; otherwise None."""
         return self.frontier if "eval/gain" in self.series else None
 
     def gain(self, point: Point) -> float:
