@@ -50,7 +50,7 @@ class ConnectionLimits:
 
     def await_request(self, connection: Guarded) -> None:
         """Wait for a request, or the rest of one, on this connection. If the server then waits for
-        too many connections of its address, the one that has taken longest is closed."""
+        too many connections of this address, the one that has taken longest is closed."""
         if connection in self.waiting:
             return
         address = connection.address
@@ -157,7 +157,7 @@ class Guarded(HttpToolsProtocol):
         """No warning: a request to change the protocol is answered in HTTP."""
 
     def give_up(self) -> None:
-        """Close the connection, whose request has not arrived in time."""
+        """Close the connection, because its request is late or its place is needed."""
         self._settle()
         self.transport.abort()
 

@@ -1,7 +1,7 @@
-"""The log on standard error: one line for each start, end, refusal and fault, as text or as JSON.
+"""The log on standard error: starts and ends of runs, refusals and faults, each on one line.
 
-No line reveals anything about a visitor: no address, no token, and none of their texts. Messages of
-libraries have the same form, cut to their first line.
+Lines are text or JSON. No line reveals anything about a visitor: no address, no token, and none of
+their texts. Messages of libraries have the same form, cut to their first line.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Calls that Gradio cannot make: of an unknown function, with values that a control cannot have, or
-of a file whose name no file can have.
+"""Requests that Gradio cannot answer: calls of an unknown function or with values that a control
+cannot have, and paths that are too long for a file.
 
-Gradio would answer 500 and log a traceback for each. Here they are refused, like other requests.
+Gradio would answer 500 and log a traceback for each. Here they are refused with one line.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Refusals of a visitor's run or trial by the queue."""
+"""Refusals of a visitor's run, or quick run of an experiment, by the queue."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from playground.people import log
 
 
 class NoPlace(RuntimeError):
-    """A run or a trial was neither started nor queued; the page has words for the `reason`."""
+    """A run or quick run was neither started nor queued; the page has words for the `reason`."""
 
     reason: str
 
 
 class AlreadyHasRun(NoPlace):
-    """The visitor has a run or a trial that is live or queued; each visitor may have one."""
+    """The visitor has a run or quick run that is live or queued; each visitor may have one."""
 
     reason = "one_each"
 
 
 class QueueFull(NoPlace):
-    """Too many runs and trials wait, in all or from one address. Presenters are never refused for
-    this reason."""
+    """Too many runs and quick runs wait, in all or from one address. Presenters are never refused
+    for this reason."""
 
     reason = "queue_full"
 

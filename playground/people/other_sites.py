@@ -1,7 +1,8 @@
 """Protection against other web sites: their requests, and frames with this page.
 
 A page of another site can make a visitor's browser send requests here, and by DNS rebinding it can
-reach this machine's address under the site's name. Browsers mark such requests.
+reach this machine's address under the site's name. Browsers mark the requests of other
+sites' pages; after DNS rebinding, a request has the site's name as its host.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class OtherSites:
     A browser that opens the page, from any site's link or in a frame, passes. So does a request
     without the browser's headers about its origin, as from `gradio_client` or curl. `hosts` are
     further names of the server. A request over the loopback interface, the only one on which a
-    `local` server listens, must name one of these or the machine itself as its host. `frames` is a
-    list of sources for CSP's frame-ancestors, with which browsers decide who may frame the page;
+    `local` server listens, must name one of `hosts` or the machine itself as its host. `frames` is
+    a list of sources for CSP's frame-ancestors, with which browsers decide who may frame the page;
     None allows every frame.
     """
 

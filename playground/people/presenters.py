@@ -14,9 +14,10 @@ from playground.people import log
 
 MAX_WRONG_KEYS = 5  # of one visitor, within WRONG_KEY_SECONDS
 WRONG_KEY_SECONDS = 60.0
-# The delay before an attempt's key is read: a sum over the wrong keys of WRONG_KEY_SECONDS.
-SECONDS_IN_ALL = 0.05  # for each of them, from whichever address it came
-SECONDS_BY_ADDRESS = 0.2  # in addition, for each one from the address of this attempt
+# The delay before the key of an attempt is read grows with the wrong keys that were entered within
+# WRONG_KEY_SECONDS.
+SECONDS_IN_ALL = 0.05  # for each wrong key, from whichever address it came
+SECONDS_BY_ADDRESS = 0.2  # in addition, for each wrong key from the address of this attempt
 MAX_SECONDS = 3.0  # the longest delay
 MAX_KEY_LENGTH = 1000  # characters; the rest of a longer key is not read, to save time
 MAX_REMEMBERED = 1000  # wrong keys, and as many visitors who entered one
@@ -26,8 +27,8 @@ class Presenters:
     """The visitors who entered `key`; without a key there are none. Thread-safe.
 
     After MAX_WRONG_KEYS wrong keys a visitor is refused for a while. Addresses are shared, in a
-    hall or behind a proxy, so wrong keys of others only make an attempt wait: a visitor who enters
-    the right key at once always gets in.
+    hall or behind a proxy, so wrong keys of others only make an attempt wait: a visitor whose first
+    key is right always gets in.
     """
 
     def __init__(self, key: str | None) -> None:

@@ -14,8 +14,8 @@ from playground.people.waiting_times import Duration
 
 @dataclass(frozen=True)
 class Entry:
-    """A run, or a trial of one of the lab's experiments, that waits. `start`, called in `context`,
-    starts it and returns its name."""
+    """A run, or a quick run of an experiment, that waits. `start`, called in `context`, starts it
+    and returns its name."""
 
     visitor: Visitor
     start: Callable[[], str]
@@ -27,11 +27,11 @@ class Entry:
 
     @property
     def owner(self) -> str:
-        """The owner of the run or trial, as `owner_of` names them."""
+        """The owner of the run or quick run, as `owner_of` names them."""
         return owner_of(self.visitor, self.address)
 
 
 def owner_of(visitor: Visitor, address: str) -> str:
-    """The visitor, or "a program at ADDRESS" for None: all programs that send no token from one
-    address count as one owner."""
+    """The visitor or, for a program without a token, "a program at ADDRESS": all such programs at
+    one address count as one owner."""
     return visitor or f"a program at {address}"

@@ -52,16 +52,15 @@ class Position:
 
 
 class RunQueue:
-    """Runs, and `trials` of the lab's experiments, that wait for a slot of `client`.
+    """Runs, and quick runs of the lab's experiments (`trials`), that wait for a slot of `client`.
 
     First come, first served, but presenters go first. A queued run starts in its turn even if its
-    visitor's page is closed. A visitor has at most one live or queued run or trial; programs
-    without a token have one at each address, and each experiment has at most one trial. The queue
-    is lost when the server stops. On a public server, while somebody waits, a run that its owner
-    does not watch is stopped.
-    Thread-safe.
+    visitor's page is closed. A visitor has at most one live or queued run or quick run; programs
+    without a token have one at each address, and each experiment has at most one quick run. The
+    queue is lost when the server stops. On a public server, while somebody waits, a run that its
+    owner does not watch is stopped. Thread-safe.
 
-    `time_limit` in seconds applies to every run and trial; None means no limit.
+    `time_limit` in seconds applies to every run and quick run; None means no limit.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class RunQueue:
         self._waiting_times = WaitingTimes(client, self.trials)
         self._lock = threading.Lock()
         self._entries: list[Entry] = []
-        self._live: dict[str, str] = {}  # run or trial -> its owner (`owner_of`)
+        self._live: dict[str, str] = {}  # run or quick run -> its owner (`owner_of`)
         self._start_errors: dict[str, list[Message]] = {}  # owner -> errors
         self._begun: dict[str, str] = {}  # owner -> their queued run that began last
         self._thread_running = False
@@ -106,7 +105,7 @@ class RunQueue:
 
         Raises:
             ConfigError: invalid options, or an error of `Client.start`.
-            NoPlace: the visitor has another run or trial, or too many wait.
+            NoPlace: the visitor has another run or quick run, or too many wait.
         """
         options = self.with_time_limit(options)
         # So that invalid options are reported now, not when their turn comes.
@@ -124,14 +123,14 @@ class RunQueue:
         seconds: float | None,
         command: Sequence[str] = (),
     ) -> None:
-        """Start a trial of an experiment, or the `command` of that name (`QuickRuns.start`), if a
-        slot is free, else queue it.
+        """Start a quick run of an experiment, or the `command` of that name (`QuickRuns.start`), if
+        a slot is free, else queue it.
 
-        Does nothing if that experiment has a live or queued trial. `seconds` is how long it takes;
+        Does nothing if a quick run of this name is live or queued. `seconds` is how long it takes;
         None if unknown.
 
         Raises:
-            NoPlace: the visitor has another run or trial, or too many wait.
+            NoPlace: the visitor has another run or quick run, or too many wait.
             OSError: there is no memory for a process, or no space on the disk.
         """
         bound = self.time_limit or math.inf
@@ -152,13 +151,13 @@ class RunQueue:
         return configurations
 
     def note_request(self, visitor: Visitor, hidden: bool) -> None:
-        """Note a request of the visitor's page for news; its tab may be `hidden`."""
+        """Note a request of the visitor's page for new events; its tab may be `hidden`."""
         for run in self._client.live():
             if self.visitors.owns(visitor, run):
                 self._attendance.extend(run, HIDDEN_SECONDS if hidden else SECONDS)
 
     def length(self) -> int:
-        """The number of runs and trials that wait."""
+        """The number of runs and quick runs that wait."""
         return len(self._entries)
 
     def has_free_slot(self) -> bool:
@@ -167,35 +166,35 @@ class RunQueue:
         return self._client.free() and taken < self._client.at_once
 
     def live_trial_owner(self, visitor: Visitor) -> str | None:
-        """The owner of the live trial: "own" for the visitor, or "other"; None without a trial."""
+        """The owner of the live quick run: "own" for the visitor, or "other"; None without one."""
         owners = [self._live.get(name) for name in self.trials.live()]
         is_own = owner_of(visitor, client_address()) in owners
         return "own" if is_own else "other" if owners else None
 
     def may_stop_trial(self, visitor: Visitor, name: str) -> bool:
-        """Whether the visitor may stop the trial of an experiment."""
+        """Whether the visitor may stop the quick run of an experiment."""
         started_by = (self.trials.state(name) or {}).get("owner")
         is_own = not self.visitors.public if started_by is None else started_by == visitor
         return is_own or visitor in self.visitors.presenters
 
     def is_trial_queued(self, name: str) -> bool:
-        """Whether a trial of an experiment is queued."""
+        """Whether a quick run of an experiment is queued."""
         return any(entry.trial == name for entry in self._entries)
 
     def queued_trial(self, visitor: Visitor) -> str | None:
-        """The experiment whose trial the visitor has queued; None if there is none."""
+        """The experiment whose quick run the visitor has queued; None if there is none."""
         owner = owner_of(visitor, client_address())
         return next((entry.trial for entry in self._entries if entry.owner == owner), None)
 
     def leave(self, visitor: Visitor) -> None:
-        """Remove the visitor's run or trial from the queue, if there is one."""
+        """Remove the visitor's run or quick run from the queue, if there is one."""
         owner = owner_of(visitor, client_address())
         with self._lock:
             self._entries = [entry for entry in self._entries if entry.owner != owner]
             self._waiting_times.forget()
 
     def position(self, visitor: Visitor) -> Position | None:
-        """The position of the visitor's run or trial; None if none is queued."""
+        """The position of the visitor's run or quick run; None if none is queued."""
         entries, owner = list(self._entries), owner_of(visitor, client_address())
         for i, entry in enumerate(entries):
             if entry.owner == owner:
@@ -209,7 +208,7 @@ class RunQueue:
         return self._start_errors.get(owner_of(visitor, client_address()), [])
 
     def last_begun(self, visitor: Visitor) -> str | None:
-        """The visitor's last queued run that began; None after their next was started or queued."""
+        """The visitor's last queued run that began; None once their next run is live or queued."""
         return self._begun.get(owner_of(visitor, client_address()))
 
     def _enqueue(self, entry: Entry) -> str | None:

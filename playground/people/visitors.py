@@ -124,7 +124,7 @@ class Visitors:
     # Talks
 
     def present(self, visitor: Visitor) -> None:
-        """Note that the visitor has opened the room, or the page for a projector.
+        """Note that the visitor has opened a voting room, or the page for a projector.
 
         If there is no key and the server is not public, they give a talk from now on.
         """
@@ -136,8 +136,8 @@ class Visitors:
                     self._speakers.popitem(last=False)
 
     def in_talk(self, run: str) -> bool:
-        """Whether the run belongs to a visitor who gives a talk, as presenters do: the pages of the
-        others follow it."""
+        """Whether the run belongs to a visitor who gives a talk, as presenters do: the pages of
+        other visitors follow such a run."""
         owner = self.owner(run)
         return owner in self.presenters or owner in self._speakers
 

@@ -1,4 +1,4 @@
-"""The waiting times of queued runs and trials, estimated from the live ones."""
+"""The waiting times of queued runs and quick runs of experiments, estimated from the live ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ Duration = tuple[float, bool]  # seconds; True if they are estimated, False if t
 
 
 class WaitingTimes:
-    """The waiting times behind the live runs of `client` and the live `trials`. Thread-safe."""
+    """The waiting times behind the live runs of `client` and the live quick runs, `trials`.
+    Thread-safe."""
 
     def __init__(self, client: Client, trials: QuickRuns) -> None:
         self._client = client
@@ -33,7 +34,7 @@ class WaitingTimes:
         self._estimates = (-math.inf, [])
 
     def of(self, durations: Sequence[Duration]) -> list[tuple[float | None, bool]]:
-        """The seconds until each queued run or trial starts, from the `durations` of all of them.
+        """The seconds until each queued run or quick run starts, from the `durations` of all.
 
         True marks an estimate, and False an upper bound, which is None if there is none. The first
         in the queue takes the first slot that becomes free.
@@ -60,13 +61,13 @@ class WaitingTimes:
         return (bound, False) if seconds is None else (seconds, True)
 
     def expect(self, name: str, seconds: float) -> Duration:
-        """Store the seconds of an experiment's trial, infinite if unknown; returns the trial's
+        """Store the seconds of an experiment's quick run, infinite if unknown; returns its
         duration."""
         self._trial_seconds[name] = seconds
         return self.trial_duration(name)
 
     def trial_duration(self, name: str) -> Duration:
-        """The remaining duration of the live or queued trial of an experiment."""
+        """The remaining duration of the live or queued quick run of an experiment."""
         seconds = self._trial_seconds.get(name, math.inf)
         if name in self._trials.live() and (state := self._trials.state(name)):
             return max(0.0, seconds - (time.time() - state["began"])), math.isfinite(seconds)
