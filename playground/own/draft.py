@@ -58,10 +58,11 @@ def files_of(
 ) -> tuple[dict[str, bytes], list[Error]]:
     """The files of the folder that the form describes, and the errors of the form.
 
-    If there are errors, a valid task.toml takes the place of the form's, so that the other files
-    can be checked, too.
+    If there are errors, a valid task.toml takes the place of the form's task.toml, so that the
+    other files can be checked, too.
 
-    A dropped zip file or task.toml is a whole folder, and the form is ignored. Any other file
+    If a zip file or a task.toml was dropped, the dropped files are the whole folder, and the form
+    is ignored. Any other file
     replaces the prompts, the pairs or the demonstrations, depending on its columns.
 
     Raises:
@@ -240,7 +241,7 @@ def _toml(content: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    """A text, number or list of these in TOML. Its strings differ from JSON's in one character."""
+    """A text, number or list of these in TOML. TOML's strings and JSON's differ in one character."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"
     text = json.dumps(value, ensure_ascii=False)

@@ -43,7 +43,8 @@ def main(folder: str) -> None:
 
 
 def contents(folder: str) -> dict[str, Any]:
-    """The `errors` of the task in a folder, or its `card` and the `counts` of its prompts."""
+    """The `errors` of the task in a folder, or its `card` and `counts`: the number of prompts in
+    each split and of `pairs`, the characters of the `longest` prompt, and the most new `tokens`."""
     from align_core.config.task_card import as_row, known_card
     from align_core.tasks.loader import get_task
 

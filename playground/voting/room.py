@@ -61,8 +61,8 @@ class Rater:
 class VotingService:
     """All sessions, and the room. Thread-safe.
 
-    `pairs` provides the pairs of new sessions and their scores, and `configurations` those of the
-    runs that are live or wait. Methods for raters return a ballot:
+    `pairs` provides the pairs of new sessions and their scores, and `configurations` the
+    configurations of the runs that are live or wait. Methods for raters return a ballot:
 
     open:   whether the rater may vote; False if the room is closed
     rated:  the number of their votes
@@ -176,7 +176,7 @@ class VotingService:
     # The room
 
     def room_status(self, rater: Rater) -> dict[str, Any]:
-        """Whether the rater's session is the `open` room, and the active `share` of its pairs."""
+        """Whether the rater's session is the `open` room, and its `share` (`set_active_share`)."""
         self._find(rater)
         share = self._active_shares.get(rater.session, self._active_share)
         return {"open": self._open and self._room == rater.session, "share": share}

@@ -91,7 +91,7 @@ class VoteTraining:
 
         Raises:
             ConfigError: no vote to train on, or as `RunQueue.join`.
-            NoPlace: the visitor has another run or trial, or too many wait.
+            NoPlace: the visitor has another run or quick run, or too many wait.
         """
         votes = session.votes()
         model = votes[0]["model"] if votes else None
@@ -138,7 +138,7 @@ class VoteTraining:
 
         runs:            newest first, as below
         gold_agreement:  the share of votes that prefer the text of higher gold reward
-        against:         the pairs on which most raters prefer the other text
+        against:         the pairs on which most raters prefer the text of lower gold reward
 
         Each run is a dict:
 

@@ -36,7 +36,7 @@ class VoterReturn:
         self._lock = threading.Lock()
 
     def of(self, session: Session, rater: str) -> dict[str, Any]:
-        """The return of one rater of a session.
+        """What one rater of a session gets back.
 
         agreed, compared:  as `statistics.with_majority`
         taught:            as `VoteTraining.taught`
