@@ -58,10 +58,10 @@ class Limits:
         200,
     )
     waiting: int = _limit(
-        "PLAYGROUND_WAITING", "runs, and trials of the lab's experiments, that wait", 50, 50
+        "PLAYGROUND_WAITING", "runs, and quick runs of the lab's experiments, that wait", 50, 50
     )
     waiting_by_address: int = _limit(
-        "PLAYGROUND_WAITING_BY_ADDRESS", "runs and trials that wait, from one address", 50, 20
+        "PLAYGROUND_WAITING_BY_ADDRESS", "runs and quick runs that wait, from one address", 50, 20
     )
     sessions: int = _limit("PLAYGROUND_VOTE_SESSIONS", "sessions of votes", 200, 200)
     sessions_by_address: int = _limit(

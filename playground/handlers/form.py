@@ -28,7 +28,7 @@ PREFERENCES = ("preference_pairs", "label_noise")
 ADVANCED = ("eval_every", "lora_r", "group_size", "scale", "margin", "odds_weight")
 # The settings whose possible values depend on the method.
 CHOICES = tuple(name for name in SETTINGS if fields.SETTINGS[name].kind == "choice")
-# Choices besides the default of the settings that name a model: name -> value of the setting.
+# The choices, besides the default, of a setting that names a model: name -> value of the setting.
 REWARDS = {"few": "{reward_model}-few", "off": "{reward_model}-off", "gold": "gold"}
 SOURCES = {"pretrained": "pretrained"}
 MODELS = {"reward_model": REWARDS, "pair_source": SOURCES}
@@ -50,8 +50,8 @@ def model_of(setting: str, name: Any, task: str) -> str | None:
 def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:
     """Name of a control -> the update that makes it show the configuration.
 
-    These include the explanations of task and method, the methods for which the task has data, and
-    `picture`, {"task", "method", "loss"}.
+    The controls include the explanations of task and method, the methods for which the task has
+    data, and `picture`, {"task", "method", "loss"}.
     """
     task, method = config["task"], config["method"]
     groups = known_card(task).groups
@@ -102,7 +102,7 @@ def methods_for(task: str) -> list[str]:
 
 
 def offered_method(method: Any, task: str) -> str:
-    """The method or, if the task has no data for it, FIRST_METHOD or the first with data."""
+    """The method or, if the task has no data for it, FIRST_METHOD or the first that has data."""
     offered = methods_for(task)
     return next(name for name in (method, FIRST_METHOD, *offered) if name in offered)
 

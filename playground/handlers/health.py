@@ -17,8 +17,8 @@ MIN_BYTES = 100_000_000  # required free disk space: enough for some small runs
 
 
 def health_route(client: Client, queue: RunQueue) -> Route:
-    """The route. Its answer is an object with `ready`, `live` and `queued` (numbers of runs), and
-    `disk_left` in bytes; the status is 200 if `ready`, else 503."""
+    """The route. Its answer is an object with `ready`, the numbers of `live` runs and of `queued`
+    runs and quick runs, and `disk_left` in bytes; the status is 200 if `ready`, else 503."""
 
     def answer(request: Request) -> Response:
         folder = _existing(client.root.absolute())

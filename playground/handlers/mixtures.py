@@ -13,8 +13,8 @@ from playground.content import charts, histories
 from playground.content.realigned import beta_at
 from playground.handlers.asking import AskingHandlers
 
-SHARES = tuple(0.25 * quarter for quarter in range(9))  # λ: the places of the slider
-# The settings in which a run must be like another one to be compared with its mixture.
+SHARES = tuple(0.25 * quarter for quarter in range(9))  # λ: the values of the slider
+# The settings that two runs must share if one of them is compared with a mixture of the other.
 _ALIKE = ("task", "model", "method", "loss")
 _KL, _GAIN = "eval/kl", "eval/gain"
 

@@ -11,7 +11,7 @@ from playground.text import durations, messages
 from playground.text.paths import without_folders
 
 MAX_ENDED_KEPT = 300  # ended preparations whose states are kept
-_PREFIX = "prepare-"  # of the names of trials
+_PREFIX = "prepare-"  # of the names of preparations among the queue's quick runs
 _MODULE = "align_core.evaluation.prepare_process"
 
 

@@ -1,4 +1,4 @@
-"""Requests of the Lab view's cards: trials of the experiments at their quick size."""
+"""Requests of the Lab view's cards: quick runs of the experiments."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MEASURED = model_index.ASSETS / "lab_quick.json"  # written by benchmarks.lab_q
 
 
 def seconds(name: str) -> float | None:
-    """The measured seconds of an experiment's trial on two cores; None if it was not measured."""
+    """The measured seconds of an experiment's quick run on two cores; None if not measured."""
     try:
         return json.loads(_MEASURED.read_text(encoding="utf-8"))["seconds"][name]
     except (OSError, LookupError):
@@ -33,7 +33,7 @@ class QuickExperimentHandlers:
         self._words = words
 
     def labels(self) -> dict[str, str]:
-        """The label of each experiment's button, with the duration of the trial if it is known."""
+        """The label of each experiment's button, with the duration of its quick run if known."""
         words = self._words["lab"]["trial"]
         labels = {}
         for name in NAMES:
@@ -43,22 +43,22 @@ class QuickExperimentHandlers:
         return labels
 
     def states(self, stamps: Any, visitor: Visitor = None) -> dict[str, Any]:
-        """The state of the newest trial of each experiment, by the experiment's name.
+        """The state of the newest quick run of each experiment, by the experiment's name.
 
-        status:  None if it was never tried, "waiting" in the queue, or as `QuickRuns.state`
-        own:     whether the trial is the visitor's
+        status:  None if there is none, "waiting" in the queue, or as `QuickRuns.state`
+        own:     whether the quick run is the visitor's
         steers:  whether the visitor may stop it
         sentence: the state in words
-        done:    for a live trial, the share that is done, from 0 to 1
-        stamp:   the time when a finished trial began, which identifies its result
-        result:  for a finished trial, the `panels` of its figure and a line on its `size`; None if
+        done:    for a live quick run, the share of its parts that are done, from 0 to 1
+        stamp:   the time when a finished one began, which identifies its result
+        result:  for a finished one, the `panels` of its figure and a line on its `size`; None if
                  `stamps`, {experiment: stamp}, has this stamp
         """
         stamps = stamps if isinstance(stamps, dict) else {}
         return {name: self._state(name, stamps.get(name), visitor) for name in NAMES}
 
     def start(self, name: Any, visitor: Visitor = None) -> str:
-        """Start or queue a trial of an experiment. Returns an error message, or ""."""
+        """Start or queue a quick run of an experiment. Returns an error message, or ""."""
         if name not in NAMES:
             return ""
         try:
@@ -70,7 +70,7 @@ class QuickExperimentHandlers:
         return ""
 
     def stop(self, name: Any, visitor: Visitor = None) -> None:
-        """Stop a trial that the visitor may stop, or remove it from the queue."""
+        """Stop a quick run that the visitor may stop, or remove it from the queue."""
         if name not in NAMES:
             return
         if self._queue.queued_trial(visitor) == name:
@@ -115,7 +115,7 @@ class QuickExperimentHandlers:
         words = self._words["lab"]
         try:
             result = self._queue.trials.result(name)
-        except OSError:  # a new trial replaces it at this moment
+        except OSError:  # a new quick run replaces it at this moment
             return None
         size = words["trial"]["size"].format(runs=result["runs"], seeds=result["seeds"])
         panels = experiments.load(name).panels(result, words["figures"])

@@ -16,10 +16,10 @@ MAX_WATCHED = 1000  # visitors whose last watched run is stored
 class RunToShow:
     """Calling it returns the name of the run that a page shows next; None if there is none.
 
-    A page shows the visitor's live run; otherwise that of a visitor who gives a talk, unless it
-    shows the visitor's own run or one that was `chosen`; otherwise the run that it shows already,
-    `watched`. It changes to any other visitor's run only if that run is chosen. A new page shows
-    the visitor's newest run, or the recorded one that everybody's first page opens with.
+    A page shows the visitor's live run; otherwise the run that it shows already, `watched`, if this
+    is live; otherwise the live run of a visitor who gives a talk, unless the page shows the
+    visitor's own run or one that was `chosen`; otherwise `watched`. A new page shows the visitor's
+    newest run, or the recorded one that everybody's first page opens with.
     """
 
     def __init__(self, client: Client, visitors: Visitors, recordings: Recordings) -> None:

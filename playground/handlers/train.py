@@ -270,7 +270,7 @@ class TrainHandlers:
         files:    whether they may download `run`, which has ended or is recorded
         other:    another live run, which they may watch, as {run, method, task}, or None
         free:     whether a run would start at once
-        trial:    the owner of the live trial of a lab experiment: "own", "other" or None
+        trial:    the owner of the live quick run of an experiment: "own", "other" or None
         place:    their position in the queue, or None
         wait:     the time until their turn, as text
         refused:  the reasons why their queued run could not start

@@ -1,7 +1,7 @@
 """The Lab view: experiments of papers, with recorded results.
 
-The coverage experiment trains again whenever its controls move. The others can be tried in a
-shorter version with fewer seeds.
+The coverage experiment trains again whenever its controls move. The others have quick runs, which
+are shorter and have fewer seeds.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ _FIRST = {"responses": 4, "beta": 0.5, "seed": 0}  # the settings of the recorde
 
 
 def build(words: dict[str, Any], queue: RunQueue) -> None:
-    """Lay out the view. The coverage experiment trains on request, which takes 0.05 seconds; trials
-    of the others go through `queue`."""
+    """Lay out the view. The coverage experiment trains on request, which takes 0.05 seconds; quick
+    runs of the others go through `queue`."""
     handlers = QuickExperimentHandlers(queue, words)
     bind = partial(with_visitor, queue.visitors)
 

@@ -1,4 +1,4 @@
-"""The choice of a task and of its runs, shared by all views except Train."""
+"""The choice of a task and of its runs, shared by the Compare, Try it, Score it and Rate views."""
 
 from __future__ import annotations
 
