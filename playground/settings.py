@@ -37,7 +37,7 @@ class Settings:
     address: str | None  # the URL for phones; None for that of `addresses.for_phones`
     hosts: frozenset[str]  # further names of the server, in lower case
     frames: str | None  # the sites that may frame the page, in the syntax of CSP; None for all
-    proxies: int | None  # the number in front of this server; None on a Space, where it is unknown
+    proxies: int | None  # how many are in front of the server; None on a Space: unknown
     runs_at_once: int
     time_limit: float | None  # of a run, in seconds; None for no limit
     public: bool  # whether strangers use this server

@@ -127,7 +127,7 @@ def _tracked() -> list[str]:
         raise ExportError("expected git, to list the tracked files; it was not found") from None
     names = [name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()]
     if missing := [top for top in EXPORTED if not any(n.split("/")[0] == top for n in names)]:
-        raise ExportError(f"expected a checkout of the project; {', '.join(missing)} not tracked")
+        raise ExportError(f"expected a checkout of the project; not tracked: {', '.join(missing)}")
     return names
 
 

@@ -121,7 +121,9 @@ def test_bad_input_writes_nothing(tmp_path, capsys):
 def test_outside_of_a_checkout_there_is_nothing_to_export(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(space, "ROOT", tmp_path)
     assert space.main([str(tmp_path / "out")]) == 2
-    assert capsys.readouterr().err.startswith("expected a checkout of the project; align_core, ")
+    assert capsys.readouterr().err.startswith(
+        "expected a checkout of the project; not tracked: align_core, "
+    )
 
 
 def test_a_zero_gpu_space_declares_a_function_and_hides_the_gpu_from_its_children(tmp_path):
