@@ -241,7 +241,7 @@ def _toml(content: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    """A text, number or list of these in TOML. TOML's strings and JSON's differ in one character."""
+    """A text, a number or a list of them in TOML; strings differ from JSON in one character."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"
     text = json.dumps(value, ensure_ascii=False)
