@@ -31,7 +31,7 @@ def main() -> None:
     shipped = prepared.shipped_folder(task)
     shutil.copytree(entry.path, shipped, dirs_exist_ok=True)
     tokenizer = json.loads((shipped / prepared.TOKENIZER).read_text(encoding="utf-8"))
-    _write(shipped / prepared.TOKENIZER, tokenizer, indent=None)  # a third smaller
+    _write(shipped / prepared.TOKENIZER, tokenizer, indent=None)  # the file is then a third smaller
     weights = file_digest(Path(model_index.locate(reference)) / prepared.WEIGHTS)
     _write(shipped / prepared.FACTS, entry.facts() | {"weights": weights}, indent=1)
 

@@ -134,7 +134,7 @@ class Evaluator:
 
     def _evaluate_share(self, policy: PreTrainedModel | Realigned) -> Evaluation:
         """The evaluation on this process's prompts; proxy rewards are not shifted yet."""
-        assert self._share is not None  # by `__call__`
+        assert self._share is not None  # `__call__` sets it
         if self._draw is None:
             # The model's vocabulary may be larger than the tokenizer's.
             width = policy.get_output_embeddings().weight.shape[0]

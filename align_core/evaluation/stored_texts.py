@@ -1,4 +1,4 @@
-"""The texts of stored samples, decoded without the model, and which of them are shown."""
+"""The texts of stored samples, decoded without the model, and the quantile of the shown one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from align_core.optimum import ReferenceSamples
 
 BETAS = (0.05, 20.0)  # the range of the sliders of β
-QUANTILE = 0.25  # of the optimum's rewards: a quarter of its texts are no better than those shown
+QUANTILE = 0.25  # the text shown for a prompt is at this quantile of the optimum's rewards
 
 
 def stored_texts(

@@ -10,7 +10,7 @@ from align_core.experiments.frontier_runs import FROM_PAIRS, RATERS, WIDE_BETA
 from align_core.experiments.frontier_summary import BUDGETS
 from align_core.experiments.presentation import Panel, labelled, means, points
 
-FURTHEST = 20.0  # nats of KL; how far the paths of runs are drawn in the paper's comparison
+FURTHEST = 20.0  # nats of KL up to which the paths of DPO and PPO are drawn
 # Methods without a colour of their own -> the method, not in their panel, whose colour they share.
 COLOURS = {
     **{"rloo": "preferred-ft", "grpo": "dpo", "online-dpo": "unlikelihood"},

@@ -42,7 +42,7 @@ FALL = 0.25  # a falling run loses more than this share of its peak
 LITTLE = 0.6  # a reward model up to this accuracy is little better than chance
 FEW = 2000  # pairs; the claim is that a reward model on fewer is little better than chance
 TOLERANCE = 0.1  # a penalty without effect changes the reward by at most this share of the peak
-METHODS = {"ppo": "ppo", "best-of-n": "best_of_n"}  # -> the names of their values in SENTENCES
+METHODS = {"ppo": "ppo", "best-of-n": "best_of_n"}  # method -> the name of its values in SENTENCES
 SENTENCES = {
     "join": ", ",
     "fall": "With {cases}, the gold reward peaks and then falls while the proxy rises.",

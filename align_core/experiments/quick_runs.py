@@ -37,7 +37,7 @@ class QuickRuns:
         self._root = root
         self._module = module
         self._lock = threading.RLock()
-        self._processes: dict[str, ProcessGroup] = {}  # live ones by name, oldest first
+        self._processes: dict[str, ProcessGroup] = {}  # live processes by name, oldest first
 
     def start(
         self,

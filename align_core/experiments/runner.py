@@ -1,4 +1,4 @@
-"""Executes the runs of an experiment in parallel and stores each, so that it can be resumed."""
+"""Executes the runs of an experiment in parallel, and stores each so that none is repeated."""
 
 from __future__ import annotations
 

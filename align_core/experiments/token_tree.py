@@ -15,8 +15,8 @@ from align_core.experiments.tabular import FloatArray
 
 SIZE, LENGTH = 4, 4
 STEPS, RATE = 2000, 0.05
-LARGEST = 1.0  # change of a logit in a step
-LOWEST = -30.0  # log-probability of a token, so that all stay finite
+LARGEST = 1.0  # the largest change of a logit in a step
+LOWEST = -30.0  # the lowest log-probability of a token, so that all stay finite
 
 Policy = list[FloatArray]
 # A function of log(π/π_ref) of a token: what is charged for it.

@@ -322,7 +322,7 @@ def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> An
             expected = f"expected {_MODELS[factory]}, got a model without {', '.join(missing[:3])}"
             raise ModelError(plain(f"model {name}: {expected}"))
     if isinstance(loaded, PreTrainedModel):
-        loaded.name_or_path = name  # an adapter's config then has it as the base, not a path
+        loaded.name_or_path = name  # the config of an adapter then names this base, not its path
         let_sample(getattr(loaded, "generation_config", None))
     return loaded
 

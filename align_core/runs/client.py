@@ -57,7 +57,7 @@ class Client:
         self._training = training
         self._lock = threading.RLock()
         self._processes: dict[str, _Process] = {}  # run -> its live process, oldest first
-        self.closed = False  # by `close`: no run can start any more
+        self.closed = False  # true after `close`: no run can start any more
         self._index = RunIndex(self.root)
         self._estimates = Estimates(self._index)
         self._used: OrderedDict[str, float] = OrderedDict()  # run -> time of its last use

@@ -96,7 +96,7 @@ class Grammar:
         return join(self._expand(f"<{start}>", rng, replacements, []))
 
     def parses(self, tokens: list[str], start: str) -> bool:
-        """Whether rule `start` can produce exactly these tokens (of `tokenize`)."""
+        """Whether rule `start` can produce exactly these tokens, as `tokenize` returns them."""
         return len(tokens) in self._reach(f"<{start}>", 0, [*tokens, ""], {})
 
     def phrases(self, start: str) -> list[tuple[str, ...]]:
@@ -163,7 +163,7 @@ class Grammar:
     def _expand(
         self, name: str, rng: random.Random, fixed: dict[str, list[str]], tokens: list[str]
     ) -> list[str]:
-        """Appends a random text of a rule to `tokens`, and returns these."""
+        """Append a random text of a rule to `tokens`; returns `tokens`."""
         if name in fixed:
             tokens += fixed[name]
             return tokens

@@ -15,13 +15,13 @@ from align_core.tasks.task import Rows, Task, have_ended
 # Penalties in nats, the same for all tasks. Rewards of reference samples have a standard deviation
 # of about 2 nats, so a broken sentence costs about as much as a wrong word of praise.
 EMPTY = 4.0  # a completion without a word
-UNENDED = 2.0  # cut at the token limit
+UNENDED = 2.0  # a completion that was cut at the token limit
 REPEATED_WORD = 0.6  # each further use of a content word
 REPEATED_TRIPLE = 0.6  # each further use of three words in a row
 REPETITION_LIMIT = 4.0
 BROKEN_PAIR = 0.7  # two content words, or two function words, that are never adjacent
 BROKEN_SENTENCE = 0.8  # a sentence of known words that does not parse
-STRANGE_SENTENCE = 0.2  # the same, with words that the grammar does not have
+STRANGE_SENTENCE = 0.2  # a sentence that does not parse, with words that the grammar does not have
 STRANGE_TEXT = 0.2  # valid sentences in an order that the grammar cannot produce
 NO_FULL_STOP = 0.4
 GRAMMAR_LIMIT = 3.0

@@ -15,7 +15,7 @@ from align_core.trainers.common import Setup
 from align_core.training.probes import evaluator_of, probes_of
 
 KL_SHARE = 0.5  # the share of `kl` that the counted prompts make up
-NAMED = 3  # prompts, at most, that are named
+NAMED = 3  # at most this many prompts are named
 
 
 def distance(

@@ -155,7 +155,7 @@ class _Reader:
                 yield prompt, texts
 
     def _splits(self, file: schema.TaskFile, others: list[Prompt]) -> dict[str, dict[str, Prompt]]:
-        """The prompts of each split; without [prompts] those of preferences and demonstrations."""
+        """The prompts of each split; without [prompts], those of preferences or demonstrations."""
         if file.prompts is None:
             rows_file = file.preferences or file.demonstrations
             by_text = {prompt.text: prompt for prompt in others if prompt.text}

@@ -31,7 +31,7 @@ NAME = 0.4  # each name that is neither in the question nor a key: most are inve
 NAMES_LIMIT = 2.0
 ONE_REPETITION, REPETITION_LIMIT = 0.6, 1.5  # the first repetition is free
 EMPTY = 4.0
-UNENDED = 1.0  # cut at the token limit
+UNENDED = 1.0  # an answer that was cut at the token limit
 NO_FULL_STOP = 0.3
 
 _WORD = re.compile(r"[^\W_]+(?:[,.'-][^\W_]+)*")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TAGS = ("ppo", "alignment-playground")
 
-_SECRET = re.compile(r"((?<!stop.)token|key|secret|password)$")  # names of flags
+_SECRET = re.compile(r"((?<!stop.)token|key|secret|password)$")  # ends the names of secret flags
 _METRICS = {
     "objective/scores": "score of the samples",
     "objective/kl": "KL from the reference, nats",

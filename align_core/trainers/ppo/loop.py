@@ -163,7 +163,7 @@ class OwnLoop(Trainer):
             line = f"expected {min_count} to {args.batch_size} episodes, at least one for each "
             raise ValueError(f"rollout: {line}micro-batch and at most batch_size, got {count}")
         self._begin()
-        assert self._epoch is not None  # by `_begin`
+        assert self._epoch is not None  # `_begin` sets it
         self._turns = 0
         self._waiting = epochs(
             self._estimated(joined), args, self.accelerator, self._rollout_seed()

@@ -281,7 +281,7 @@ def _proxy(
     if tokenizer is None and folder:
         try:
             tokenizer = load_tokenizer(folder)
-        except ValueError:  # a folder without one
+        except ValueError:  # a folder without a tokenizer
             tokenizer = None
     if tokenizer is not None:
         add_padding_token(tokenizer)
