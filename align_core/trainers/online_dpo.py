@@ -22,7 +22,9 @@ from align_core.trainers.common import Setup
 from align_core.trainers.groups import GroupTrainer, make_trainer
 from align_core.trainers.ppo.rollouts import Batch, Episodes
 
-LABEL_SEED_OFFSET = 2**40  # added to a seed, so that labels do not depend on the noise of the texts
+# Added to a seed, so that labels do not depend on the noise of the texts. torch's generator reads
+# the last 32 bits of a seed.
+LABEL_SEED_OFFSET = 2**31
 
 
 class PairBatch(Batch):

@@ -32,6 +32,15 @@ def test_labels_are_drawn_as_the_raters_draw_them():
     assert drawn_labels(t(9e4, 0, 0, 9e4), seed=1).tolist() == [1, -1, -1, 1]
 
 
+def test_the_noise_of_labels_is_not_that_of_the_first_tokens():
+    """The scores are equal, so that a label is 1 where its number is below 1/2."""
+    for seed in (0, 7, 2**32 - 1):
+        uniform = torch.rand(1000, generator=torch.Generator().manual_seed(seed))
+        labels = drawn_labels(torch.zeros(2000), seed + LABEL_SEED_OFFSET)[::2]
+        agreement = ((labels > 0) == (uniform < 0.5)).float().mean().item()
+        assert agreement == pytest.approx(0.5, abs=0.05)  # a standard error is 0.016
+
+
 def plain_loss(rows):
     """−log σ(β(w − l)) of pairs of texts, each (log π, log π_ref) by token, and a label."""
     losses = []
@@ -61,7 +70,7 @@ def test_rollout_and_loss_equal_plain_arithmetic(tmp_path):
         for row, real in enumerate(rollout.mask)
     ]
     assert loss == pytest.approx(plain_loss(rows), abs=1e-5)
-    assert plain_loss(rows) != pytest.approx(plain_loss([(n, r, -y) for n, r, y in rows]), abs=1e-2)
+    assert plain_loss(rows) != pytest.approx(plain_loss([(n, r, -y) for n, r, y in rows]), abs=1e-3)
 
 
 def test_a_pair_stays_together_and_micro_batches_have_the_loss_of_the_whole(tmp_path):
@@ -82,7 +91,7 @@ def test_the_reward_rises_and_the_reference_stays(tmp_path):
     made.train()
     scores = history(made, "objective/scores")
     assert mean(scores[-3:]) > mean(scores[:3]) + 0.5
-    assert mean(history(made, "rewards/accuracies")[-4:]) > 0.6
+    assert mean(history(made, "rewards/margins")) > 0.1
     assert all(torch.equal(a, before[n]) for n, a in made.reference.state_dict().items())
 
 
