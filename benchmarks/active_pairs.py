@@ -1,12 +1,12 @@
-"""The accuracy of reward models on votes on the pairs that they are least sure of.
+"""The accuracy of reward models that learn from votes on the pairs they are least sure of.
 
     python -m benchmarks.active_pairs            execute missing runs, write results and the page
     python -m benchmarks.active_pairs --render   write docs/benchmarks.md from the stored results
 
 After each round of votes of the task's own rater, a reward model is trained on all votes, with the
 settings of `align_core.votes.preference_files`. Its scores select the pairs of the next round
-(`align_core.votes.pair_selection`). All shares have the same number of votes and the same first
-round. Nothing is timed, so each core executes a run.
+(`align_core.votes.pair_selection`). All shares of such pairs have the same number of votes and the
+same first round. Nothing is timed, so each core executes a run.
 """
 
 from __future__ import annotations

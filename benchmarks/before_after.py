@@ -58,7 +58,8 @@ def page(checkout: Path) -> dict[str, float]:
 
 
 def ppo(checkout: Path) -> dict[str, float]:
-    """Median seconds of a rollout of the default PPO run, without evaluations and the first one."""
+    """Median seconds of a rollout of the default PPO run, without evaluations and the first
+    rollout."""
     with tempfile.TemporaryDirectory() as folder:
         options = ["train", "ppo", "--task", "reviews", "--steps", str(ROLLOUTS), "--json"]
         options += ["--eval-every", str(ROLLOUTS), "--run-dir", f"{folder}/run"]

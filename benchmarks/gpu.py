@@ -5,12 +5,12 @@
     python -m benchmarks.gpu --render         write docs/benchmarks.md from the stored results
     python -m benchmarks.gpu --bundle FOLDER  write what a machine without a network needs
 
-Prompts and pairs are random tokens. No text ends early, so all have as many tokens. The gold reward
-is the number of tokens whose embedding begins with a positive number, in nats: random weights write
-as many as not, and can learn to write more.
+Prompts and pairs are random tokens. No text ends early, so all have the same length. The gold
+reward is the number of tokens whose embedding begins with a positive number, in nats: with random
+weights these are half of the tokens, and a model can learn to write more of them.
 
-`--bundle` prints the commands for the other machine. Its `gpu.json` belongs into benchmarks/ here,
-where `--render` writes the page.
+`--bundle` prints the commands for the other machine. The `gpu.json` that they write belongs in
+benchmarks/ here, and `--render` then writes the page.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def bundle(folder: Path) -> str:
     if size >= LIMIT:
         sys.exit(f"{folder}: expected less than {LIMIT / 1e6:.0f} MB, got {size / 1e6:.1f} MB")
     run = f"PYTHONPATH=site python3 -m benchmarks.gpu --out {RESULTS.name}"
-    return f"{size / 1e6:.1f} MB. There: cd {folder.name} && {INSTALL} && {run}"
+    return f"{size / 1e6:.1f} MB. On the other machine: cd {folder.name} && {INSTALL} && {run}"
 
 
 if __name__ == "__main__":

@@ -78,9 +78,9 @@ class Case:
 
 
 def measured(part: str, case: Case, rate: float) -> dict[str, Any]:
-    """A part's row; of a part that fails, its error, so that the others are still measured.
+    """The row of a part, or its error if it fails, so that the other parts are still measured.
 
-    `rate` is the device's matrix rate, of which `share` is a share.
+    The row's `share` is a share of `rate`, the device's matrix rate.
     """
     gc.collect()
     if case.device.type == "cuda":
@@ -126,7 +126,7 @@ def differences(marks: list[float]) -> list[float]:
 
 
 def peak_memory(device: torch.device) -> float:
-    """Megabytes: the most that were allocated on a GPU; the process's resident ones on a CPU."""
+    """Megabytes: the most that were allocated on a GPU; on a CPU, what is resident now."""
     return torch.cuda.max_memory_allocated() / 1e6 if device.type == "cuda" else resident()
 
 
@@ -181,7 +181,7 @@ def ppo(trains: str, case: Case) -> dict[str, Any]:
 
 
 def dpo(trains: str, case: Case) -> dict[str, Any]:
-    """A step on pairs that were not seen before, with the reference's passes."""
+    """A step on pairs that were not seen before, with the passes of the reference."""
     sizes = case.sizes
     count = sizes.pairs * (sizes.repeats + 2)
     lengths = {"prompt": sizes.prompt, "chosen": sizes.response, "rejected": sizes.response}
@@ -204,8 +204,9 @@ def trained(
     updates: int,
     arguments: dict[str, Any],
 ) -> tuple[dict[str, Any], list[dict[str, float]]]:
-    """Train the weights or an adapter: a warm-up, the repeats, and one more that is counted, of
-    `updates` optimiser steps each. Returns the row and the trainer's logs."""
+    """Train the weights or an adapter: a warm-up, the repeats, and one more repeat, whose
+    operations are counted; each has `updates` optimiser steps. Returns the row and the trainer's
+    logs."""
     sizes, reference = case.sizes, None
     if trains == "adapter":
         arguments = arguments | {"lora_r": sizes.rank, "lora_layers": sizes.layers}

@@ -1,15 +1,15 @@
-"""kill -9 of the page's processes at random moments: whether answered work is there afterwards.
+"""kill -9 of the page's processes at random moments: whether confirmed work is still there.
 
     python -m benchmarks.kills                 measure, write results and docs/benchmarks.md
     python -m benchmarks.kills --moments 4     fewer moments for each process; writes nothing
     python -m benchmarks.kills --render        write docs/benchmarks.md from the stored results
 
-Somebody votes all the time. At each moment a run is started; its worker, the forkserver, the helper
-or the server is killed at a random time of it, every second time while it saves its model. Then the
-page has to say how the run ended, and the next run and the next question have to be answered.
-`export` and `prepare` are commands that are killed and given again. Two lanes of these measurements
-go side by side; beside other work on two cores, which changes when a kill comes but not what may be
-lost, they took 108 minutes.
+Somebody votes all the time. At each moment a run is started, and its worker, the forkserver, the
+helper or the server is killed at a random time during the run, every second time while the run
+saves its model. Then the page has to say how the run ended, and the next run and the next question
+have to be answered. `export` and `prepare` are commands that are killed and given again. Two lanes
+of these measurements go side by side. They took 108 minutes on two cores with other work, which
+changes when a kill comes, but not what may be lost.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def kill_process(name: str, moments: int, rng: random.Random) -> dict[str, Any]:
         voter = Voter(server)
         undisturbed(server, visitor)  # waits for the forkserver
         span = undisturbed(server, visitor)
-        models: set[str] = set()  # runs whose models the page has called finished
+        models: set[str] = set()  # runs that have a model, as the page has said
         for moment in range(moments):
             run = start(server, visitor)
             counts["runs"] += 1
@@ -139,7 +139,7 @@ def kill_command(name: str, moments: int, rng: random.Random) -> dict[str, Any]:
             counts["kills"] += process.exitcode == -9
             if name == "export" and again.exists():
                 counts["lost_models"] += not is_whole(again)
-            if not (name == "export" and again.exists()):  # what is whole is there already
+            if not (name == "export" and again.exists()):  # a whole export is refused as existing
                 process = command(*given, folder=folder)
                 process.join()
                 counts["unsaid"] += process.exitcode != 0
@@ -150,7 +150,7 @@ def kill_command(name: str, moments: int, rng: random.Random) -> dict[str, Any]:
 
 def command(*arguments: str, folder: str) -> BaseProcess:
     """The process of an `align_core` command whose cache is in `folder`. It is forked from one that
-    has imported everything, so that it is killed at its work."""
+    has imported everything, so that the kill comes at its work and not at its imports."""
     forkserver.preload()
     process = forkserver.Process(target=_command, args=(arguments, folder))
     forkserver.start(process)

@@ -85,7 +85,7 @@ def of_panels(name: str, result: dict[str, Any]) -> plt.Figure:
 
 
 def _draw_curve(place: plt.Axes, curve: dict[str, Any], number: int, count: int) -> None:
-    """A curve, or the bars of number `number` of `count` beside each other."""
+    """A curve, or a group of bars: the one with index `number` of `count` side by side."""
     colour, half = COLOURS[curve["colour"]], curve.get("half")
     if curve["mode"] == "bars":
         width = 0.8 / count
@@ -227,7 +227,7 @@ def shifted(result: dict[str, Any]) -> plt.Figure:
     return figure
 
 
-# Of the experiments whose figure is not that of their card.
+# Experiment -> the function that draws its figure, where this is not the figure of its card.
 FIGURES = {
     "coverage": coverage,
     "overoptimisation": overoptimised,

@@ -1,4 +1,7 @@
-"""Runs unit tests for `benchmarks.mutants` in copies of the project: all, traced, then selected."""
+"""Runs unit tests for `benchmarks.mutants` in copies of the project.
+
+All tests run once under coverage; selected ones then run on each mutant.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ ALSO_IN = {
     "trainers": ("training",),
     "votes": ("attacks",),
 }
-# Of the changed packages, of the command line, and of ported scripts.
+# The folders with tests of the changed packages, of the command line and of ported scripts.
 SELECTED = tuple(
     f"tests/{folder}/"
     for folder in (
@@ -43,7 +46,7 @@ SELECTED = tuple(
 )
 KEPT = ROOT / ".pytest_cache" / "mutants"
 JOBS = len(os.sched_getaffinity(0))
-PATIENCE = 60.0  # a test hangs if it takes these seconds and ten times its processor time
+PATIENCE = 60.0  # seconds; a test that takes longer than that and ten times its usual time hangs
 HUNG = -signal.SIGALRM  # the exit code of a hanging test
 MEMORY = 8 << 30  # bytes that a mutant may allocate
 

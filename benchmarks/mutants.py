@@ -6,12 +6,12 @@
 
 The unit tests run once under coverage, which records the lines that each test executes; the record
 of a test file is kept until it or the code to break changes. Each mutant is written into a copy of
-the project. A process forked after the slow imports runs the tests there, up to the first failure:
-first the tests that execute the line, then the other tests in their files, which may share a cache
-or a fixture with them, then those of its package, in whichever folder, of the configuration, which
-has the tests of constants, and those that execute another line of the module: a line that runs at
-import is executed by no test. Tests beyond the first 60 seconds are not run. A mutant that hangs
-counts as caught.
+the project. A process forked after the slow imports runs the tests there, up to the first failure.
+The tests that execute the line come first, then the other tests in their files, which may share a
+cache or a fixture with them. Then come the tests of the changed package and of the configuration,
+which has the tests of constants, and those that execute another line of the module, because a line
+that runs at import is executed by no test. Tests beyond the first 60 seconds are not run. A mutant
+that hangs counts as caught.
 
 `mutants_unchanged.json` lists equivalent mutants, whose behaviour no test can distinguish from the
 original's, each with the reason. They are not counted.

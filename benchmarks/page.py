@@ -4,9 +4,9 @@
     python -m benchmarks.page --only target    only this part; the others keep their results
     python -m benchmarks.page --render         write docs/benchmarks.md from the stored results
 
-The page is `app.py` in its own process, with the real worker; for updates a scripted worker
-(tests/playground/scripted.py) writes twenty steps a second. All processes, Chromium included, share
-the cores.
+The page is `app.py` in its own process, with the real worker. Only updates are measured on a page
+in this process, whose scripted worker (tests/playground/scripted.py) writes twenty steps a second.
+All processes, Chromium included, share the cores.
 """
 
 from __future__ import annotations
@@ -317,7 +317,7 @@ def render(results: dict) -> str:
         ("heap gained from the second to the last run", growth, 1, "MB"),
         ("nodes gained", updated["nodes"][-1] - updated["nodes"][1], 50, ""),
         (f"age of the events on {WATCHERS} pages, 95th percentile", _high(ages), 1, "s"),
-        ("slowdown of the run by them, and by the program that plays them", 100 * lost, 15, "%"),
+        ("slowdown of the run by these pages and the program that plays them", 100 * lost, 15, "%"),
     ]
     intro = [
         "Written by `python -m benchmarks.page` from `benchmarks/page.json`. Chromium and, for the",

@@ -17,7 +17,7 @@ from benchmarks.common import DOCS, ROOT, THREADS, child, machine, table, write_
 
 RESULTS = ROOT / "benchmarks" / "ppo_memory.json"
 PAGE = DOCS / "scaling.md"
-TEXTS, PROMPT, RESPONSE = 16, 16, 32  # texts in a chunk on a CPU; tokens of each
+TEXTS, PROMPT, RESPONSE = 16, 16, 32  # texts of a CPU's chunk; tokens of a prompt and a response
 ALLOWED = 1.2
 SIZE = {
     "vocab_size": 8192,
@@ -142,9 +142,9 @@ def render(results: dict) -> str:
     intro = (
         "Written by `python -m benchmarks.ppo_memory` from `benchmarks/ppo_memory.json`: MB at\n"
         f"the peak of two rollouts and updates of a policy of {size:.0f} M parameters, with a\n"
-        f"reference, on {TEXTS} texts of {PROMPT} + {RESPONSE} tokens, above those before the\n"
-        "models. *State* is what weights, gradients and AdamW's moments take, *chunk* a\n"
-        "forward and a backward pass of the same texts. **Bold ✗**: more than "
+        f"reference, on {TEXTS} texts of {PROMPT} + {RESPONSE} tokens, less those in use\n"
+        "before the models were made. *State* is what weights, gradients and AdamW's moments\n"
+        "take, *chunk* a forward and a backward pass of the same texts. **Bold ✗**: more than "
         f"{ALLOWED} times their sum.\nMachine: {results['machine']}.\n\n"
     )
     rows = []

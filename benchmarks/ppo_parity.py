@@ -3,9 +3,9 @@
     python -m benchmarks.ppo_parity            run TRL, compare, write results and docs/ppo.md
     python -m benchmarks.ppo_parity --render   write docs/ppo.md from the stored results
 
-TRL trains on one rollout of full-length responses, for which both put the score at the same token.
-The arguments and results of its functions are recorded, and `objectives` is applied to the same
-arguments.
+TRL trains on one rollout of full-length responses, for which TRL and this project put the score
+at the same token. The arguments and results of TRL's functions are recorded, and `objectives` is
+applied to the same arguments.
 """
 
 from __future__ import annotations

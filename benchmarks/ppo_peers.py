@@ -7,7 +7,7 @@ Seconds of training, without evaluations, until held-out prompts show a gain of 
 of 0.85. All start from the same model with the same number of episodes; RLOO and GRPO sample four
 texts for each prompt. All of their settings below are tried with the first seed; the best one is
 used for all seeds. PPO's settings had been chosen on this task. PPO's value model starts as the
-embedded reward model, which RLOO and GRPO do not use; with a value head PPO uses none, either.
+embedded reward model, which RLOO and GRPO do not use; nor does PPO with a value head.
 """
 
 from __future__ import annotations
@@ -256,9 +256,9 @@ def render(results: dict) -> str:
         f"training until held-out prompts of `reviews` show a gain of {GAIN} at an efficiency",
         f"of {EFFICIENCY} on the gold reward, within {ROLLOUTS * EPISODES:,} episodes, evaluated",
         f"every {LOOKS} rollouts of {EPISODES}. RLOO and GRPO sample 4 texts for each prompt,",
-        f"with the best of {len(SIDES['RLOO'])} settings each; PPO has the built-in run's, which",
-        "were chosen on this task with more care. PPO's value model starts as the embedded reward",
-        "model; with a value head PPO starts from the same models as the others.",
+        f"with the best of {len(SIDES['RLOO'])} settings each; PPO has those of the built-in run,",
+        "which were chosen on this task with more care. PPO's value model starts as the embedded",
+        "reward model; with a value head PPO starts from the same models as the others.",
         f"Medians of {len(SEEDS)} seeds, lowest to highest in brackets; a run ends where it",
         f"arrives. Machine: {results['machine']}.\n\n",
     ]

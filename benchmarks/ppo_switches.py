@@ -4,8 +4,8 @@
     python -m benchmarks.ppo_switches --render   write docs/ppo.md from the stored results
 
 The ladder is from arXiv 2404.10719 (Table 3): each variant adds one change to the previous one. The
-other variants are the built-in run of `reviews` with one change, their name. All have the same
-number of episodes. Nothing is timed, so each core executes a run.
+other variants are the built-in run of `reviews` with one change, which is their name. All have the
+same number of episodes. Nothing is timed, so each core executes a run.
 """
 
 from __future__ import annotations

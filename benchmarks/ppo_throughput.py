@@ -1,4 +1,4 @@
-"""This PPO compared with that of TRL 1.12, the last release with one: speed, time of each part.
+"""This PPO compared with that of TRL 1.12, the last release with PPO: speed, time of each part.
 
     python -m benchmarks.ppo_throughput            install TRL 1.12, run all, write and print
     python -m benchmarks.ppo_throughput --render   write docs/benchmarks.md from the results
@@ -73,10 +73,10 @@ SETTINGS: dict[str, Any] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--render", action="store_true", help="only write the page")
-    parser.add_argument("--pairs", type=int, help="runs of each side, if not those of MODELS")
+    parser.add_argument("--pairs", type=int, help="runs of each side, by default as in MODELS")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--models", choices=MODELS, help="these models alone")
-    parser.add_argument("--rollouts", type=int, help="of each run; fewer than those of MODELS")
+    parser.add_argument("--rollouts", type=int, help="rollouts of each run, fewer than in MODELS")
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--out", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -113,7 +113,7 @@ def _measure(models: str, pairs: int, fewer: int | None) -> dict[str, list[dict]
                 options = ["--side", side, "--models", models, "--rollouts", str(rollouts)]
                 options += ["--seed", str(seed), "--out", folder]
                 run = child("benchmarks.ppo_throughput", *options, OMP_NUM_THREADS="1")
-                if models == "embedded" and fewer is None:  # trained by all episodes
+                if models == "embedded" and fewer is None:  # trained on all episodes
                     run |= child("align_core", "evaluate", folder, "--task", "reviews", "--json")
             names = ("seconds", "steps", "split", "gold_reward", "kl", "frontier_efficiency")
             runs[side].append({name: run.get(name) for name in names} | {"rollouts": rollouts})
@@ -273,7 +273,7 @@ def _count_steps() -> Callable[[], int]:
 
 
 def render(results: list[dict]) -> str:
-    """Of each machine: medians over the runs, and the ratios of times of paired runs."""
+    """For each machine, medians over the runs, and the ratios of times of paired runs."""
     text = "\n".join(
         [
             "Written by `python -m benchmarks.ppo_throughput` from",

@@ -5,9 +5,10 @@
     python -m benchmarks.presets --record --missing   only those not recorded with their settings
     python -m benchmarks.presets --render             write the table in docs/lesson.md
 
-Runs are started one after the other, as the page starts them, in a process of the forkserver. A
-recording is the run's directory and the name of the machine. Those of MODELS have the run's model,
-as its difference to the embedded model; the others have none.
+A promise is what a preset's run should show, as numbers (`runs/preset_checks.py`). Runs are started
+one after the other, as the page starts them, in a process of the forkserver. A recording is the
+run's directory and the name of the machine. The recordings of MODELS have the run's model, as its
+difference from the embedded model; the others have no model.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def main() -> None:
         broken = [preset.name for preset in chosen if not check(client, preset, args.record)]
         client.close()
     if broken:
-        sys.exit(f"not kept: {', '.join(broken)}")
+        sys.exit(f"promises not kept: {', '.join(broken)}")
 
 
 def check(client: Client, preset: Preset, record: bool) -> bool:

@@ -9,8 +9,9 @@ DPO has the same batches of similar lengths, and precomputes the reference's log
 runs in float32 and with the model's weights in bfloat16; the faster counts.
 
 The runs have one thread and are measured in processor time, so that other programs on the machine
-change little. Before each run the machine's rate of matrix products is measured. A stage's share of
-it is from the stage's floating-point operations (torch's counter, in a separate run) and seconds.
+change little. Before each run the machine's rate of matrix products is measured. The share
+of that rate which a stage reaches is computed from the stage's floating-point operations (torch's
+counter, in a separate run) and its seconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What sharpening the references changes: SFT's own models beside them.
+"""What sharpening changes: the references, and the models of SFT from which they were made.
 
     python -m benchmarks.sharpened            measure, and write docs/benchmarks.md
     python -m benchmarks.sharpened --render   only write docs/benchmarks.md

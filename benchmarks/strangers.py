@@ -32,7 +32,7 @@ PAGE = DOCS / "benchmarks.md"
 PHONES, WATCHERS = 500, 50
 HALL_SECONDS = 60.0  # of votes beside all attacks at once
 PHASE_SECONDS = 8.0  # of each attack alone, and of the quiet after it
-SOAK_MINUTES = 10.0  # of all of that, for the memory; the phases count
+SOAK_MINUTES = 10.0  # of attacks and votes, over which memory may grow; includes the phases
 SHORT_RUNS = 200
 PPO = {"method": "ppo", "task": "reviews", "steps": 100_000, "eval_every": 20}
 SHORT = {
@@ -47,7 +47,7 @@ WAIT = 600.0  # seconds, at most, for a run to begin or to end
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--render", action="store_true", help="only write the page")
-    parser.add_argument("--scale", type=float, default=1.0, help="of clients, times and runs")
+    parser.add_argument("--scale", type=float, default=1.0, help="of all loads and times")
     parser.add_argument("--only", choices=MEASURES, action="append", help="only these parts")
     args = parser.parse_args()
     if not args.render:
@@ -91,7 +91,8 @@ def cold_start(scale: float) -> dict[str, float]:
 
 
 def hall(scale: float) -> dict[str, Any]:
-    """The phases against the page, then against a stub, during one PPO run; memory and disk."""
+    """The phases against the page, then the one with all attacks against a stub, during one PPO
+    run; memory and disk."""
     phones, watchers = max(5, round(PHONES * scale)), max(3, round(WATCHERS * scale))
     hall_seconds, quiet = max(10.0, HALL_SECONDS * scale), max(2.0, PHASE_SECONDS * scale)
     phases = [_phase("before", quiet)]
@@ -181,7 +182,7 @@ def _run_to_their_ends(server: Served, visitor: str, count: int) -> None:
     """Short runs of a visitor, one after the other."""
     for _ in range(count):
         end = time.monotonic() + WAIT
-        while (run := server.press_run(visitor, **SHORT)) is None:  # the last one still exits
+        while (run := server.press_run(visitor, **SHORT)) is None:  # its last run still exits
             _pause(end)
         while not any(event.get("status") in FINAL for event in server.events(run)):
             _pause(end)
@@ -273,7 +274,7 @@ def render(results: dict[str, Any]) -> str:
         "Written by `python -m benchmarks.strangers` from `benchmarks/strangers.json`:",
         f"{hall['phones']} phones, each with a vote every {EVERY:g} s, for {hall['seconds']:g} s,",
         f"during a PPO run, with {hall['watchers']} watchers and all attacks at once. **Bold ✗**:",
-        "beyond the limit; either the run's slowdown or the page's cores must be within theirs.",
+        "beyond the limit; either the run's slowdown or the page's cores must be within its limit.",
         f"Machine: {results['machine']}.\n\n",
     ]
     after = (

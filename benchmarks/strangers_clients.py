@@ -1,7 +1,7 @@
 """The visitors of `benchmarks.strangers`, in one process: watchers, phones and attackers.
 
-Each attack has a rate. Attacks come from another address than the hall (127.0.0.2), whose requests
-the server counts separately.
+Each attack has a rate. Attacks come from 127.0.0.2, another address than that of the hall, so the
+server counts their requests separately.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Attackers:
         self.answers: Counter[str] = Counter()
 
     async def attack(self, name: str, seconds: float) -> None:
-        """Make this attack at its rate for these seconds, then wait for the pending requests."""
+        """Make this attack at its rate for these seconds, then cancel the pending requests."""
         rate, attempt = ATTACKS[name]
         end, under_way = time.monotonic() + seconds, set()
         while time.monotonic() < end:

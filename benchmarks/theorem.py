@@ -5,8 +5,8 @@
     python -m benchmarks.theorem --render     write docs/benchmarks.md from the stored results
 
 The equation holds for every policy, so the runs are short and of methods that seek other optima,
-too. Each is measured on held-out prompts (`optimum_gap`, `optimum_kl` of docs/metrics.md), whose
-two sides have no text and no stored sample in common.
+too. Both sides (`optimum_gap`, `optimum_kl` of docs/metrics.md) are measured on held-out prompts,
+and have no text and no stored sample in common.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "sft": {"steps": 20},
 }
 SEEDS = range(5)
-BETAS = (0.3, 0.5, 0.7, 1.0, 2.0)  # of the seeds
+BETAS = (0.3, 0.5, 0.7, 1.0, 2.0)  # one for each seed
 PROMPTS = 128  # held-out
 SAMPLES = 32  # texts a prompt, for each side
 WIDEST = 0.05  # nats of reward: the median half-width that is asked for
@@ -94,7 +94,7 @@ def _trained(method: str, task: str, seed: int, path: Path) -> Path:
 
 
 def _measured(path: Path, samples: int, noise: int) -> dict[str, Any]:
-    """Both sides for a run at its β, or at one of its seed's where it has none."""
+    """Both sides for a run at its β, or at the β of its seed if it has none."""
     from align_core.evaluation.optimum_distance import optimum_distance
     from align_core.models.loading import load_policy
 
@@ -147,7 +147,7 @@ def half_width(result: dict[str, Any]) -> float:
 
 
 def within(result: dict[str, Any]) -> bool:
-    """Whether the interval of `apart` holds 0."""
+    """Whether the interval of `apart` contains 0."""
     return abs(apart(result)) <= half_width(result)
 
 
@@ -170,7 +170,7 @@ def render(results: dict[str, dict[str, Any]]) -> str:
         f"β from {min(betas):g} to {max(betas):g}; {texts:,.0f} texts a side on held-out prompts.",
         "Each side is a mean (lowest–highest) over the runs, in nats of reward. Apart: the",
         "difference of the sides in standard errors, mean and standard deviation; within: the",
-        "runs whose 95% interval of the difference holds 0. The median half-width of these",
+        "runs whose 95% interval of the difference contains 0. The median half-width of these",
         f"intervals is {width:.3f} nats, {reached}.",
         f"{len(results) - len(known)} of {len(results)} runs have too few effective samples.\n\n",
     ]

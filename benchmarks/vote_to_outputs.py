@@ -180,12 +180,12 @@ def render(results: dict[str, Any]) -> str:
         "Written by `python -m benchmarks.vote_to_outputs` from `benchmarks/vote_to_outputs.json`.",
         f"Seconds from the last of {results['votes']} votes, a click in Chromium, until the screen",
         'shows what they have changed: "Train on these votes" is pressed when that vote is saved;',
-        "those on a quarter of the prompts are held out. Live: the first text of the policy that",
+        "votes on a quarter of the prompts are held out. Live: the first text of the policy that",
         "differs from the reference's, beside the curves. Outputs: the report has the texts of the",
         "trained policy beside the former ones, or the trained reward model's scores of the",
         "held-out votes. Training: the part of these seconds that the run took, with loading and",
-        f"measurements. Medians of {REPEATS} sessions, lowest to highest in brackets; **✗**: one",
-        f"takes more than {WITHIN} s, or no shown text has changed.",
+        f"measurements. Medians of {REPEATS} sessions, lowest to highest in brackets; **✗**: a",
+        f"session takes more than {WITHIN} s, or no shown text has changed.",
         f"Machine: {results['machine']}.\n\n",
     ]
     head = [
