@@ -58,8 +58,8 @@ def pytest_collection():
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol():
-    """Collections also skip what earlier tests imported and kept: each training starts several, and
-    over the modules of torch one takes 0.3 s."""
+    """Collections also skip what earlier tests imported and kept: each training starts several
+    collections, and one that includes the modules of torch takes 0.3 s."""
     before = full_collections()
     result = yield
     if full_collections() > before:
@@ -117,7 +117,8 @@ def frontiers():
 
 @pytest.fixture
 def small_evaluations(monkeypatch):
-    """Evaluations sample by default one text for each of 8 prompts instead of four for 64."""
+    """By default, evaluations sample one text for each of 8 prompts, instead of four for each of
+    64."""
     size = EvaluationSize(prompts=8, samples=1, reference_samples=1024)
     monkeypatch.setattr(run_config, "evaluation_size", lambda model, max_new_tokens: size)
 

@@ -3,7 +3,8 @@
 In every browser test, no request may leave the machine and no script of the page may fail.
 
 A page costs three seconds of processor time: a test walks through all that one page can show, and
-each behaviour is a function that says in its name what holds. What it waits for must not hold yet.
+each behaviour is a function whose name says what holds. What that function waits for must not hold
+before it is called.
 All that a test starts must have ended after it, or it would slow down the next.
 """
 
@@ -62,7 +63,7 @@ def is_free(port):
 
 @pytest.fixture(scope="session")
 def port():
-    """The port of every page, one after the other: at the same address, its files are known."""
+    """The port of all pages, one after the other: at one address, the browser knows their files."""
     with reserved_port() as port:
         yield port
 
@@ -143,7 +144,7 @@ def visit(chromium, profile):
         page.on("request", watch)
         page.on("pageerror", lambda error: broken.append(str(error)))
         page.goto(url)
-        # Earlier presses have no effect.
+        # Before this, a press has no effect.
         page.wait_for_selector("#masthead h1:not(:empty)", state="attached")
         page.wait_for_selector("#charts .js-plotly-plot")
         if settled:  # until then, the server's answer may replace what a test sets
@@ -217,7 +218,7 @@ def serve(visit, port, languages, monkeypatch):
         page.close()
     until(partial(is_free, port))
     for helper in helpers:
-        helper._started = refused  # or a question that waits starts another process
+        helper._started = refused  # otherwise a question that waits starts another process
         until(partial(has_ended, helper))
 
 

@@ -56,8 +56,9 @@ def made(folder: str, batch_size: int) -> PPOTrainer:
 def train(folder: str, batch_size: int, resumed: bool = False) -> None:
     """Save the run's model and, with its last metrics, its final weights: `end.safetensors`.
 
-    The metrics are those of an evaluation, too, and the number of texts scored for it here.
-    `resumed` is interrupted after one rollout, and resumed from its checkpoint.
+    The metrics include those of an evaluation, the number of texts that this process scored for
+    it, and the shares of the weights and of the optimiser's moments that this process holds. With
+    `resumed`, a second trainer first repeats the run from its checkpoint after one rollout.
     """
     trainer = made(folder, batch_size)
     trainer.train()

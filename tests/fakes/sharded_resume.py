@@ -1,4 +1,4 @@
-"""All methods on the toy language, each interrupted half-way and resumed, in sharded processes.
+"""All methods on the toy language, each resumed from a checkpoint, in sharded processes.
 
 PPO writes the files of ppo_process.py. For each other method, `end.json` has the difference between
 the final weights of the resumed run and those of an uninterrupted one, and the shares of the
