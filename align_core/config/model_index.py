@@ -23,7 +23,7 @@ SMOLLM2 = "smollm2"  # the MODEL that `align-core fetch` downloads
 SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 SMOLLM2_LICENCE = "apache-2.0"
 
-# The logits of the embedded references (the sft-… models) are those that SFT learnt, times this.
+# The logits of the embedded references (the sft-… models) are those of SFT, times SHARPNESS.
 SHARPNESS = 1.25
 
 RECORDED = "recorded/"  # recorded/PRESET is the recorded run of a preset, or the model of that run

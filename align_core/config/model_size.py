@@ -56,8 +56,9 @@ def distance_texts(config: Mapping[str, Any]) -> int:
     """The number of texts for each prompt in each of the two independent measurements of a run's
     distance from the optimum (`evaluation.distance`).
 
-    Both together have at most a third of the texts that the run's evaluations write, so that a run
-    takes little longer; 0 without β, or if fewer than MIN_DISTANCE_TEXTS would be left.
+    The two measurements together have at most a third of the texts that the run's evaluations
+    write, so that a run takes little longer; 0 without β, or if fewer than MIN_DISTANCE_TEXTS would
+    be left.
     """
     if not config.get("beta"):
         return 0

@@ -35,7 +35,7 @@ EXACT = ("coverage", "collapse", "kl_in_loss")  # computed with numpy, in second
 # These train language models.
 TRAINED = ("frontier", "overoptimisation", "shift", "direct", "displacement", "pairs")
 NAMES = EXACT + TRAINED
-# Options of a quick run: texts of an evaluation, and in a rollout.
+# Options of a quick run: few texts in an evaluation, and in a rollout.
 QUICK_EVALUATION = {"eval_prompts": 8, "eval_samples": 1}
 QUICK_ROLLOUT = {"batch_size": 16}
 

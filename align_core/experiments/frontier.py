@@ -132,7 +132,7 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
     wide |= {"ppo_graded": graded.count(-1), "most": f"{WIDE_BUDGETS[-1]:g}"}
     sizes = sorted({row["pairs"] for row in result["wide"]})
     wide |= {"sizes": joined(sizes), "budgets": joined(WIDE_BUDGETS)}
-    # The method whose win rate changes for the worse suffers only if that win rate falls.
+    # The method with the lower change suffers only if its win rate falls, not if it rises less.
     suffers = (ppo if more > 0 else dpo) < 0
     texts = {method: format_mean(_gained(result, method)) for method in ("dpo", "ppo")}
     cold, hot = (f"{result['win_rates']['dpo']['temperatures'][end]:g}" for end in (0, -1))

@@ -75,7 +75,7 @@ class RunDirectory:
         self._status: dict[str, Any] | None = None
         self._config: RunConfig | None = None  # once it has been read
 
-    # Computed only when they are needed: a list of thousands of runs needs neither path.
+    # Both paths are computed only when needed: a list of thousands of runs needs neither.
 
     @cached_property
     def model_path(self) -> Path:

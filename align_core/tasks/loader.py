@@ -206,7 +206,7 @@ def _load_file(name: str, file: Path) -> ModuleType:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _refused(name, f"a Python file that can be read: {reason}") from None
-    # Differs for files of the same name in different folders.
+    # The digest differs for files of the same name in different folders.
     digest = hashlib.sha256(str(file).encode()).hexdigest()[:8]
     module = ModuleType(f"task_{file.stem}_{digest}")
     module.__file__ = str(file)

@@ -28,10 +28,10 @@ def distance(
     """The distance of a run's policy from the optimum at β, on its probe prompts.
 
     `gap` is J(π*) − J(π) and `kl` is β·KL(π ‖ π*), both in nats of reward, with half the width of a
-    95% interval as `…_ci95`. They are computed from different texts, `texts` for each of the
-    `prompts`, and from different stored samples. The `count` prompts with the largest KL make up
-    half of `kl`, and the share `share` of `gap`; the first of them are `named`. Returns None if the
-    optimum at β is not known. Raises Interrupted.
+    95% interval as `…_ci95`. Each of the two has its own texts, `texts` for each of the `prompts`,
+    and its own stored samples. The `count` prompts with the largest KL make up half of `kl`, and
+    the share `share` of `gap`; the first of them are `named`. Returns None if the optimum at β is
+    not known. Raises Interrupted.
     """
     config = setup.config
     probes = probes_of(config, setup.task, setup.tokenizer)

@@ -16,8 +16,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from align_core.config.environment import set_library_environment
 from align_core.models.libraries import silence_libraries
 
-# The size of the embedded models, and a batch between a minibatch of PPO and one of DPO. After a
-# change, `machine_speed.PROBE_SECONDS` must be measured again.
+# About the size of the embedded models, and a batch between a minibatch of PPO and one of DPO.
+# After a change, `machine_speed.PROBE_SECONDS` must be measured again.
 _MODEL = {
     "vocab_size": 1024,
     "hidden_size": 128,

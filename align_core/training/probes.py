@@ -27,7 +27,7 @@ from align_core.trainers.common import Setup
 class Probes:
     """Prompts as texts, and as the inputs of the model.
 
-    They are the task's own, or `from_file`: those of the run's preference file.
+    They are prompts of the task or, if `from_file`, of the run's preference file.
     """
 
     prompts: list[str]

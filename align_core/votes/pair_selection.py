@@ -25,7 +25,7 @@ def information(margin: float) -> float:
 def draw(margins: Mapping[int, float | None], active_share: float, rng: random.Random) -> int:
     """The key of one of the candidate pairs in `margins`.
 
-    Its values are score differences of the reward model in nats, None for unscored pairs. With
+    The values are score differences of the reward model in nats, None for unscored pairs. With
     probability `active_share` the pair is drawn from the `LEAST_SURE` tenth of the scored ones,
     otherwise from all. Raises IndexError without candidates.
     """

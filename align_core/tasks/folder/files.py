@@ -103,7 +103,7 @@ class Files:
         Raises:
             Invalid: it does not exist, or its path or a symlink leads out of the folder.
         """
-        # Checked first, so that nothing is revealed about files outside.
+        # This is checked first, so that nothing is revealed about files outside.
         if not self._is_inside(name):
             raise Invalid(_outside())
         try:

@@ -186,7 +186,7 @@ def _message(error: Any) -> tuple[KeyPath, Message]:
         case "union_tag_not_found":
             return path, _no_kind("nothing")
     got = "nothing" if error["type"] == "missing" else _shown(error["input"])
-    # The description is translated by the key.
+    # The page finds its translation of the description by the key.
     values = {"key": key, "takes": _expected(model, path), "got": got}
     return path, problem("takes", "{key}: expected {takes}, got {got}", **values)
 

@@ -39,8 +39,8 @@ def prompts_of(
     """The prompts of rows of a data set: texts, messages, or token ids without padding.
 
     `collator` is `list`, or returns `input_ids` and perhaps an `attention_mask` for rows. Its
-    result takes precedence over the column `input_ids`, and that over `prompt`. Without a mask,
-    padding tokens at both ends of a row are removed.
+    result takes precedence over the column `input_ids`, which takes precedence over `prompt`.
+    Without a mask, padding tokens at both ends of a row are removed.
     """
     if collator is not list:
         try:
