@@ -139,6 +139,10 @@ class PolicyWithValue(nn.Module):
         with eval_mode(self):  # gradient checkpointing in training mode turns the cache off
             return self.policy.generate(*args, **kwargs)
 
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> Any:
+        """`save_pretrained` of the policy, for callbacks that save their model."""
+        return self.policy.save_pretrained(*args, **kwargs)
+
     def forward(
         self,
         prompts: Prompts,

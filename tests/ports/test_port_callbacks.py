@@ -7,7 +7,8 @@ import json
 import pytest
 import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, TrainerCallback
+from transformers import AutoModelForCausalLM, EarlyStoppingCallback, TrainerCallback
+from trl import BEMACallback, RichProgressCallback, SyncRefModelCallback
 
 from tests import toy
 from tests.ports.ported import PROMPTS, history, made, rows
@@ -56,6 +57,59 @@ def test_a_callback_that_sees_updates_is_called_after_each(tmp_path):
     trainer.train()
     assert seen["steps"] == [0, 2, -2, 4]
     assert seen["updates"] == [1, 2, 3, 4] and seen["optimizer"] == [0, 1, 2, 3]
+
+
+class Unguarded(TrainerCallback):
+    """Reads metrics of rollouts in every entry, as in TRL's PPO, which logs no evaluation."""
+
+    def __init__(self):
+        self.read: list[tuple] = []
+
+    def on_log(self, args, state, control, logs=None, **_):
+        self.read.append((logs["objective/kl"], logs["loss"], "loss" in logs, [*logs]))
+
+
+def test_a_callback_without_guards_survives_evaluations(tmp_path):
+    """Two rollouts, with an evaluation after each: its entry has the rollout's KL on demand."""
+    watch = Unguarded()
+    sets = {"eval_dataset": rows(), "eval_strategy": "steps", "eval_steps": 1}
+    trainer = made(tmp_path, callbacks=[watch], **sets)
+    trainer.train()
+    kl, loss = history(trainer, "objective/kl"), history(trainer, "loss")
+    expected = [(kl[0], loss[0]), (kl[0], loss[0]), (kl[1], loss[1]), (kl[1], loss[1])]
+    assert [(*read[:2],) for read in watch.read] == expected and kl[1] > kl[0]
+    assert [is_rollout for *_, is_rollout, _ in watch.read] == [True, False, True, False]
+    own = ["eval_objective/scores", "eval_objective/kl", "epoch"]
+    assert watch.read[1][3] == own, "trackers report nothing twice"
+    assert len(history(trainer, "eval_objective/kl")) == 2
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        (SyncRefModelCallback(None, None), "expected sync_ref_model=True in PPOConfig, got Sync"),
+        (BEMACallback(), "expected a callback of your own, on model.policy, got BEMACallback"),
+        (EarlyStoppingCallback(2), "expected eval_strategy and metric_.*, got 'no' and None"),
+    ],
+)
+def test_a_callback_that_would_fail_in_the_run_is_refused(tmp_path, callback, message):
+    with pytest.raises(ValueError, match=message):
+        made(tmp_path, callbacks=[callback])
+    with pytest.raises(ValueError, match=message):
+        made(tmp_path).add_callback(callback)
+
+
+class Keep(TrainerCallback):
+    def on_train_end(self, args, state, control, model=None, **_):
+        model.save_pretrained(f"{args.output_dir}/kept")
+
+
+def test_callbacks_of_trl_run_and_the_model_that_they_get_can_be_saved(tmp_path):
+    sets = {"eval_dataset": rows(), "eval_strategy": "steps", "eval_steps": 1}
+    trainer = made(tmp_path, callbacks=[RichProgressCallback(), Keep()], **sets)
+    trainer.train()
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "kept")
+    assert torch.equal(toy.outputs(loaded), toy.outputs(trainer.policy))
 
 
 def test_the_summary_of_a_run_is_returned_and_is_no_rollout(tmp_path):

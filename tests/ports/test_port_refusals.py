@@ -8,11 +8,13 @@ from torch import nn
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
+    HfArgumentParser,
     RobertaConfig,
     RobertaForSequenceClassification,
 )
+from trl import TrlParser
 
-from align_core import PPOConfig
+from align_core import PPOConfig, PPOTrainer
 from align_core.data.encoding import encode_prompts
 from align_core.models.loading import positions
 from align_core.models.logprobs import response_states
@@ -150,6 +152,87 @@ def test_settings_of_older_scripts_name_their_replacements(tmp_path, setting, us
         PPOConfig(output_dir=str(tmp_path), **{setting: 1})
 
 
+@pytest.mark.parametrize("parser", [HfArgumentParser, TrlParser])
+@pytest.mark.parametrize(
+    ("flags", "use"),
+    [
+        (["--batch_size", "8"], "batch_size: use per_device_train_batch_size times gradient_acc"),
+        (["--mini-batch-size", "8"], "mini_batch_size: use num_mini_batches"),
+        (["--no_cuda"], "no_cuda: use use_cpu"),
+    ],
+)
+def test_flags_of_older_scripts_name_their_replacements(tmp_path, parser, flags, use):
+    given = ["--output_dir", str(tmp_path), "--use_cpu", *flags]
+    with pytest.raises(TypeError, match=f"^PPOConfig has no setting {use}"):
+        parser(PPOConfig).parse_args_into_dataclasses(given)
+
+
+@pytest.mark.parametrize(
+    ("method", "use"),
+    [
+        ("predict", r"evaluate\(dataset, metric_key_prefix='test'\) for metrics, or rollout"),
+        ("evaluation_loop", r"evaluate\(dataset\)"),
+        ("prediction_step", r"rollout\(prompts\)"),
+        ("hyperparameter_search", "a loop that makes a trainer for each PPOConfig"),
+    ],
+)
+def test_methods_of_trainer_that_do_not_fit_name_their_replacements(tmp_path, method, use):
+    line = f"^PPOTrainer.{method} belongs to Trainer: expected {use}"
+    with pytest.raises(TypeError, match=line):
+        getattr(made(tmp_path), method)(rows())
+
+
+def test_the_other_methods_of_trainer_work(tmp_path):
+    trainer = made(tmp_path, eval_dataset=rows())
+    trainer.create_optimizer_and_scheduler(2)
+    metrics = trainer.train().metrics
+    trainer.log_metrics("train", metrics)
+    trainer.save_metrics("train", metrics)
+    trainer.save_state()
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"train_results.json", "all_results.json", "trainer_state.json"} <= files
+    test = trainer.evaluate(rows(), None, "test")
+    own = trainer.evaluate()
+    assert test["test_objective/scores"] == own["eval_objective/scores"]
+    assert [*trainer.get_test_dataloader(rows())][0]["input_ids"].tolist()[0] == [1, 1, 2, 4]
+    assert trainer.tokenizer is trainer.processing_class
+
+
+@pytest.mark.parametrize("argument", ["compute_metrics", "model_init"])
+def test_arguments_of_trainer_name_their_replacements(tmp_path, argument):
+    with pytest.raises(TypeError, match=f"^PPOTrainer has no argument {argument}: use "):
+        PPOTrainer(args=PPOConfig(output_dir=str(tmp_path)), **{argument: None})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fp16": True}, "^fp16 got True, expected False on a CPU; use bf16=True$"),
+        ({"load_best_model_at_end": True}, "^load_best_.*=True: expected an eval_s.*, got 'no'$"),
+        ({"save_strategy": "best"}, "^save_strategy='best': expected an eval_strategy.*, got 'no'"),
+        ({"eval_on_start": True}, "^eval_dataset: expected prompts for eval_on_start=True, got N"),
+        ({"eval_strategy": "steps"}, "^eval_dataset: expected prompts for eval_strategy='steps'"),
+        ({"debug": "underflow_overflow"}, "^debug got 'underflow_overflow', expected nothing"),
+        (
+            {"value_model": toy.reward_model().requires_grad_(False)},
+            "^value_model: expected trainable weights, got none; ",
+        ),
+    ],
+)
+def test_settings_that_would_fail_or_do_nothing_are_refused(tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message) as e:
+        made(tmp_path, **settings)
+    assert "\n" not in str(e.value)
+
+
+def test_save_strategy_best_keeps_the_highest_score_by_default(tmp_path):
+    sets = {"eval_dataset": rows(), "eval_strategy": "steps", "eval_steps": 1}
+    trainer = made(tmp_path, save_strategy="best", **sets)
+    assert trainer.args.metric_for_best_model == "objective/scores"
+    trainer.train()
+    assert trainer.state.best_metric == max(history(trainer, "eval_objective/scores"))
+
+
 @pytest.mark.parametrize("name", ["PPOv2Config", "PPOv2Trainer"])
 def test_names_of_older_imports_say_the_new_ones(name):
     import align_core
@@ -164,6 +247,7 @@ def test_a_saved_model_has_a_card_with_the_names_that_were_given(tmp_path):
     trainer = trained(tmp_path, save_strategy="steps", save_steps=1)
     card = tmp_path / "out" / "README.md"
     assert not card.exists()
+    assert "| β | 0.05 |" in (tmp_path / "out" / "checkpoint-1" / "README.md").read_text("utf-8")
     trainer.save_model(str(tmp_path / "kept"))
     text = (tmp_path / "kept" / "README.md").read_text(encoding="utf-8")
     assert "# kept" not in text and "| β | 0.05 |" in text

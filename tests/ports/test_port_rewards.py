@@ -288,7 +288,7 @@ def test_rewards_are_weighted_and_each_is_a_metric(tmp_path):
     means = [entry[f"rewards/{name}/mean"] for name in ("reward", "each", "each 2")]
     assert sum(means) == pytest.approx(entry["objective/scores"], abs=1e-6)
     assert means[1] == means[2] == 0.5 * trainer.latest.episodes.mask.sum().item() / 4
-    evaluated = trainer.evaluate(rows(), "test")
+    evaluated = trainer.evaluate(rows(), metric_key_prefix="test")
     of_each = [evaluated[f"test_rewards/{name}/mean"] for name in ("reward", "each", "each 2")]
     assert sum(of_each) == pytest.approx(evaluated["test_objective/scores"], abs=1e-6)
 

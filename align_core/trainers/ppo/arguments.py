@@ -84,6 +84,8 @@ def check_types(
         if not holds:
             raise TypeError(f"{name}: expected {expected}, got {_type_name(value)}")
     args.check()
+    if args.fp16 and args.device.type == "cpu":
+        raise ValueError("fp16 got True, expected False on a CPU; use bf16=True")
 
 
 def _is_callback(value: Any) -> bool:
@@ -233,6 +235,9 @@ def check_models(
     if value_model is None:
         return
     check_scalar(value_model, "value_model")
+    if not any(p.requires_grad for p in value_model.parameters()):
+        line = "expected trainable weights, got none; value_model.requires_grad_(True), or None"
+        raise ValueError(f"value_model: {line} for a head on the policy")
     if not hasattr(value_model, "score"):
         line = f"expected a decoder, with a value at every token, got {name_of(value_model)}"
         raise ValueError(f"value_model: {line}")

@@ -5,13 +5,23 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from transformers import DefaultFlowCallback, TrainerCallback, TrainerControl
+from transformers import (
+    DefaultFlowCallback,
+    EarlyStoppingCallback,
+    TrainerCallback,
+    TrainerControl,
+)
 from transformers.trainer_callback import CallbackHandler
 
 if TYPE_CHECKING:
     from align_core.trainers.ppo.metrics import PPOMetrics
 
 _OF_STEPS = ("on_step_begin", "on_step_end")
+# Callbacks of TRL that expect another model than a policy with values -> their replacements.
+_REPLACED = {
+    "SyncRefModelCallback": "sync_ref_model=True in PPOConfig",
+    "BEMACallback": "a callback of your own, on model.policy",
+}
 
 
 class RolloutCallbacks(CallbackHandler):
@@ -29,7 +39,31 @@ class RolloutCallbacks(CallbackHandler):
         given = trainer.callback_handler
         flow, *others = given.callbacks
         parts = given.model, given.processing_class, given.optimizer, given.lr_scheduler
+        self._settings = trainer.args
         super().__init__([flow, LogsFirst(trainer), *others], *parts)
+
+    def add_callback(self, callback: TrainerCallback | type[TrainerCallback]) -> None:
+        """Raises ValueError for a callback that would fail during the run."""
+        kind = callback if isinstance(callback, type) else type(callback)
+        for name in (base.__name__ for base in kind.__mro__):
+            if name in _REPLACED:
+                raise ValueError(f"callbacks: expected {_REPLACED[name]}, got {name}")
+        args = self._settings
+        evaluates = args.eval_strategy != "no" and args.metric_for_best_model is not None
+        if issubclass(kind, EarlyStoppingCallback) and not evaluates:
+            strategy = getattr(args.eval_strategy, "value", args.eval_strategy)
+            line = "expected eval_strategy and metric_for_best_model, as 'objective/scores'"
+            got = f"{strategy!r} and {args.metric_for_best_model!r}"
+            raise ValueError(f"{kind.__name__}: {line}, got {got}")
+        super().add_callback(callback)
+
+    def on_log(
+        self, args: Any, state: Any, control: TrainerControl, logs: dict[str, Any]
+    ) -> TrainerControl:
+        if "loss" not in logs:
+            rollouts = (entry for entry in reversed(state.log_history) if "loss" in entry)
+            logs = EvaluationEntry(logs, next(rollouts, {}))
+        return super().on_log(args, state, control, logs)
 
     def call_event(
         self, event: str, args: Any, state: Any, control: TrainerControl, **details: Any
@@ -41,6 +75,21 @@ class RolloutCallbacks(CallbackHandler):
             return super().call_event(event, args, state, control, **details)
         finally:
             self.callbacks = every
+
+
+class EvaluationEntry(dict):
+    """The logged metrics of an evaluation. A metric that it lacks has the value of `rollout`.
+
+    TRL's PPO logs rollouts only, so callbacks for it read their metrics in every entry, without a
+    guard. Guards and loops see the evaluation's own metrics alone.
+    """
+
+    def __init__(self, metrics: dict[str, Any], rollout: dict[str, Any]) -> None:
+        super().__init__(metrics)
+        self._rollout = rollout
+
+    def __missing__(self, name: str) -> Any:
+        return self._rollout[name]
 
 
 def _sees_updates(callback: TrainerCallback) -> bool:

@@ -35,8 +35,8 @@ class PPOCheckpoints(Trainer):
     _in_card: Mapping[str, Any] = {}  # names that a script has given
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Write the policy, its tokenizer and its card. A checkpoint has, instead of the card, all
-        weights that training changes.
+        """Write the policy, its tokenizer and its card. A checkpoint also has all weights that
+        training changes.
 
         If the adapter of the given policy was merged into its weights, the new adapter is merged,
         too, and the policy is written whole.
@@ -45,12 +45,11 @@ class PPOCheckpoints(Trainer):
             if self.args.should_save:
                 folder = Path(output_dir or self.args.output_dir)
                 self._write(folder)
+                self._write_card(folder)
                 if _internal_call and output_dir is not None:
                     weights = self._changing_weights()
                     facts = {"beta": repr(self.beta), "episode": str(self.state.episode)}
                     save_file(weights, folder / CHECKPOINT, facts)
-                else:
-                    self._write_card(folder)
         if self.args.push_to_hub and not _internal_call:
             self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+from argparse import SUPPRESS
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
@@ -15,54 +16,7 @@ from transformers import TrainingArguments
 
 from align_core.models import distributed
 from align_core.trainers.ppo.ranges import check_settings
-
-# Setting of older PPOs of TRL, or of older TrainingArguments -> its replacement.
-ELSEWHERE = {
-    "world_size": "accelerate launch --num_processes",
-    "num_total_batches": "total_episodes",
-    "batch_size": "per_device_train_batch_size times gradient_accumulation_steps",
-    "local_batch_size": "per_device_train_batch_size times gradient_accumulation_steps",
-    "mini_batch_size": "num_mini_batches",
-    "local_mini_batch_size": "num_mini_batches",
-    "micro_batch_size": "per_device_train_batch_size",
-    "ppo_epochs": "num_ppo_epochs",
-    "init_kl_coef": "kl_coef",
-    "adap_kl_ctrl": "kl_target, which makes the coefficient adaptive",
-    "target": "kl_target",
-    "horizon": "kl_horizon",
-    "steps": "total_episodes",
-    "model_name": "the argument model of PPOTrainer",
-    "log_with": "report_to",
-    "tracker_project_name": "report_to and project",
-    "task_name": "run_name",
-    "kl_penalty": "kl_estimator",
-    "early_stopping": "a callback that stops",
-    "target_kl": "a callback that stops, or kl_target",
-    "backward_batch_size": "per_device_train_batch_size",
-    "optimize_cuda_cache": "nothing",
-    "is_peft_model": "peft_config",
-    "score_clip": "a reward that is clipped",
-    "use_score_scaling": "whiten_advantages",
-    "use_score_norm": "whiten_advantages",
-    "base_model": "the argument model of PPOTrainer",
-    "non_eos_penalty": "missing_eos_penalty",
-    "penalty_reward_value": "missing_eos_penalty",
-    "truncate_token": "stop_token",
-    "truncate_token_id": "stop_token_id",
-    "evaluation_strategy": "eval_strategy",
-    "warmup_ratio": "warmup_steps, which below 1 is a share of the run",
-    "no_cuda": "use_cpu",
-    "overwrite_output_dir": "nothing, output_dir is always written to",
-    "save_safetensors": "nothing, models are always saved as safetensors",
-    "group_by_length": "nothing, texts are always grouped by length",
-    "push_to_hub_token": "hub_token",
-}
-# Setting of TRL 1.12 that can only be None -> the replacement for other values.
-_ONLY_NONE = {
-    "model_adapter_name": "peft_config, or a PeftModel whose active adapter is trained",
-    "ref_adapter_name": "ref_model=None: the reference is the policy as it is given",
-    "neftune_noise_alpha": "no noise, which would change the probabilities that the loss compares",
-}
+from align_core.trainers.ppo.replaced import ELSEWHERE, FLAGS, ONLY_NONE, ReplacedFlag, uses
 
 
 def _setting(default: Any, meaning: str) -> Any:
@@ -169,19 +123,27 @@ class RolloutConfig(TrainingArguments):
     ref_adapter_name: str | None = _setting(None, "Only None: the reference needs no name.")
     remove_unused_columns: bool = _setting(False, "Reward functions get all columns.")
     ddp_find_unused_parameters: bool | None = _setting(False, "The loss uses all parameters.")
+    replaced: str | None = field(
+        default=None,
+        metadata={"action": ReplacedFlag, "aliases": FLAGS, "nargs": "?", "help": SUPPRESS},
+    )
     sampling_batch_size: int | None = field(init=False, default=None)  # see `counted_in_updates`
 
     def __new__(cls, *_: Any, **settings: Any) -> Self:
         """Raises TypeError for settings in `elsewhere`, naming what replaces each."""
-        uses = cls.elsewhere
-        if foreign := [f"{name}: use {uses[name]}" for name in settings if name in uses]:
-            raise TypeError(f"{cls.__name__} has no setting " + "; no ".join(foreign))
+        if foreign := [name for name in settings if name in cls.elsewhere]:
+            raise TypeError(uses(cls.__name__, "setting", foreign, cls.elsewhere))
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
         """Raises ValueError for invalid values."""
         self.check()
-        if self.load_best_model_at_end and self.metric_for_best_model is None:
+        compares = (
+            self.load_best_model_at_end
+            or self.save_strategy == "best"
+            or self.lr_scheduler_type == "reduce_lr_on_plateau"
+        )
+        if compares and self.metric_for_best_model is None:
             self.metric_for_best_model = "objective/scores"
         super().__post_init__()
         if self.run_name is None and self.exp_name is not None:
@@ -202,14 +164,33 @@ class RolloutConfig(TrainingArguments):
         if self.kl_target is not None and self.kl_horizon < episodes:
             line = f"expected {episodes} or more, the episodes of a rollout"
             raise ValueError(f"kl_horizon got {self.kl_horizon}, {line}")
-        for name, replacement in _ONLY_NONE.items():
+        for name, replacement in ONLY_NONE.items():
             if (value := getattr(self, name)) is not None:
                 raise ValueError(f"{name} got {value!r}, expected None; use {replacement}")
+        by_score = {
+            "load_best_model_at_end": self.load_best_model_at_end,
+            "save_strategy": "best" if self.save_strategy == "best" else None,
+        }
+        for name, value in by_score.items():
+            if value and self.eval_strategy == "no":
+                line = "expected an eval_strategy, 'steps' or 'epoch', got 'no'"
+                raise ValueError(f"{name}={value!r}: {line}")
+        if "underflow_overflow" in (self.debug or ""):
+            line = "expected nothing; a NaN or infinity always stops the run"
+            raise ValueError(f"debug got 'underflow_overflow', {line}")
         if self.local_episodes % self.num_mini_batches:
             raise ValueError(
                 f"num_mini_batches got {self.num_mini_batches}, expected a divisor of the "
                 f"{self.local_episodes} episodes of a rollout on each process"
             )
+
+    def check_evaluation(self, data: Any) -> None:
+        """Raises ValueError if the run evaluates, but has no prompts for it."""
+        strategy = str(getattr(self.eval_strategy, "value", self.eval_strategy))
+        settings = {"eval_strategy": strategy, "eval_on_start": self.eval_on_start}
+        for name, value in settings.items():
+            if value not in ("no", False) and data is None:
+                raise ValueError(f"eval_dataset: expected prompts for {name}={value!r}, got None")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings. TrainingArguments would hide `stop_token` as if it were a secret."""

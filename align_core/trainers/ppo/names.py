@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from torch import nn
@@ -9,6 +10,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
 from align_core.trainers.ppo.arguments import COMING_FROM
+from align_core.trainers.ppo.replaced import uses
 
 if TYPE_CHECKING:  # the mixin uses members of Trainer
     from transformers import Trainer
@@ -16,7 +18,7 @@ else:
     Trainer = object
 
 
-# Arguments of older trainers, and their names here.
+# Arguments of older trainers, and of Trainer, and their names here.
 _RENAMED = {
     "config": "args",
     "policy": "model",
@@ -25,8 +27,23 @@ _RENAMED = {
     "dataset": "train_dataset",
     "optimizer": "optimizers",
     "lr_scheduler": "optimizers",
+    "optimizer_cls_and_kwargs": "optimizers, or optim and optim_args of PPOConfig",
     "reward_funcs": "reward_model",
+    "judge": "reward_model, a function of prompts and completions",
+    "model_init": "model",
+    "compute_metrics": "reward_model, a list of functions: evaluations have the mean of each",
+    "preprocess_logits_for_metrics": "reward_model, a list of functions",
+    "compute_loss_func": "a subclass with its own compute_loss",
 }
+
+
+def _replaced(name: str, origin: str, expected: str) -> Callable[..., NoReturn]:
+    """A method that raises TypeError, naming what replaces it."""
+
+    def method(*_: Any, **__: Any) -> NoReturn:
+        raise TypeError(f"PPOTrainer.{name} belongs to {origin}: expected {expected}")
+
+    return method
 
 
 class TRLNames(Trainer):
@@ -34,8 +51,8 @@ class TRLNames(Trainer):
 
     def __new__(cls, *_: Any, **arguments: Any) -> TRLNames:
         """Raises TypeError for arguments of older trainers, naming what replaces each."""
-        if old := [f"{name}: use {_RENAMED[name]}" for name in arguments if name in _RENAMED]:
-            line = "PPOTrainer has no argument " + "; no ".join(old)
+        if old := [name for name in arguments if name in _RENAMED]:
+            line = uses("PPOTrainer", "argument", old, _RENAMED)
             raise TypeError(f"{line}; {COMING_FROM}")
         return super().__new__(cls)
 
@@ -63,15 +80,22 @@ class TRLNames(Trainer):
         """The first of the tokens that end a response."""
         return next(iter(self.ends), None)
 
-    def step(self, *_: Any, **__: Any) -> NoReturn:
-        """Raises TypeError, because `train` takes all steps."""
-        line = "PPOTrainer.step belongs to TRL 0.11: expected a reward_model, and train()"
-        raise TypeError(f"{line}; {COMING_FROM}")
+    @property
+    def tokenizer(self) -> Any:
+        return self.processing_class
 
-    def generate(self, *_: Any, **__: Any) -> NoReturn:
-        """Raises TypeError, because `rollout` samples the responses."""
-        line = "PPOTrainer.generate belongs to TRL 0.11: expected rollout(prompts)"
-        raise TypeError(f"{line}; {COMING_FROM}")
+    step = _replaced("step", "TRL 0.11", f"a reward_model, and train(); {COMING_FROM}")
+    generate = _replaced("generate", "TRL 0.11", f"rollout(prompts); {COMING_FROM}")
+    predict = _replaced(
+        "predict",
+        "Trainer",
+        "evaluate(dataset, metric_key_prefix='test') for metrics, or rollout(prompts) for texts",
+    )
+    evaluation_loop = _replaced("evaluation_loop", "Trainer", "evaluate(dataset)")
+    prediction_step = _replaced("prediction_step", "Trainer", "rollout(prompts)")
+    hyperparameter_search = _replaced(
+        "hyperparameter_search", "Trainer", "a loop that makes a trainer for each PPOConfig"
+    )
 
     @property
     def dataloader(self) -> NoReturn:

@@ -33,15 +33,18 @@ class Samples(Trainer):
     def evaluate(
         self,
         eval_dataset: Dataset | Mapping[str, Dataset] | None = None,
+        ignore_keys: list[str] | None = None,
         metric_key_prefix: str = "eval",
-        **_: Any,
     ) -> dict[str, float]:
-        """Mean score, rewards and KL of an evaluation data set, or of each of several by name."""
+        """Mean score, rewards and KL of an evaluation data set, or of each of several by name.
+
+        `ignore_keys` is Trainer's, and has no effect.
+        """
         data = self._eval_data(eval_dataset)
         if isinstance(data, Mapping):
             metrics: dict[str, float] = {}
             for name, part in data.items():
-                metrics |= self.evaluate(part, f"{metric_key_prefix}_{name}")
+                metrics |= self.evaluate(part, None, f"{metric_key_prefix}_{name}")
             return metrics
         episodes = self._samples(list(data))
         means = {"objective/scores": episodes.scores.mean(), "objective/kl": episodes.kl.mean()}
@@ -95,6 +98,10 @@ class Samples(Trainer):
         data = self._eval_data(eval_dataset)
         rows = list(next(iter(data.values())) if isinstance(data, Mapping) else data)
         return DataLoader(rows, self.args.per_device_eval_batch_size, collate_fn=self._padded)
+
+    def get_test_dataloader(self, test_dataset: Any) -> DataLoader:
+        """`get_eval_dataloader` of another data set."""
+        return self.get_eval_dataloader(test_dataset)
 
     def _padded(self, rows: list[Row]) -> dict[str, Tensor]:
         tokenizer = self.processing_class

@@ -144,6 +144,7 @@ class PPOTrainer(
         reward_processing_classes: Any = None,
     ) -> None:
         check_types(args, data_collator, optimizers, callbacks, peft_config)
+        args.check_evaluation(eval_dataset)
         check_tokenizer(processing_class)
         self.was_merged = isinstance(model, PeftModel) and peft_config is not None
         self.policy = policy_of(model, ref_model, peft_config, args)
