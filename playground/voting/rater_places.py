@@ -60,10 +60,10 @@ class RaterPlaces:
     def _problem(self, session: str, address: str) -> str | None:
         """Why no rater can join; None if one can."""
         if self._taken[session] >= self._limits.raters:
-            return f"{self._limits.raters} raters have joined, and no more can"
+            return f"{self._limits.raters} raters have joined: no more are accepted"
         limit = self._limits.raters_by_address
         if address and len(self._tokens[session, address]) >= limit:
-            return f"{limit} raters have joined from this address, and no more can"
+            return f"{limit} raters have joined from this address: no more are accepted"
         return None
 
     def _remove(self, session: Session, active: Collection[str]) -> None:

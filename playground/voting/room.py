@@ -30,7 +30,7 @@ from playground.voting.provenance import session_of
 from playground.voting.rater_places import RaterPlaces
 from playground.voting.session_places import SessionPlaces
 
-ACTIVE_SHARE = 0.2  # share of the pairs that are drawn where the reward model is least certain
+ACTIVE_SHARE = 0.2  # the share of pairs that is drawn where the reward model is least certain
 MAX_RATER_STATES = 20_000  # kept in memory; a rater whose state is dropped is shown another pair
 # Seconds after which a rater without votes, or a session without raters, may be removed.
 IDLE_SECONDS = 30.0

@@ -83,7 +83,7 @@ class SessionPlaces:
         address, limit = client_address(), limits.sessions_by_address
         same = [name for name in names if self._addresses.get(name) == address]
         if address and len(same) >= limit:
-            return same, f"{limit} sessions were made from this address, and no more can be"
+            return same, f"{limit} sessions were made from this address: no more are accepted"
         return None
 
     def _takes_too_much(self) -> bool:

@@ -67,7 +67,7 @@ def reward_model_verdict(metrics: Mapping[str, Any] | None) -> dict[str, Any] | 
 
 
 def beyond_chance(share: float, count: int) -> int:
-    """1 if a share of `count` is above the 95% interval of a fair coin, -1 if below, else 0."""
+    """1 if `share` of `count` is above the 95% interval of a fair coin, -1 if below, else 0."""
     if abs(share - 0.5) <= _half_interval(count):
         return 0
     return 1 if share > 0.5 else -1

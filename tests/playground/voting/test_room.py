@@ -107,7 +107,7 @@ def test_joining_and_creating_sessions_is_limited(sessions):
     room.open_room(raters[0])
     for _ in range(2):
         room.join(Rater("", ""))
-    with pytest.raises(Refused, match="no more can"):
+    with pytest.raises(Refused, match="no more are accepted"):
         room.join(Rater("", ""))
 
 
