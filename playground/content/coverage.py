@@ -68,7 +68,7 @@ def _train(
 
 
 def _most_gained(outcome: tabular.Outcome, policy: tabular.FloatArray) -> dict[str, Any] | None:
-    """The uncovered response whose probability rises most, counted from 1; None if none rises."""
+    """The uncovered response whose probability rises most, counted from 1; None without one."""
     rises = np.where(outcome.covered, 0.0, policy - outcome.reference)
     place = np.unravel_index(rises.argmax(), rises.shape)
     if rises[place] <= 0:

@@ -49,7 +49,8 @@ def of_pair(task: Any, model: Any) -> Optimum | None:
     """The optimum of a task for a model, from prepared samples or, without them, embedded ones.
 
     None if there are no samples, or too few to know the optimum at any KL. A visitor may send any
-    names, so these are only compared with the names of prepared samples: no file is read by them.
+    names, so these are only compared with the names of prepared samples: no file that they name is
+    read.
     """
     for entry in prepared.named(task, model):
         try:

@@ -93,8 +93,8 @@ class Recordings:
         }
 
     def trail(self, run: Any) -> dict[str, Any] | None:
-        """All events of a recorded run, in the form of `delta`, but of the points only those of
-        TRAIL, and of the texts only the policy's; None for an unknown run."""
+        """All events of a recorded run, in the form of `delta`, but with only the points of TRAIL
+        and only the texts of the policy; None for an unknown run."""
         if run not in self:
             return None
         recording = self._recordings[run]

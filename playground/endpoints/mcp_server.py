@@ -1,4 +1,4 @@
-"""The functions as tools of an MCP server, which is Gradio's; it needs the package `mcp`."""
+"""The functions as tools of Gradio's MCP server, which needs the package `mcp`."""
 
 from __future__ import annotations
 

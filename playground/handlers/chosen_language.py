@@ -40,8 +40,8 @@ class ChosenLanguage:
         await app(scope, receive, send)
 
     def _redirection(self, request: Request) -> RedirectResponse | None:
-        """A redirection to the page in the query's language or, from the English page, in the
-        cookie's; None if neither asks for another URL."""
+        """A redirection to the page in the language of the query or, from the English page, in
+        that of the cookie; None if the requested URL is right."""
         shown = self._languages[request.scope["path"]]
         if (chosen := request.query_params.get("lang", "")) in self._paths:
             response = self._redirect_to(chosen, request.url.query)

@@ -9,7 +9,7 @@ from playground.settings import Settings
 
 
 def address_for_phones(settings: Settings, port: int) -> str | None:
-    """The URL at which phones reach this server; None if none can."""
+    """The URL at which phones reach this server; None if they cannot."""
     return settings.address or for_phones(settings.host, port)
 
 

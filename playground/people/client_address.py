@@ -44,8 +44,8 @@ def _address(request: Request, proxies: int | None) -> str:
 
     Each proxy appends the address of its client to X-Forwarded-For, so the address of the visitor
     is entry number `proxies` from the end; entries before it may be forged. None stands for any
-    number of proxies with private addresses: the visitor's is then the last address that is not
-    private.
+    number of proxies with private addresses: the address of the visitor is then the last one that
+    is not private.
     """
     forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
     if proxies == 0 or not forwarded:

@@ -234,7 +234,7 @@ class OwnTasks:
     def _over(
         self, name: str, address: str, size: int, sizes: Mapping[str, int]
     ) -> set[str] | None:
-        """The folders of the visitors whose number or size exceeds a limit; None if none does."""
+        """The folders of visitors whose number or size exceeds a limit; None if there is room."""
         here = {other for other in sizes if self._addresses.get(other) == address} | {name}
         places = self._places
         limits = [(here, places.tasks_by_address, places.task_megabytes_by_address)]

@@ -47,7 +47,7 @@ def story(language: str) -> dict[str, Any]:
 
 
 def load(language: str = ENGLISH) -> dict[str, Any]:
-    """The texts of the page in `language`, including the story's and those in the methods' records.
+    """The texts of the page in `language`, with those of the story and of the methods' records.
 
     Missing and invalid texts are in English. Raises FileNotFoundError as `catalogue` does.
     """

@@ -33,7 +33,7 @@ HOLDING_BETA = 2.0 / sqrt(2 * NEAR)
 
 # The gain as a share of the optimum's gain at the same KL.
 EFFICIENT = 0.8  # the requirement on DPO's default run (docs/benchmarks.md)
-WASTEFUL = 0.7  # the lowest share of all default runs was 0.78
+WASTEFUL = 0.7  # the lowest share of any default run was 0.78
 
 ALIKE = 0.5  # share of the initial entropy; good runs keep 0.58 or more, PPO without β kept 0.23
 LONGER = 1.5  # times the initial length; 0.8 to 1.3 in good runs, 1.6 to 2.2 in diverging ones

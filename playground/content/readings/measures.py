@@ -52,7 +52,7 @@ class Frontier(NamedTuple):
 
 
 class Target(NamedTuple):
-    """The optimum at one β: its gold reward above the reference's and its KL, in nats."""
+    """The optimum at one β: its gain in gold reward over the reference, and its KL, in nats."""
 
     gain: float
     kl: float
