@@ -87,6 +87,7 @@ def build(
         saving=words["saving"],
         metrics=words["charts"]["metrics"],
         statuses=words["status"]["names"],
+        choices=words["choices"],
         curves=CURVES,
         head=PLOTLY_HEAD,
         **run_picker.props(words),

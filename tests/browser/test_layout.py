@@ -57,6 +57,12 @@ LABELS = """() => [...document.querySelectorAll(
   .map(([text, { left, right, top, bottom }]) => ({ text, left, right, top, bottom }))
   .filter(({ text }) => text)"""
 
+# The size of each chart's box. A picture on paper was drawn on the screen, for the box that it had there.
+BOXES = """() => [...document.querySelectorAll(".js-plotly-plot")].filter((one) => one.offsetParent)
+  .map(({ clientWidth, clientHeight }) => [clientWidth, clientHeight])"""
+PICTURES = """() => [...document.querySelectorAll(".js-plotly-plot")].filter((one) => one.offsetParent)
+  .map(({ _fullLayout }) => [_fullLayout.width, _fullLayout.height])"""
+
 
 def cover(one, other):
     return (
@@ -160,6 +166,21 @@ def the_labels_in_the_frontier_chart_do_not_overlap(page):
     assert unsure, "the note was shown, too"
 
 
+def every_chart_fits_its_box_on_paper(page):
+    """Paper is narrower than the screen, and of another medium."""
+    usual = page.viewport_size
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    drawn = page.evaluate(PICTURES)
+    assert len(drawn) >= 3 and drawn == page.evaluate(BOXES)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 794, "height": 1123})
+    assert page.evaluate(BOXES) == drawn
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.set_viewport_size(usual)
+    page.wait_for_function(FITS)
+
+
 def test_nothing_overlaps(visit, address):
     """First on a phone, where a chart that did not follow the size of its card would show it."""
     page = visit(f"{address}?method=dpo&steps={LONG}&eval_every={LONG // 2}", viewport=PHONE)
@@ -167,4 +188,5 @@ def test_nothing_overlaps(visit, address):
     page.set_viewport_size(LAPTOP)
     the_labels_in_the_frontier_chart_do_not_overlap(page)
     the_buttons_stay_above_the_controls_that_pass_under_them(page)
+    every_chart_fits_its_box_on_paper(page)
     the_values_of_a_chart_are_in_its_card_and_no_axis_goes_below_zero(page)

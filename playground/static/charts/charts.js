@@ -87,15 +87,14 @@ export function mount({ element, props }) {
     if (!wanted) return; // nothing is chosen yet
     const parts = Object.keys(run?.series ?? {}).filter(isPart).sort();
     if (isOther(wanted, parts.join())) build(chartsOf(wanted, parts));
-    const look = lookOf(element);
     for (const card of cards) {
       const series = card.metrics.map((metric) => run?.series[metric]);
       const marked = [state.viewedStep, run?.changes, referenceReward(card, run)];
-      if (card.isChanged(run?.name, ...marked, ...series) || all) drawCard(card, run, state.viewedStep, look);
+      if (card.isChanged(run?.name, ...marked, ...series) || all) drawCard(card, run, state.viewedStep);
     }
   }
 
-  function drawCard(card, run, step, look) {
+  function drawCard(card, run, step) {
     const drawn = card.metrics.filter((metric) => run?.series[metric]?.x.length);
     card.empty.hidden = drawn.length > 0;
     card.box.hidden = card.optional && !drawn.length;
@@ -105,10 +104,11 @@ export function mount({ element, props }) {
       if (!button.hidden) value.textContent = valueText(metric, valueAt(run.series[metric], step));
     }
     card.plot.setAttribute("aria-label", alternative(card, drawn, run, step));
-    paint(card.plot, () => [
-      drawn.map((metric) => trace(metric, run.series[metric], look)),
-      layout(card, run, step, look, drawn.length > 0),
-    ]);
+    paint(card.plot, () => {
+      const look = lookOf(element);
+      const traces = drawn.map((metric) => trace(metric, run.series[metric], look));
+      return [traces, layout(card, run, step, look, drawn.length > 0)];
+    });
   }
 
   function trace(metric, { x, y }, { colour }) {

@@ -51,9 +51,11 @@ export const axisTitle = ({ size }, text, standoff) => ({ text, standoff, font: 
 // Room for the tick labels of both axes and the title of the x-axis.
 export const curveMargin = ({ size }) => ({ l: 3.1 * size, r: 14, t: 8, b: 2.7 * size });
 
+const redraws = new WeakMap(); // plot -> a function that draws it in the present size, with room for its font
+const redraw = (plot) => redraws.get(plot)();
 const sizes = new ResizeObserver((entries) => {
   for (const { target } of entries) {
-    if (target.classList.contains("js-plotly-plot")) Plotly.Plots.resize(target);
+    if (target.classList.contains("js-plotly-plot")) redraw(target);
   }
 });
 
@@ -75,10 +77,11 @@ export const drawInSight = (plot) => sights.observe(plot);
 
 // Draws `picture()`, [traces, layout], into `plot`, now or when it comes into sight.
 export function paint(plot, picture) {
-  pending.set(plot, () => {
+  redraws.set(plot, () => {
     pending.delete(plot);
     Plotly.react(plot, ...picture(), OPTIONS);
   });
+  pending.set(plot, redraws.get(plot));
   if (hidden.has(plot)) drawAllLater();
   else pending.get(plot)();
 }
@@ -99,11 +102,11 @@ function drawAllLater() {
 window.addEventListener("beforeprint", () => {
   document.documentElement.dataset.printed = "";
   drawAll();
-  for (const plot of onPage()) Plotly.relayout(plot, { width: plot.clientWidth, height: plot.clientHeight });
+  onPage().forEach(redraw);
 });
 window.addEventListener("afterprint", () => {
   delete document.documentElement.dataset.printed;
-  onPage().forEach(Plotly.Plots.resize);
+  onPage().forEach(redraw);
 });
 const onPage = () => [...document.querySelectorAll(".js-plotly-plot")].filter((plot) => plot.offsetParent);
 

@@ -4,7 +4,7 @@ import { fill } from "../core/format.js";
 import { label, metricText } from "./labels.js";
 
 export function differences({ element, props }) {
-  const { words, method_names } = props;
+  const { words, method_names, choices } = props;
   const { find, put } = within(element);
 
   function draw(runs, settings, numbers) {
@@ -53,6 +53,8 @@ export function differences({ element, props }) {
     if (value === null) return "–";
     if (typeof value === "boolean") return value ? words.yes : words.no;
     if (setting === "method") return method_names[value];
+    if (setting === "coverage" && value === "all") return words.all_groups;
+    if (value in (choices[setting] ?? {})) return choices[setting][value];
     return String(value).startsWith("/") ? value.split("/").at(-1) : String(value); // a path, shown as the name of its file
   }
 

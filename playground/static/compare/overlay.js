@@ -19,17 +19,17 @@ export function overlay({ element, props }) {
   });
 
   function drawTradeOff(runs, frontier) {
-    const look = lookOf(element);
     const trails = runs.map((shown) => ({ ...shown, ...trail(shown.run, frontier) }));
     const plot = find(".trade .plot");
-    paint(plot, () => [
-      [
+    paint(plot, () => {
+      const look = lookOf(element);
+      const traces = [
         ...limitTraces(frontier, pictured, look),
         ...trails.flatMap((drawn) => namedTrail(drawn.letter, drawn, pictured, look)),
         ...trails.filter(({ mixed }) => mixed).map((drawn) => mixedTrace(drawn, look)),
-      ],
-      tradeOffLayout(frontier, trails, names(runs), pictured, look, plot),
-    ]);
+      ];
+      return [traces, tradeOffLayout(frontier, trails, names(runs), pictured, look, plot)];
+    });
     const ends = trails.filter(({ x }) => x.length).map(endSentence);
     plot.setAttribute("aria-label", [pictured.title, ...ends].join(" "));
     const absent = letters(trails.filter(({ x }) => !x.length));
@@ -60,16 +60,15 @@ export function overlay({ element, props }) {
   }
 
   function drawCurves(runs) {
-    const look = lookOf(element);
     const steps = Math.max(...runs.map(({ run }) => run.config.steps));
     for (const chart of charts) {
       const measured = runs.filter(({ run }) => run.series[chart.metric]);
       chart.box.hidden = !measured.length;
-      if (measured.length) drawCurve(chart, measured, names(runs), steps, look);
+      if (measured.length) drawCurve(chart, measured, names(runs), steps);
     }
   }
 
-  function drawCurve({ metric, values, plot }, runs, subject, steps, look) {
+  function drawCurve({ metric, values, plot }, runs, subject, steps) {
     const percentage = metrics[metric].unit === "%";
     values.replaceChildren();
     const readings = runs.map(({ run, letter, colour }) => {
@@ -82,27 +81,30 @@ export function overlay({ element, props }) {
     });
     const alternative = { title: words.curves[metric], values: readings.join(", ") };
     plot.setAttribute("aria-label", fill(words.alternative, alternative));
-    const traces = runs.map(({ run, letter, colour, dash, symbol }) => ({
-      name: letter,
-      ...run.series[metric],
-      mode: "lines+markers",
-      line: { color: look.colour(colour), width: 3, dash },
-      marker: { size: 7, symbol },
-      hovertemplate: percentage ? "%{y:.0%}" : "%{y:.2f}",
-    }));
-    const layout = {
-      ...baseLayout(look),
-      uirevision: subject,
-      margin: curveMargin(look),
-      hovermode: "x unified",
-      xaxis: stepAxis(look, steps, words.step),
-      yaxis: {
-        ...valueAxis(look),
-        rangemode: metric === "eval/kl" ? "tozero" : "normal",
-        tickformat: percentage ? "~%" : "",
-      },
-    };
-    paint(plot, () => [traces, layout]);
+    paint(plot, () => {
+      const look = lookOf(element);
+      const traces = runs.map(({ run, letter, colour, dash, symbol }) => ({
+        name: letter,
+        ...run.series[metric],
+        mode: "lines+markers",
+        line: { color: look.colour(colour), width: 3, dash },
+        marker: { size: 7, symbol },
+        hovertemplate: percentage ? "%{y:.0%}" : "%{y:.2f}",
+      }));
+      const layout = {
+        ...baseLayout(look),
+        uirevision: subject,
+        margin: curveMargin(look),
+        hovermode: "x unified",
+        xaxis: stepAxis(look, steps, words.step),
+        yaxis: {
+          ...valueAxis(look),
+          rangemode: metric === "eval/kl" ? "tozero" : "normal",
+          tickformat: percentage ? "~%" : "",
+        },
+      };
+      return [traces, layout];
+    });
   }
 
   put(".trade h2", pictured.title);

@@ -70,9 +70,9 @@ function picture(panel, look) {
     showlegend: true,
     hoverlabel: { ...base.hoverlabel, namelength: -1 }, // the whole name of a fitted curve
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-    margin: { l: 10, r: 10, t: 6, b: 10 },
+    margin: { l: 4.6 * look.size, r: 10, t: 6, b: 10 }, // fixed: a margin that grows would wrap the legend again
     xaxis: { ...axis, title: { text: panel.x, standoff: 6 }, ...scale(panel) },
-    yaxis: { ...axis, title: { text: panel.y, standoff: 6 } },
+    yaxis: { ...axis, automargin: false, title: { text: panel.y, standoff: 6 } },
   };
   if (panel.labels) nameCurves(layout, panel, look);
   return [traces, layout];

@@ -4,6 +4,7 @@
 import { number } from "../core/format.js";
 
 const MATH = "http://www.w3.org/1998/Math/MathML";
+const BETWEEN = { form: "infix", stretchy: "false", lspace: "0.28em", rspace: "0.28em" };
 
 function node(tag, ...children) {
   const made = document.createElementNS(MATH, tag);
@@ -26,7 +27,10 @@ function term(token) {
   }
   if (/^\p{L}\*$/u.test(token)) return node("msup", term(token[0]), node("mo", "*"));
   if (/^[\d.]+$/.test(token)) return node("mn", token);
-  return node(/^\p{L}+$/u.test(token) ? "mi" : "mo", token);
+  const made = node(/^\p{L}+$/u.test(token) ? "mi" : "mo", token);
+  // Between two terms it is a sign like any other, not a fence, which has no room and grows.
+  if (token === "‖") Object.entries(BETWEEN).forEach(([name, value]) => made.setAttribute(name, value));
+  return made;
 }
 
 function space() {

@@ -25,7 +25,7 @@ export function mount({ element, props, server }) {
   const { words, lessons, range } = props;
   const { find, put } = within(element);
   const stations = stationsOf(words, shadedText(props.shading).addChip, () => calculate());
-  const narrow = matchMedia("(max-width: 820px)");
+  const narrow = matchMedia("screen and (max-width: 820px)");
   const slider = find(".beta input");
   const sources = {}; // station -> its chosen source
   const own = {}; // station -> the ownLesson of the task

@@ -16,7 +16,7 @@ const UPRIGHT = {
   box: [164, 68],
   at: {
     sft: [90, 42], preferences: [90, 146], reward: [90, 250], ppo: [90, 354], groups: [90, 458],
-    dpo: [270, 302], limited: [270, 146], optimum: [180, 562],
+    dpo: [270, 250], limited: [270, 146], optimum: [180, 562],
   },
   rollouts: [["reward", "ppo"], ["ppo", "groups"], ["groups", "optimum"]],
 };

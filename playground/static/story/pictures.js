@@ -34,12 +34,12 @@ export function tradeOff(host, { frontier, words: { frontier: words } }) {
   const pictured = { ...words, crosses: "" }; // only the frontier, without best-of-n
   return {
     show(trails, traces, alternative) {
-      const look = lookOf(plot);
       plot.setAttribute("aria-label", `${words.title} ${alternative}`);
-      paint(plot, () => [
-        [limitTraces(frontier, pictured, look)[0], ...traces(look)],
-        tradeOffLayout(frontier, trails, "story", pictured, look, plot),
-      ]);
+      paint(plot, () => {
+        const look = lookOf(plot);
+        const drawn = [limitTraces(frontier, pictured, look)[0], ...traces(look)];
+        return [drawn, tradeOffLayout(frontier, trails, "story", pictured, look, plot)];
+      });
     },
     stop: () => discard(plot),
   };
@@ -62,30 +62,33 @@ export function curves(host, title, run, lines, { axis, share = false, level = n
   const room = 0.1 * (high - low);
   return {
     show(step) {
-      const look = lookOf(plot);
       const shown = lines.map(({ metric }) => text(valueAt(run.series[metric], step)));
       numbers.forEach((box, i) => (box.textContent = shown[i]));
       plot.setAttribute("aria-label", `${title}: ${lines.map(({ name }, i) => `${name} ${shown[i]}`).join(", ")}`);
-      const traces = lines.map(({ metric, name, colour, dash }) => {
-        const { x, y } = run.series[metric];
-        const count = x.filter((one) => one <= step).length;
-        return {
-          name, x: x.slice(0, count), y: y.slice(0, count), mode: "lines+markers",
-          line: { color: look.colour(colour), width: 4, dash }, marker: { size: 9 },
-          hovertemplate: share ? "%{y:.0%}" : "%{y:+.2f}",
-        };
-      });
-      const line = { color: look.colour("--muted"), width: 1.5, dash: "dot" };
-      const across = { type: "line", xref: "paper", x0: 0, x1: 1, y0: level?.y, y1: level?.y, line };
-      const named = { xref: "paper", x: 1, xanchor: "right", y: level?.y, yanchor: "bottom", text: level?.name, showarrow: false };
-      paint(plot, () => [traces, {
-        ...baseLayout(look),
-        margin: curveMargin(look),
-        hovermode: "x unified",
-        xaxis: stepAxis(look, run.config.steps, axis),
-        yaxis: { ...valueAxis(look), range: [low - room, high + room], tickformat: share ? "~%" : "" },
-        ...(level && { shapes: [across], annotations: [named] }),
-      }]);
+      paint(plot, () => drawn(lookOf(plot)));
+
+      function drawn(look) {
+        const traces = lines.map(({ metric, name, colour, dash }) => {
+          const { x, y } = run.series[metric];
+          const count = x.filter((one) => one <= step).length;
+          return {
+            name, x: x.slice(0, count), y: y.slice(0, count), mode: "lines+markers",
+            line: { color: look.colour(colour), width: 4, dash }, marker: { size: 9 },
+            hovertemplate: share ? "%{y:.0%}" : "%{y:+.2f}",
+          };
+        });
+        const line = { color: look.colour("--muted"), width: 1.5, dash: "dot" };
+        const across = { type: "line", xref: "paper", x0: 0, x1: 1, y0: level?.y, y1: level?.y, line };
+        const named = { xref: "paper", x: 1, xanchor: "right", y: level?.y, yanchor: "bottom", text: level?.name, showarrow: false };
+        return [traces, {
+          ...baseLayout(look),
+          margin: curveMargin(look),
+          hovermode: "x unified",
+          xaxis: stepAxis(look, run.config.steps, axis),
+          yaxis: { ...valueAxis(look), range: [low - room, high + room], tickformat: share ? "~%" : "" },
+          ...(level && { shapes: [across], annotations: [named] }),
+        }];
+      }
     },
     stop: () => discard(plot),
   };

@@ -96,10 +96,10 @@ export function mount({ element, props, server, watch }) {
     showSecond(isRace, state.ghostShown);
     const remarks = remarksOn(state, frontier, target, here);
     put(".remarks", remarks.join("\n"));
-    const look = lookOf(element);
     const subject = `${shown?.name} ${pair}`;
     const drawn = isRace || state.ghostShown ? second : null;
     paint(plot, () => {
+      const look = lookOf(element);
       const trails = [run, points(aim), points(aimOf(rivalTarget)), points(learned), columns(mixture?.path ?? []), ...(isRace ? drawn.trails : [])];
       const pictured = isRace ? { ...words, crosses: "" } : words; // a race is drawn without best-of-n
       const layout = tradeOffLayout(frontier, trails, subject, pictured, look, plot);
