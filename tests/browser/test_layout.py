@@ -57,10 +57,12 @@ LABELS = """() => [...document.querySelectorAll(
   .map(([text, { left, right, top, bottom }]) => ({ text, left, right, top, bottom }))
   .filter(({ text }) => text)"""
 
-# The size of each chart's box. A picture on paper was drawn on the screen, for the box that it had there.
-BOXES = """() => [...document.querySelectorAll(".js-plotly-plot")].filter((one) => one.offsetParent)
+# The sizes of the boxes of all charts, and of the pictures in them.
+BOXES = """() => [...document.querySelectorAll(".js-plotly-plot")]
+  .filter((one) => one.offsetParent)
   .map(({ clientWidth, clientHeight }) => [clientWidth, clientHeight])"""
-PICTURES = """() => [...document.querySelectorAll(".js-plotly-plot")].filter((one) => one.offsetParent)
+PICTURES = """() => [...document.querySelectorAll(".js-plotly-plot")]
+  .filter((one) => one.offsetParent)
   .map(({ _fullLayout }) => [_fullLayout.width, _fullLayout.height])"""
 
 
