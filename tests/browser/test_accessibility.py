@@ -74,17 +74,24 @@ def nothing_is_found(page, root, where, language):
     page.evaluate(DARK, False)
 
 
+def is_filled(page, part, content):
+    """A part is filled only once it is in sight."""
+    page.locator(part).first.scroll_into_view_if_needed()
+    page.wait_for_selector(f"{part} {content}")
+
+
 def the_views_are_filled(page):
     """Runs to compare, answers, pairs, a room and the maps of the grid."""
     page.click("#try [type=submit]")
-    page.wait_for_selector("#try .answers .one p")
-    page.wait_for_selector("#score .answers .scored .completion")
-    page.wait_for_selector("#compare .curves .js-plotly-plot")
-    page.wait_for_selector("#rate .pair:not([hidden])")
+    is_filled(page, "#try", ".answers .one p")
+    is_filled(page, "#score", ".answers .scored .completion")
+    is_filled(page, "#compare", ".curves .js-plotly-plot")
+    is_filled(page, "#rate", ".pair:not([hidden])")
     if page.is_visible("#rate .room .open"):
         page.click("#rate .room .open")
     page.wait_for_selector("#rate .hall:not([hidden])")
-    page.wait_for_function("!document.querySelector('.cells:not([aria-label])')")
+    is_filled(page, ".lab .maps", ".cells[aria-label]")
+    page.evaluate("window.scrollTo(0, 0)")
 
 
 def test_axe_finds_nothing(visit, address, client):

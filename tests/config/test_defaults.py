@@ -207,7 +207,7 @@ def test_the_sizes_of_files_texts_and_batches():
     assert (reference_samples.AT_ONCE, prepare_process.MAX_SAMPLES) == (2e10, 512)
     assert (prompts.CHECKED, samples.PRINTED, scores.PADDED_TO) == (10_000, 5, 256)
     assert (rejection.AT_ONCE, learned_optimum.WORK) == (128, 2.048e9)
-    assert (online_dpo.LABEL_SEED_OFFSET, optimum_distance.SECOND_SEED_OFFSET) == (2**40, 2**40)
+    assert (online_dpo.LABEL_SEED_OFFSET, optimum_distance.SECOND_SEED_OFFSET) == (2**31, 2**40)
     assert (stored_texts.BETAS, stored_texts.QUANTILE, preparation.SHOWN) == ((0.05, 20), 0.25, 5)
     assert (learned_optimum.SCORED, learned_optimum.MIN_SCORED) == (32, 16)
     assert learned_optimum.MIN_EFFECTIVE == 8
