@@ -222,8 +222,8 @@ def _trail(run: PlottedRun, trade: Trade, reference: str | None) -> DataFrame:
     """`eval/kl` and `gain` in nats, a row for each step; empty if the run did not start from
     `reference`.
 
-    The gain is `eval/gain` times the optimum's gain at `gain_kl`. The plain difference of
-    rewards would have three times the noise, from the few samples of the reference.
+    The gain is `eval/gain` times its unit, the optimum's gain at a KL of `trade.gain_kl`. The plain
+    difference of rewards would have three times the noise, from the few samples of the reference.
     """
     import pandas
 

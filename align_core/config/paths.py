@@ -9,7 +9,7 @@ from typing import Any
 
 
 def user_path(name: Any) -> Path:
-    """The path `name` with ~ expanded. The file or folder may not exist.
+    """The path `name` with ~ expanded. The file or folder need not exist.
 
     Raises:
         ValueError: no file can have this name, or it cannot be reached; the message says why.

@@ -24,7 +24,8 @@ class TaskCard:
 
     Args:
         name: its short name, which the names of its runs contain.
-        title, explanation: for users, in English; the page translates those of built-in tasks.
+        title, explanation: for users, in English; the page translates those of this package's
+            tasks.
         reference: the model that policies start from and are compared with, or None.
         reward_model: the model of its proxy reward, or None.
         groups: the kinds of its prompts; the option `coverage` chooses some of them.
@@ -183,7 +184,7 @@ def is_folder(task: Any) -> TypeGuard[str]:
 
 
 def is_external(task: Any) -> bool:
-    """Whether `task` has the form of the full name of a task that is not built in."""
+    """Whether `task` has the form of the full name of a task from outside this package."""
     return is_code(task) or is_folder(task)
 
 

@@ -26,7 +26,7 @@ def coverage_of(model: str) -> str:
 def reward_model_of(model: str, task: str) -> str | None:
     """`model` itself if it is a reward model; otherwise the reward model of its run, or None.
 
-    A misspecified reward of the run's task counts only on that `task`.
+    A misspecified reward of the run's task counts only if `task` is this task.
     """
     if is_reward_model(locate(model)):
         return model

@@ -1,4 +1,4 @@
-"""The texts of stored samples, decoded without the model, and the quantile of the shown one."""
+"""Texts of stored samples, decoded without the model; the reward quantile of the text shown."""
 
 from __future__ import annotations
 

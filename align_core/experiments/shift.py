@@ -139,7 +139,7 @@ def row(result: dict[str, Any], source: str, method: str) -> dict[str, Any]:
 
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
-    """Whether the shifts cost DPO reward, and more than PPO; and what reduces DPO's loss."""
+    """Whether the shifts cost DPO reward, and more than PPO; and what recovers it."""
     signs = comparisons(result)
     if not signs:
         return []
@@ -156,9 +156,9 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
 def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
     """The signs of all comparisons behind the verdicts and findings; empty without a shift.
 
-    These are the gold reward that DPO and PPO lose by each shift, and DPO's loss minus PPO's; then,
-    for the shifts by which DPO clearly loses, its loss minus that of each method that is meant to
-    reduce it.
+    These are the gold reward that DPO and PPO lose by each shift, and the difference, DPO minus
+    PPO; then, for the shifts by which DPO clearly loses, the reward that it loses minus the reward
+    that each of the remedies loses.
     """
     lost = {(row["source"], row["method"]): row["lost"] for row in result["rows"] if "lost" in row}
     shifts = list(dict.fromkeys(source for source, _ in lost))
@@ -202,7 +202,7 @@ def _cost(row: dict[str, Any]) -> list[Finding]:
 
 
 def _suffers(lost: Mean) -> str:
-    """The template key for a loss that is clearly positive, clearly negative, or neither."""
+    """The template key for lost reward that is clearly positive, clearly negative, or neither."""
     return {1: "loses", -1: "gains", 0: "neither"}[sign(lost)]
 
 

@@ -128,8 +128,8 @@ class InferenceClient:
     def mixture(self, **arguments: Any) -> dict[str, Any]:
         """The evaluation of a run's policy mixed with its reference: `mixtures.mixture`.
 
-        Takes model, a run, and share. A mixture is evaluated once, and only for a small model,
-        because the answer must come within ANSWER_TIMEOUT. Raises as `generate` does.
+        Takes model (the name of a run) and share. A mixture is evaluated once, and only for a small
+        model, because the answer must come within ANSWER_TIMEOUT. Raises as `generate` does.
         """
         options = checked(Mixture, arguments)
         run, share = options["model"], options["share"]

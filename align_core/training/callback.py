@@ -49,7 +49,7 @@ class RunCallback(TrainerCallback):
         self._updates_per_step, self._eval_every = updates_per_step, eval_every
         self._deadline = deadline
         self._single_step = False
-        self._delay = 0.0  # seconds between two steps, for talks
+        self._delay = 0.0  # seconds between two steps, so that an audience can follow
         self._step_began = 0.0  # on the clock of time.perf_counter
         self._measured: int | None = None  # the optimiser update of the last evaluation
         self._logged: dict[str, float] = {}  # metrics of the current step, logged before its loss
@@ -170,9 +170,10 @@ class RunCallback(TrainerCallback):
             control.should_training_stop = True
 
     def _agreed_to_stop(self) -> bool:
-        """Whether any process has a stop request; then all of them stop at this step.
+        """Whether any process has a stop request; then all of them stop here.
 
-        A request between two steps waits for the next step, when all processes compare theirs.
+        A request that comes between two calls waits for the next call, in which all processes
+        compare their requests.
         """
         agreed = distributed.any_process(self._trainer.accelerator, self._control.stop_requested)
         if agreed:

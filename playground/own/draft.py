@@ -42,7 +42,8 @@ class Draft(BaseModel):
     model: Annotated[str, Field(max_length=200)] = ""
 
 
-# A task.toml that is valid but for its files; it takes the place of an invalid one.
+# A task.toml that is valid once the tables that name files are added; it takes the place of an
+# invalid one.
 _VALID = {
     "title": "-",
     "explanation": "-",
@@ -62,8 +63,8 @@ def files_of(
     other files can be checked, too.
 
     If a zip file or a task.toml was dropped, the dropped files are the whole folder, and the form
-    is ignored. Any other file
-    replaces the prompts, the pairs or the demonstrations, depending on its columns.
+    is ignored. Any other file replaces the prompts, the pairs or the demonstrations, depending on
+    its columns.
 
     Raises:
         BadFiles: the dropped files are invalid.

@@ -15,7 +15,7 @@ from playground.content.page_names import from_page, page_name
 
 
 class Models:
-    """The embedded models, SmolLM2 if it was fetched, and those `named` at the start of the page.
+    """The embedded models, SmolLM2 if it was fetched, and those `named` when the server starts.
 
     With `any_hub_id` a visitor may also give a hub id, if HF_HUB_OFFLINE=0 allows a download.
     """

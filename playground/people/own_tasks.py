@@ -45,7 +45,7 @@ class TaskLimits:
 
     prompts: int = 20_000
     pairs: int = 20_000
-    tokens: int = 512
+    tokens: int = 512  # of a completion
     characters: int = 20_000  # of a prompt
     days: int | None = None
     bytes: int = 5 * 1024**2

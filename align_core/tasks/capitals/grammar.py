@@ -1,4 +1,4 @@
-"""The language of questions about capitals, in the notation of `grammar.py`."""
+"""The language of questions about capitals, in the notation of `tasks/grammar.py`."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class PromptFiles(BaseModel):
 
     @property
     def files(self) -> dict[str, str]:
-        """Split, or "file" -> file name."""
+        """The file names: {"file": name}, or one for each split, {split: name}."""
         return {name: file for name, file in self.model_dump().items() if file is not None}
 
 

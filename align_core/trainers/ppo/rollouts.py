@@ -23,14 +23,14 @@ from align_core.trainers.ppo.config import RolloutConfig
 
 @dataclass(frozen=True)
 class Episodes:
-    """B sampled episodes of P prompt and T response tokens.
+    """B sampled texts of P prompt and T response tokens: episodes, or turns of episodes.
 
     `tokens`, `mask`, `logp`, `ref_logp`, `values` and `token_scores` are [B, T], 0 where the mask
     is false (the padding token in `tokens`); the mask is true at response tokens, the end token
     included. `ended` is [B]; `kl` and `entropy` [B] are sums over the tokens, and so is `by_reward`
     [B, R], the scores of each of R rewards. `prompt_trunk` [B, P, H] and `trunk` [B, T, H] are
     trunk states, None without a frozen trunk. Texts with the same number in `turn_of` [B] are the
-    turns of one episode; None if each is an episode of its own.
+    turns of one episode; it is None if each text is an episode of its own.
     """
 
     prompt_ids: Tensor

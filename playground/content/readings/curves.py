@@ -113,8 +113,8 @@ def ranking(run: Run) -> Reading | None:
 
 
 def imitation(run: Run) -> Reading | None:
-    """The loss of SFT: the latest losses compared with the first, that of the pretrained model;
-    otherwise the last third of the losses compared with the third before it."""
+    """The loss of SFT: whether the latest losses are above the first, that of the pretrained model;
+    if not, whether the last third of the losses is below the third before it."""
     losses = run.values("loss")
     recent = losses[-WINDOW:]
     if len(losses) <= WINDOW:
