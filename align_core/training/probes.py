@@ -96,6 +96,7 @@ def shortfall_of(setup: Setup, evaluation: Evaluation, beta: float | None) -> di
     if stored is None:
         return {}
     score = None
-    if isinstance(setup.proxy, ProxyReward) and config.reward_model != "gold":
+    follows_model = config.reward_model not in (None, "gold")  # else the proxy is only measured
+    if follows_model and isinstance(setup.proxy, ProxyReward):
         score = score_of(setup.proxy, tokenizer, task, len(probes.prompts))
     return shortfall(probes.prompts, stored, evaluation, beta, score)

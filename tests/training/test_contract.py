@@ -82,14 +82,17 @@ def test_a_run_writes_the_events_and_the_model_of_the_contract(plain, method):
     }
 
 
-@pytest.mark.parametrize("reward_model", ["reward-reviews", "gold"])
+@pytest.mark.parametrize(
+    ("method", "reward_model"), [("ppo", "reward-reviews"), ("ppo", "gold"), ("dpo", None)]
+)
 def test_the_last_evaluation_has_the_distance_and_the_part_of_the_reward_model(
-    tmp_path, reward_model
+    tmp_path, method, reward_model
 ):
+    """A run on pairs follows no reward model; its proxy reward is only measured."""
     options = {"steps": 2, "batch_size": 8, "eval_every": 1, "beta": 2.0}
-    config = configured("ppo", reward_model=reward_model, **options)
+    config = configured(method, reward_model=reward_model, **options)
     run = Run(tmp_path / "run", config).execute()
-    learned = [2] * (reward_model != "gold")
+    learned = [2] * (reward_model == "reward-reviews")
     assert list(run.metric("eval/optimum_gap")) == list(run.metric("eval/optimum_gap_ci95")) == [2]
     for name in ("gap", "gap_ci95", "above_reference", "kl"):
         assert list(run.metric(f"eval/learned_optimum_{name}")) == learned
