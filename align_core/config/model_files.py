@@ -11,7 +11,8 @@ from align_core.config.safe_files import object_in, open_file, read_object, read
 
 _MAX_HEADER = 100 * 2**20  # bytes, the limit of the safetensors format
 _CONFIGS = ("config.json", "adapter_config.json", "generation_config.json")
-_WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "adapter_model.bin", "*.gguf")
+_WEIGHTS = ("*.safetensors", "*.gguf")
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")  # reading them may execute code
 _INDEX = ".index.json"  # names the file of each weight: model.safetensors.index.json
 
 
@@ -63,7 +64,9 @@ def damage(location: str | Path) -> str | None:
                 return f"{index.name} names {missing[0]}, which is not there"
         if not files:
             kind = "adapter_model" if (folder / "adapter_config.json").is_file() else "model"
-            return f"it has no weights, expected {kind}.safetensors"
+            pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+            got = f", got {pickles[0]}, which is not read" if pickles else ""
+            return f"it has no weights, expected {kind}.safetensors{got}"
         for path in files:
             if path.suffix == ".safetensors":
                 safetensors_header(path)

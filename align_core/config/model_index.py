@@ -199,6 +199,16 @@ def is_reward_model(location: str) -> bool:
     return adapter == "SEQ_CLS" or "SequenceClassification" in str(architectures)
 
 
+def labels(location: str) -> int:
+    """The number of labels of the classifier in a folder: 1 of a reward model, 2 where its
+    config.json does not tell, as in transformers. An adapter is trained on a reward model."""
+    config = _json(Path(location) / "config.json")
+    if (Path(location) / "adapter_config.json").is_file():
+        return 1
+    names = config.get("id2label")
+    return config.get("num_labels") or (len(names) if isinstance(names, dict) else 2)
+
+
 def model_errors(option: str, name: str, reward_model: bool | None = None) -> list[Message]:
     """Messages for a ConfigError: `name` is not a model, or is of the other kind.
 

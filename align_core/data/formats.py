@@ -2,9 +2,10 @@
 
 The formats are language modelling, prompt-only, prompt-completion, preference (with an explicit or
 an implicit prompt), unpaired preference and stepwise supervision. A text is a string, or a list of
-messages {"role", "content"}; all values of a row are of one kind. A column such as `chosen_ended`
-says whether that text ended by itself. An invalid row raises Invalid, whose message says what was
-expected.
+messages {"role", "content"}; all values of a row are of one kind, and a completion is one message,
+the assistant's. Rows with tools or images are refused, as the models here would not see them. A
+column such as `chosen_ended` says whether that text ended by itself. An invalid row raises Invalid,
+whose message says what was expected.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ Text = str | Messages
 
 PAIR = ("prompt", "chosen", "rejected")
 _REQUIRED = {"completion", "chosen", "rejected"}
+_UNREAD = ("tools", "chat_template_kwargs", "images", "image")  # columns of TRL's formats
 
 
 def is_conversation(value: Any) -> bool:
@@ -51,6 +53,9 @@ def demonstration(row: Any) -> dict[str, Any]:
     last message of a conversation, which must be the assistant's, is its completion.
     """
     columns = _columns(row)
+    if {"prompt", "completion"} <= columns.keys():
+        texts = _of_one_kind({name: columns[name] for name in ("prompt", "completion")})
+        return texts | _ended(columns, "completion")
     if "text" in columns:
         text = _text("text", columns["text"], conversation=False)
         return {"prompt": "", "completion": text, **_ended(columns, "completion")}
@@ -61,11 +66,8 @@ def demonstration(row: Any) -> dict[str, Any]:
             raise Invalid(problem("two_messages", text))
         ended = _ended(columns, "completion")
         return {"prompt": messages[:-1], "completion": messages[-1:], **ended}
-    if not {"prompt", "completion"} <= columns.keys():
-        text = "expected the columns prompt and completion, text or messages, got {got}"
-        raise Invalid(problem("demonstration_columns", text, got=_got(row)))
-    texts = _of_one_kind({name: columns[name] for name in ("prompt", "completion")})
-    return texts | _ended(columns, "completion")
+    text = "expected the columns prompt and completion, text or messages, got {got}"
+    raise Invalid(problem("demonstration_columns", text, got=_got(row)))
 
 
 def pair(row: Any) -> dict[str, Any]:
@@ -99,7 +101,12 @@ def _columns(row: Any) -> Mapping[str, Any]:
     if not isinstance(row, dict):
         return {}
     missing = [name for name, value in row.items() if value is None or value != value]
-    return {name: value for name, value in row.items() if name not in missing or name in _REQUIRED}
+    columns = {name: value for name, value in row.items() if name not in missing}
+    for name in _UNREAD:
+        if columns.get(name) not in (None, "", "[]", "{}", [], {}):
+            text = "{column}: expected none, as only texts are read, got {got}"
+            raise Invalid(problem("unread", text, column=name, got=_short(columns[name])))
+    return {name: value for name, value in row.items() if name in columns or name in _REQUIRED}
 
 
 def _ended(columns: Mapping[str, Any], *texts: str) -> dict[str, bool]:
@@ -136,9 +143,14 @@ def _text(name: str, value: Any, standard: bool = True, conversation: bool = Tru
             raise Invalid(problem("messages", f"{{column}}: expected {messages}", **values))
         text = f"{{column}}: expected a text or {messages}"
         raise Invalid(problem("text_or_messages", text, **values))
-    if not value or (isinstance(value, str) and not value.strip()):
+    if _is_blank(value):
         raise Invalid(_empty(name))
     return value
+
+
+def _is_blank(text: Text) -> bool:
+    """Whether a text, or the last message of a conversation, has no character but spaces."""
+    return not text or not (text if isinstance(text, str) else text[-1]["content"]).strip()
 
 
 def _empty(column: str) -> Message:
@@ -152,12 +164,27 @@ def _of_one_kind(columns: dict[str, Any]) -> dict[str, Text]:
     values = columns.values()
     texts = all(isinstance(value, str) for value in values)
     if not texts and not all(is_conversation(value) for value in values):
-        text = "expected {number} texts or {number} lists of messages as {columns}"
+        text = "expected {number} texts or {number} lists of messages as {columns}, got {got}"
         number = {2: "two", 3: "three"}[len(columns)]
-        raise Invalid(problem("of_one_kind", text, columns=names, number=number))
-    if not all(values):
-        raise Invalid(_empty(names))
+        neither = [
+            value for value in values if not isinstance(value, str) and not is_conversation(value)
+        ]
+        got = _short(neither[0]) if neither else "both"
+        raise Invalid(problem("of_one_kind", text, columns=names, number=number, got=got))
+    for name, value in columns.items():
+        if _is_blank(value):
+            raise Invalid(_empty(name))
+        if name != "prompt" and isinstance(value, list) and "prompt" in columns:
+            _check_answer(name, value)
     return columns
+
+
+def _check_answer(name: str, messages: Messages) -> None:
+    """Raises Invalid unless the messages are one, the assistant's."""
+    if [message["role"] for message in messages] != ["assistant"]:
+        text = "{column}: expected one message, the assistant's, got those of {got}"
+        got = ", ".join(message["role"] for message in messages)
+        raise Invalid(problem("one_message", text, column=name, got=got[:60]))
 
 
 def _with_prompt(pair: dict[str, Text]) -> dict[str, Text]:

@@ -19,6 +19,14 @@ from align_core.config.messages import Invalid, Message, problem
 
 Row = tuple[int, Any]  # line number, or row number in Parquet, and value
 PARQUET_BATCH = 64  # rows decoded at once: a small file may decode to large rows
+_FORMATS = {
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "a zip archive or a spreadsheet",
+    b"PAR1": "Parquet",
+}
+_UTF16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
+_DELIMITERS = ",;\t"  # Excel writes semicolons where the comma is the decimal sign
+_SEP = re.compile(r"sep=(.)\r?\n")  # Excel's first line, which names the delimiter
 _NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 MAX_LINE_BYTES = 2**20  # of JSON: nested brackets take twenty times their size in memory
 
@@ -29,27 +37,50 @@ class Unreadable(Invalid):
 
 def unit(path: Path) -> str:
     """The unit of a file's row numbers: "row" for Parquet, "line" for any other format."""
-    return "row" if path.suffix == ".parquet" else "line"
+    return "row" if path.suffix.lower() == ".parquet" else "line"
 
 
 def rows(path: Path) -> Iterator[Row]:
-    """The rows of a .parquet, .csv or .txt file; any other suffix is read as JSONL.
+    """The rows of a .parquet, .csv, .tsv or .txt file; any other suffix is read as JSONL.
 
     Yields (number, value). The value is any JSON value for JSONL; a dict of column -> text, without
-    empty cells, for CSV; {"prompt": line} for .txt; or an Unreadable. Blank lines are skipped.
+    empty cells, for CSV; {"prompt": line} for .txt; or an Unreadable. Blank lines are skipped. The
+    cells of CSV are divided by the comma, semicolon or tab that its first line has most often. The
+    dates of Parquet are left out.
 
     Raises:
         OSError: the file cannot be opened.
     """
-    match path.suffix:
+    suffix = path.suffix.lower()
+    if suffix != ".parquet" and (message := _not_text(path)):
+        return iter([(1, Unreadable(message))])
+    match suffix:
         case ".parquet":
             return _parquet(path)
-        case ".csv":
+        case ".csv" | ".tsv":
             return _csv(path)
         case ".txt":
             return _lines(path)
         case _:
             return _jsonl(path)
+
+
+def _not_text(path: Path) -> Message | None:
+    """The error of a file that is not UTF-8 text in rows, by its first bytes; None if it may be."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    for magic, kind in _FORMATS.items():
+        if start.startswith(magic):
+            return problem("no_text_file", "expected a file of text, got {kind}", kind=kind)
+    if start.startswith(_UTF16) or (start[:1] == b"\0") != (start[1:2] == b"\0"):
+        return _utf16()
+    if (
+        path.suffix.lower() in (".json", ".jsonl")
+        and start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"["
+    ):
+        text = "expected JSONL, an object in each line, got a JSON array"
+        return problem("json_array", text)
+    return None
 
 
 def _jsonl(path: Path) -> Iterator[Row]:
@@ -64,7 +95,7 @@ def _json(line: bytes) -> Any:
         text = "expected at most {most} bytes in a line, got {got}"
         return Unreadable(problem("line_bytes", text, most=MAX_LINE_BYTES, got=len(line)))
     try:
-        value = json.loads(line)
+        value = json.loads(line.decode("utf-8-sig"))
         if _NUL_IN_JSON.search(line):
             return Unreadable(_nul())
         if rb"\ud" in line.lower():  # json accepts a lone surrogate, which is not a character
@@ -89,22 +120,28 @@ def _parquet(path: Path) -> Iterator[Row]:
     number = 0
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(PARQUET_BATCH):
+            columns = [f.name for f in file.schema_arrow if not pyarrow.types.is_temporal(f.type)]
+            for batch in file.iter_batches(PARQUET_BATCH, columns=columns):
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
     except FileNotFoundError:
         raise
-    except (pyarrow.ArrowException, OSError, ValueError):
+    except (pyarrow.ArrowException, OSError, ValueError, ArithmeticError, LookupError):
         line = "expected a Parquet file, got a damaged one"
         yield number + 1, Unreadable(problem("parquet", line))
 
 
 def _csv(path: Path) -> Iterator[Row]:
     text, unreadable = _text(path)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    first = 1
+    if named := _SEP.match(text):
+        text, first = text[named.end() :], 2
+    header = text.lstrip("\r\n").partition("\n")[0]
+    delimiter = named[1] if named else max(_DELIMITERS, key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     columns: list[str] = []
-    number = 1
+    number = first
     try:
         for cells in reader:
             if cells and not columns:
@@ -121,7 +158,7 @@ def _csv(path: Path) -> Iterator[Row]:
             elif cells:
                 filled = {name: cell for name, cell in zip(columns, cells, strict=False) if cell}
                 yield number, filled
-            number = reader.line_num + 1
+            number = reader.line_num + first
     except csv.Error as error:
         yield number, Unreadable(problem("csv", "expected CSV: {why}", why=str(error)))
     if unreadable:
@@ -130,9 +167,9 @@ def _csv(path: Path) -> Iterator[Row]:
 
 def _lines(path: Path) -> Iterator[Row]:
     text, unreadable = _text(path)
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
         if line.strip():
-            yield number, {"prompt": line}
+            yield number, {"prompt": line.removesuffix("\n")}
     if unreadable:
         yield unreadable
 
@@ -156,13 +193,17 @@ def _text(path: Path) -> tuple[str, Row | None]:
     return content[:start].decode("utf-8-sig"), (number, unreadable)
 
 
+def _utf16() -> Message:
+    return problem("utf16", "expected UTF-8, got UTF-16: save it as UTF-8")
+
+
 def _nul() -> Message:
     return problem("nul", "expected text, got a NUL byte")
 
 
 def not_utf8(error: UnicodeDecodeError) -> Message:
     """The message for a text that is not UTF-8."""
-    if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return problem("utf16", "expected UTF-8, got UTF-16: save it as UTF-8")
+    if error.object.startswith(_UTF16):
+        return _utf16()
     byte = f"{error.object[error.start]:02x}"
     return problem("utf8", "expected UTF-8, got the byte 0x{byte}", byte=byte)

@@ -277,7 +277,7 @@ def _load_with_adapter(
         raise ModelError(plain(line)) from error
     if is_its_own_base:
         raise ModelError(plain(f"model {name}: its adapter names itself as the base model"))
-    if not any((folder / f"adapter_model.{kind}").is_file() for kind in ("safetensors", "bin")):
+    if not (folder / "adapter_model.safetensors").is_file():
         raise ModelError(plain(f"model {name}: its adapter has no adapter_model.safetensors"))
     base = merge_adapter(_load_with_adapter(factory, base_name, complete=False, **options))
     try:
@@ -299,7 +299,7 @@ def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> An
     if loads_model and (problem := damage(path)):
         raise ModelError(plain(f"model {name}: {problem}"))
     if loads_model:
-        options["dtype"] = torch.float32
+        options |= {"dtype": torch.float32, "use_safetensors": True}
     if complete:
         options["output_loading_info"] = True
     try:

@@ -36,7 +36,6 @@ DAMAGES = {
     ),
     "nested": (FILE, b"\x20\x4e" + 6 * b"\0" + b"[" * 20_000, "model.safetensors: .*got a header"),
     "no weights": (FILE, None, "it has no weights, expected model.safetensors"),
-    "empty pickle": ("pytorch_model.bin", b"", "pytorch_model.bin is empty"),
     "config": ("config.json", b"{", "config.json: expected JSON: .*line 1"),
     "config is a list": ("config.json", b"[]", "config.json: expected a JSON object"),
     "config is not text": ("config.json", b"\xff\xfe", "config.json: .*"),
@@ -114,3 +113,16 @@ def test_a_file_may_have_no_weights_and_as_large_a_header_as_the_format_allows(
     file.write_bytes(struct.pack("<Q", 2) + b"{} ")
     with pytest.raises(ValueError, match="has 11 bytes, expected 10: it is cut off or damaged"):
         safetensors_header(file)
+
+
+def test_pickled_weights_are_never_read(folder):
+    """They may contain code; torch.load would create the file."""
+    pickled = b"cbuiltins\nopen\n(S'%s'\nS'w'\ntR." % str(folder / "executed").encode()
+    (folder / "pytorch_model.bin").write_bytes(pickled)
+    assert load_policy(str(folder)).num_parameters() == toy.policy().num_parameters()
+    (folder / FILE).unlink()
+    line = "it has no weights, expected model.safetensors, got pytorch_model.bin, which is not read"
+    assert damage(folder) == line
+    with pytest.raises(ModelError, match=line):
+        load_policy(str(folder))
+    assert not (folder / "executed").exists()

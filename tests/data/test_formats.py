@@ -9,7 +9,12 @@ ASKED = [{"role": "user", "content": "What color is the sky?"}]
 BLUE = [{"role": "assistant", "content": "It is blue."}]
 GREEN = [{"role": "assistant", "content": "It is green."}]
 IMPLICIT = {"chosen": ASKED + BLUE, "rejected": ASKED + GREEN}
+CHAT = {"prompt": ASKED, "chosen": BLUE, "rejected": GREEN}
 PAIR = {"prompt": "The sky is", "chosen": " blue.", "rejected": " green."}
+
+
+def said(role: str, content: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": content}]
 
 
 @pytest.mark.parametrize(
@@ -36,6 +41,9 @@ def test_every_format_has_its_prompt(row, prompt):
 def test_demonstrations():
     plain = {"prompt": "The sky is", "completion": " blue."}
     assert formats.demonstration(plain | {"label": True}) == plain
+    more = {"text": "The sky is blue.", "messages": ASKED + BLUE, "tools": [], "images": None}
+    assert formats.demonstration(plain | more) == plain
+    assert formats.unpaired(plain | more | {"label": 1}) == plain | {"label": True}
     chat = {"prompt": ASKED, "completion": BLUE}
     assert formats.demonstration({"messages": ASKED + BLUE}) == chat
     assert formats.demonstration({"text": "The sky."}) == {"prompt": "", "completion": "The sky."}
@@ -82,6 +90,41 @@ def test_unpaired_preferences():
         (formats.pair, {"chosen": ASKED + BLUE, "rejected": "a"}, "two texts or two lists"),
         (formats.pair, {"prompt": ASKED, "chosen": BLUE, "rejected": "a"}, "three lists"),
         (formats.pair, [], "got none"),
+        (formats.pair, PAIR | {"chosen": 3}, "got 3"),
+        (formats.pair, PAIR | {"rejected": " \n"}, "rejected: expected a text, got an empty one"),
+        (
+            formats.pair,
+            CHAT | {"chosen": said("assistant", " ")},
+            "chosen: expected a text, got an",
+        ),
+        (
+            formats.pair,
+            CHAT | {"prompt": said("user", "")},
+            "prompt: expected a text, got an empty",
+        ),
+        (
+            formats.pair,
+            CHAT | {"chosen": ASKED + BLUE},
+            "message, the assistant's, got those of user",
+        ),
+        (
+            formats.pair,
+            CHAT | {"rejected": ASKED},
+            "rejected: expected one message, the assistant's",
+        ),
+        (
+            formats.pair,
+            {key: IMPLICIT[key] + ASKED + BLUE for key in IMPLICIT},
+            "chosen: expected one",
+        ),
+        (
+            formats.pair,
+            CHAT | {"tools": [{"name": "f"}]},
+            "tools: expected none, as only texts are",
+        ),
+        (formats.prompt, {"prompt": ASKED, "images": ["a.png"]}, "images: expected none"),
+        (formats.prompt, {"prompt": ASKED, "chat_template_kwargs": {"a": 1}}, "expected none"),
+        (formats.demonstration, {"prompt": ASKED, "completion": ASKED}, "completion: expected one"),
     ],
 )
 def test_invalid_values_are_reported_in_one_line(shape, row, problem):

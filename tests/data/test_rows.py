@@ -1,5 +1,6 @@
 """Rows of files in four formats, with the line of each row and error."""
 
+import gzip
 import json
 
 import pyarrow
@@ -98,3 +99,59 @@ def test_a_missing_file(tmp_path):
     for name in ("a.jsonl", "a.parquet", "a.csv", "a.txt"):
         with pytest.raises(FileNotFoundError):
             list(rows(tmp_path / name))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("named", [True, False])
+def test_excel_divides_cells_by_commas_semicolons_or_tabs(tmp_path, delimiter, named):
+    lines = ["prompt:answer", '"a, b; c":1', '"two\r\nlines":2']
+    content = "\r\n".join(line.replace(":", delimiter) for line in lines)
+    first = f"sep={delimiter}\r\n" if named else ""
+    assert read(tmp_path / "a.CSV", (first + content).encode("utf-8-sig")) == [
+        (2 + named, {"prompt": "a, b; c", "answer": "1"}),
+        (3 + named, {"prompt": "two\r\nlines", "answer": "2"}),
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv", "a.txt"])
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (gzip.compress(b"prompt\na\n"), "expected a file of text, got gzip"),
+        (b"PK\x03\x04\n\n\n", "expected a file of text, got a zip archive or a spreadsheet"),
+        (b"PAR1\n\n\n", "expected a file of text, got Parquet"),
+        ("prompt\na\n".encode("utf-16-le"), "expected UTF-8, got UTF-16: save it as UTF-8"),
+        ("prompt\na\n".encode("utf-16-be"), "expected UTF-8, got UTF-16: save it as UTF-8"),
+    ],
+)
+def test_a_file_of_another_kind_is_one_problem(tmp_path, name, content, problem):
+    assert read(tmp_path / name, content) == [(1, problem)]
+
+
+def test_a_json_array_is_one_problem(tmp_path):
+    for indent in (None, 1):
+        content = "\ufeff\n" + json.dumps([{"prompt": "a"}] * 9, indent=indent)
+        problem = "expected JSONL, an object in each line, got a JSON array"
+        assert read(tmp_path / "a.json", content.encode()) == [(1, problem)]
+
+
+def test_only_line_ends_divide_the_lines_of_a_text(tmp_path):
+    content = "a\u2028b\rc\x85\x0cd\r\ne".encode()
+    assert read(tmp_path / "a.txt", content) == [
+        (1, {"prompt": "a\u2028b"}),
+        (2, {"prompt": "c\x85\x0cd"}),
+        (3, {"prompt": "e"}),
+    ]
+
+
+def test_dates_of_parquet_are_left_out_also_those_that_python_has_not(tmp_path):
+    table = pyarrow.table(
+        {
+            "prompt": ["a"],
+            "far": pyarrow.array([10**17], pyarrow.timestamp("ms")),
+            "nowhere": pyarrow.array([0], pyarrow.timestamp("us", "Mars/Olympus")),
+        }
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "a.PARQUET")
+    assert list(rows(tmp_path / "a.PARQUET")) == [(1, {"prompt": "a"})]
+    assert unit(tmp_path / "a.PARQUET") == "row"

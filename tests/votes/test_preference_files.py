@@ -98,8 +98,9 @@ def test_votes_survive_a_round_trip(session, sessions, tmp_path):
 
 def test_a_file_of_messages_is_refused(tmp_path):
     path = tmp_path / "chat.jsonl"
-    says = [{"role": "user", "content": "a"}]
-    chat = {"prompt": says, "chosen": says, "rejected": [{"role": "user", "content": "b"}]}
+    asked = [{"role": "user", "content": "a"}]
+    said = [[{"role": "assistant", "content": text}] for text in "ab"]
+    chat = {"prompt": asked, "chosen": said[0], "rejected": said[1]}
     path.write_text(json.dumps(chat))
     with pytest.raises(ConfigError, match="FILE got .* expected texts"):
         preference_files.read(path)

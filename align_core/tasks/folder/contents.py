@@ -36,6 +36,7 @@ class Contents:
 
     Args:
         splits: "train", "probe" and "heldout" -> text -> prompt.
+        prompts: text -> prompt of all splits and of all rows.
         preferences: rows {"prompt", "chosen", "rejected"} of texts, or None.
         demonstrations: rows {"prompt", "completion"} of texts, or None.
     """
@@ -43,6 +44,7 @@ class Contents:
     folder: Path
     file: schema.TaskFile
     splits: dict[str, dict[str, Prompt]]
+    prompts: dict[str, Prompt]
     preferences: list[dict[str, str]] | None
     demonstrations: list[dict[str, str]] | None
 
@@ -101,14 +103,19 @@ class _Reader:
             demonstrations = [
                 *self._rows("demonstrations", file.demonstrations.file, formats.demonstration)
             ]
-        splits = self._splits(
-            file, [prompt for prompt, _ in (*(pairs or ()), *(demonstrations or ()))]
-        )
+        others = [prompt for prompt, _ in (*(pairs or ()), *(demonstrations or ()))]
+        splits = self._splits(file, others)
+        prompts = {prompt.text: prompt for prompt in others}
+        for split_prompts in splits.values():
+            prompts |= split_prompts
         return Contents(
             self._files.folder,
             file,
             splits,
-            None if pairs is None else self._to_train_on("preferences", _paired(pairs), splits),
+            prompts,
+            None
+            if pairs is None
+            else self._to_train_on("preferences", self._paired(pairs), splits),
             None
             if demonstrations is None
             else self._to_train_on("demonstrations", [row for _, row in demonstrations], splits),
@@ -197,6 +204,24 @@ class _Reader:
             for split, chosen in by_hash([*prompts]).items()
         }
 
+    def _paired(self, rows: list[tuple[Prompt, dict[str, Any]]]) -> list[dict[str, str]]:
+        """All pairs. Unpaired texts are paired by prompt: the first desirable text with the first
+        undesirable one, the second with the second, and so on."""
+        pairs = [row for _, row in rows if "label" not in row]
+        sides: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
+        for _, row in rows:
+            if "label" in row:
+                sides.setdefault(row["prompt"], ([], []))[row["label"]].append(row)
+        for prompt, (bad, good) in sides.items():
+            for chosen, rejected in zip(good, bad, strict=False):
+                pairs.append(
+                    {"prompt": prompt, **_side("chosen", chosen), **_side("rejected", rejected)}
+                )
+        if rows and not pairs:
+            text = "expected texts of both labels, true and false, for the same prompt, got none"
+            self._files.add_key_error(("preferences", "file"), problem("no_two_labels", text))
+        return pairs
+
     def _to_train_on(
         self, table: str, rows: list[dict[str, str]], splits: dict[str, dict[str, Prompt]]
     ) -> list[dict[str, str]]:
@@ -219,36 +244,12 @@ def _text(key: str, value: Any) -> Any:
     """A value as one text; the completion of a conversation gets a leading space."""
     if key == "prompt":
         return text_of(value)
-    if isinstance(value, str | bool):
-        return value
-    if len(value) != 1 or value[0]["role"] != "assistant":
-        text = "{column}: expected one message, the assistant's"
-        raise Invalid(problem("one_message", text, column=key))
-    if not (content := value[0]["content"].strip()):
-        text = "{column}: expected text, got an empty message"
-        raise Invalid(problem("empty_message", text, column=key))
-    return f" {content}"
+    return value if isinstance(value, str | bool) else f" {value[0]['content'].strip()}"
 
 
 def _pair(row: dict[str, Any]) -> dict[str, Any]:
     """The pair of a row, or its unpaired text with a label."""
     return formats.unpaired(row) or formats.pair(row)
-
-
-def _paired(rows: list[tuple[Prompt, dict[str, Any]]]) -> list[dict[str, str]]:
-    """All pairs. Unpaired texts are paired by prompt: the first desirable text with the first
-    undesirable one, the second with the second, and so on."""
-    pairs = [row for _, row in rows if "label" not in row]
-    sides: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
-    for _, row in rows:
-        if "label" in row:
-            sides.setdefault(row["prompt"], ([], []))[row["label"]].append(row)
-    for prompt, (bad, good) in sides.items():
-        for chosen, rejected in zip(good, bad, strict=False):
-            pairs.append(
-                {"prompt": prompt, **_side("chosen", chosen), **_side("rejected", rejected)}
-            )
-    return pairs
 
 
 def _side(name: str, row: dict[str, Any]) -> dict[str, Any]:

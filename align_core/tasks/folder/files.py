@@ -14,7 +14,8 @@ from typing import Any
 
 from align_core.config import model_index
 from align_core.config.errors import shown
-from align_core.config.messages import Invalid, Message, problem
+from align_core.config.messages import Invalid, Message, plain, problem
+from align_core.config.model_files import damage
 from align_core.data.rows import Unreadable, not_utf8, rows, unit
 from align_core.tasks.folder import toml_lines
 
@@ -124,7 +125,7 @@ class Files:
     def row_file(self, key: toml_lines.Path, name: str) -> Path | None:
         """The file of rows that a key of task.toml names; None after an error."""
         try:
-            if Path(name).suffix not in SUFFIXES:
+            if Path(name).suffix.lower() not in SUFFIXES:
                 text = "expected a name that ends in {endings}"
                 raise Invalid(problem("ending", text, endings=", ".join(SUFFIXES)))
             path = self.inside(name)
@@ -168,18 +169,27 @@ class Files:
             Invalid: it is none of these.
         """
         location = name
-        if name not in model_index.embedded():
-            if (self.folder / name).exists() or not self._is_inside(name):
-                location = str(self.inside(name))
-            elif Path(name).exists():  # a file in the working directory is not a hub id
-                raise Invalid(_outside())
+        try:
+            if name not in model_index.embedded():
+                if (self.folder / name).exists() or not self._is_inside(name):
+                    location = str(self.inside(name))
+                elif Path(name).exists():  # a file in the working directory is not a hub id
+                    raise Invalid(_outside())
+        except OSError as error:
+            raise Invalid(_why(error)) from None  # a name that is too long
         try:
             model = model_index.locate(location)
         except (ValueError, OSError) as error:
             raise Invalid(problem("no_model", "{why}", why=str(error))) from None
-        if Path(model).exists() and not model_index.is_reward_model(model):
+        if not Path(model).exists():
+            return location
+        if not model_index.is_reward_model(model):
             text = "this is a language model, which scores no texts"
             raise Invalid(problem("language_model", text))
+        if why := damage(model):
+            raise Invalid(plain(why))
+        if (labels := model_index.labels(model)) != 1:
+            raise Invalid(plain(f"expected a model with one label, got {labels}"))
         return location
 
 

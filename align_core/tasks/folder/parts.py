@@ -11,6 +11,7 @@ import importlib
 import json
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -224,10 +225,11 @@ class Answer(_Part):
         if not answers or not all(isinstance(answer, str | int | float) for answer in answers):
             text = "{column}: expected a text, a number or a list of them"
             raise Invalid(problem("answer", text, column=self.column))
-        if not all(_plain(answer) for answer in map(str, answers)):
+        texts = [text for answer in answers for text in _written(answer)]
+        if not texts or not all(map(_plain, texts)):
             text = "{column}: expected an answer, got an empty one"
             raise Invalid(problem("empty_answer", text, column=self.column))
-        return [str(answer) for answer in answers]
+        return texts
 
 
 class Json(_Part):
@@ -264,8 +266,13 @@ Part = Annotated[
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, case-folded: runs of letters and digits, with - and ' within."""
-    return _WORD.findall(text.casefold())
+    """The words of a text, case-folded: runs of letters and digits, with - and ' within. Equal
+    letters and apostrophes that Unicode writes in two ways are equal here."""
+    return _WORD.findall(_folded(text).replace("’", "'"))
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def _phrase(entry: str) -> tuple[str, ...]:
@@ -302,9 +309,19 @@ def _scorer(model: str) -> Callable[[Sequence[Completion]], list[float]]:
     return getattr(importlib.import_module(module), function)(model)
 
 
+def _written(answer: Any) -> list[str]:
+    """The ways in which a text may write an answer: 42.0, from a table's column of numbers, also
+    as 42. A missing number, NaN, is an empty text."""
+    if not isinstance(answer, float):
+        return [str(answer)]
+    if math.isnan(answer):
+        return [""]
+    return [str(answer), *([str(int(answer))] if answer.is_integer() else [])]
+
+
 def _plain(text: str) -> str:
     """An answer, case-folded, with single spaces and without punctuation around it."""
-    return " ".join(text.casefold().split()).strip(" .,;:!?\"'`“”‘’()[]*")
+    return " ".join(_folded(text).split()).strip(" .,;:!?\"'`“”‘’()[]*")
 
 
 def _contains(text: str, answer: str) -> bool:

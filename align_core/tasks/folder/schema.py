@@ -93,7 +93,7 @@ class TaskFile(BaseModel):
     ]
     system_prompt: Annotated[
         str | None,
-        AfterValidator(lambda text: text and _check_filled(text)),
+        AfterValidator(lambda text: None if text is None else _check_filled(text)),
         Field(max_length=20_000, description="a text of 1 to 20000 characters"),
     ] = None
     max_new_tokens: int = Field(ge=1, le=2048, description="a whole number of tokens, 1 to 2048")

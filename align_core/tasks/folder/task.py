@@ -13,7 +13,7 @@ from typing import Any
 from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 from align_core.data.formats import Messages, Text
-from align_core.tasks.folder.contents import SPLITS, Contents, Prompt, read, text_of
+from align_core.tasks.folder.contents import Contents, Prompt, read, text_of
 from align_core.tasks.folder.parts import Completion
 from align_core.tasks.task import Rows, Task, have_ended
 
@@ -43,11 +43,7 @@ class FolderTask(Task):
         self.reward_std = file.reward_std if file.reward else None
         self.has_gold = bool(file.reward)
         self._scale = 1.0  # nats per point
-        self._prompts: dict[str, Prompt] = {
-            text: prompt
-            for split in SPLITS
-            for text, prompt in self._contents.splits[split].items()
-        }
+        self._prompts: dict[str, Prompt] = self._contents.prompts
         self.demonstrations = _drawn_from(self._contents.demonstrations)
         self.preferences = _drawn_from(self._contents.preferences)
 

@@ -37,14 +37,14 @@ def parse(text: str) -> tuple[dict[str, Any], Lines]:
     except tomllib.TOMLDecodeError as error:
         text_of_error = str(error)
         match = _AT_LINE.search(text_of_error)
-        line = int(match[1]) if match else len(text.splitlines())
+        line = int(match[1]) if match else text.rstrip("\n").count("\n") + 1
         why = _AT_LINE.sub("", text_of_error).removesuffix(_AT_END)
         raise Unparsable(why[0].lower() + why[1:], line) from None
     except RecursionError:
-        brackets = [line.count("[") + line.count("{") for line in text.splitlines()]
+        brackets = [line.count("[") + line.count("{") for line in text.split("\n")]
         raise Unparsable("brackets are nested too deeply", _line_of_most(brackets)) from None
     except ValueError:  # int() refuses a number of over 4,300 digits
-        lengths = [*map(len, text.splitlines())]
+        lengths = [*map(len, text.split("\n"))]
         raise Unparsable("a number has too many digits", _line_of_most(lengths)) from None
     return content, Lines(text)
 
@@ -79,7 +79,7 @@ class Lines:
 def _expressions(text: str) -> Iterator[tuple[int, bool, dict[str, Any]]]:
     """Yields the first line of each expression, whether it is a header, and its parsed content."""
     pending: list[str] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         pending.append(line)
         try:
             content = tomllib.loads("\n".join(pending))

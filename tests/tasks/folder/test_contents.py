@@ -5,7 +5,8 @@ import pytest
 from align_core.cli.main import main
 from align_core.config.errors import ConfigError
 from align_core.tasks.folder import contents
-from align_core.tasks.folder.contents import by_hash, read
+from align_core.tasks.folder.contents import SPLITS, by_hash, read
+from align_core.tasks.folder.task import FolderTask
 from tests.tasks.folder.conftest import CHAT, ENDS, HEAD, PROMPTS, texts
 
 
@@ -127,3 +128,14 @@ def test_the_errors_of_a_named_task_name_the_option(folder):
         contents.read(folder(HEAD + PROMPTS), "--task")
     (line,) = refused.value.lines
     assert line.text.startswith(f"--task got {folder(HEAD + PROMPTS)}/task.toml, line 1: expected")
+
+
+def test_prompts_of_pairs_keep_their_messages_beside_the_tasks_own_prompts(folder):
+    asked = [{"role": "system", "content": "Be short."}, *CHAT, *CHAT]
+    said = [[{"role": "assistant", "content": text}] for text in ("Me.", "No.")]
+    pairs = [{"prompt": asked, "chosen": said[0], "rejected": said[1]}]
+    toml = HEAD + PROMPTS + '[preferences]\nfile = "pairs.jsonl"\n'
+    task = FolderTask(folder(toml, pairs__jsonl=pairs))
+    (pair,) = task.preferences(1, 0)
+    assert task.model_input(pair["prompt"], chat=True) == asked
+    assert "system: Be short." not in [text for split in SPLITS for text in task.prompts(split)]

@@ -8,6 +8,8 @@ from align_core.tasks.folder import files
 from align_core.tasks.folder.contents import read
 from tests.tasks.folder.conftest import ENDS, HEAD, PROMPTS, texts, wrong
 
+NO_TENSORS = b"\2" + 7 * b"\0" + b"{}"  # in the safetensors format
+
 
 def test_all_errors_are_reported_with_their_lines(folder):
     toml = """title = ""
@@ -125,6 +127,14 @@ name = "j"
             "4: expected TOML: brackets are nested too deeply",
         ),
         (HEAD + "x = \n", "4: expected TOML: invalid value"),
+        (
+            HEAD + 'system_prompt = ""\n' + PROMPTS + ENDS,
+            "4: system_prompt: expected a text of 1 to 20000 characters, got ''",
+        ),
+        (
+            HEAD + PROMPTS + '[[reward]]\nkind = "reward_model"\nmodel = "' + 9000 * "m" + '"',
+            "8: model = '" + 76 * "m" + "...: expected a reward model: File name too long",
+        ),
         (HEAD.encode() + b"# caf\xe9", "4: expected UTF-8, got the byte 0xe9"),
     ],
 )
@@ -209,3 +219,35 @@ def test_only_the_first_of_many_errors_in_a_file_are_reported(folder):
     lines = wrong(folder(HEAD + '[prompts]\nfile = "p.jsonl"\n' + ENDS, p__jsonl="{\n" * 50))
     assert len(lines) == files.MAX_ERRORS + 1
     assert lines[-1] == "p.jsonl: 30 more errors"
+
+
+@pytest.mark.parametrize(
+    ("labels", "weights", "problem"),
+    [
+        (["a"], {}, "it has no weights, expected model.safetensors"),
+        (["a"], {"pytorch_model.bin": b"\x80"}, "got pytorch_model.bin, which is not read"),
+        (["a"], {"model.safetensors": b"\xff" * 9}, "model.safetensors: expected weights in safe"),
+        (["a", "b"], {"model.safetensors": NO_TENSORS}, "expected a model with one label, got 2"),
+        (None, {"model.safetensors": NO_TENSORS}, "expected a model with one label, got 2"),
+    ],
+)
+def test_a_reward_model_that_scores_nothing(folder, labels, weights, problem):
+    there = folder(HEAD + PROMPTS + '[[reward]]\nkind = "reward_model"\nmodel = "mine"\n')
+    (there / "mine").mkdir()
+    config = {"model_type": "gpt2", "architectures": ["GPT2ForSequenceClassification"]}
+    config |= {"id2label": dict(enumerate(labels))} if labels else {}
+    for name, content in {"config.json": json.dumps(config).encode(), **weights}.items():
+        (there / "mine" / name).write_bytes(content)
+    (line,) = wrong(there)
+    assert line.startswith("task.toml, line 8: model = 'mine': expected a reward model: ")
+    assert problem in line
+
+
+def test_unpaired_texts_need_both_labels_of_a_prompt(folder):
+    rated = [{"prompt": p, "completion": "x", "label": p < "c"} for p in "abcdef"]
+    toml = HEAD + '[preferences]\nfile = "p.jsonl"\n'
+    (line,) = wrong(folder(toml, p__jsonl=rated))
+    assert line == (
+        "task.toml, line 5: expected texts of both labels, true and false, for the same prompt, "
+        "got none"
+    )

@@ -146,3 +146,17 @@ def test_every_part_has_its_members():
         assert "weight" in refused("ends", weight=weight)
     for kind, part_class in KINDS.items():
         assert part_class.__doc__ and part_class.model_fields["kind"].annotation.__args__ == (kind,)
+
+
+def test_letters_and_apostrophes_are_compared_however_they_are_written():
+    assert score("words", "Un cafe\u0301", wanted=["caf\u00e9"]) == 1 / 2
+    assert score("words", "don’t", wanted=["don't"]) == 1 / 2
+    assert score("answer", "Zu\u0308rich", row={"answer": "Z\u00fcrich"}) == 1
+
+
+def test_a_whole_number_is_an_answer_with_or_without_a_point():
+    for text, right in (("42", 1), ("42.0", 1), ("42.5", 0), ("4", 0)):
+        assert score("answer", text, row={"answer": 42.0}) == right
+    assert score("answer", "0.5", row={"answer": 0.5}) == 1
+    with pytest.raises(ValueError, match="answer: expected an answer, got an empty one"):
+        part("answer").answers({"answer": math.nan})

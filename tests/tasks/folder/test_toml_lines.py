@@ -81,3 +81,8 @@ def test_invalid_toml_is_reported_with_its_line(text, line, problem):
     with pytest.raises(Unparsable) as refused:
         parse(text)
     assert (refused.value.line, str(refused.value)) == (line, f"expected TOML: {problem}")
+
+
+def test_only_line_ends_divide_the_lines():
+    _, lines = parse('a = "x\u2028y\x85z"\nb = 1\n')
+    assert (lines.of(("a",)), lines.of(("b",))) == (1, 2)
