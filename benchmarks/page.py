@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import json
 import statistics
 import tempfile
@@ -155,16 +154,18 @@ def updates() -> dict[str, Any]:
         options = app.launch_options() | {"server_port": free_port()}
         _, address, _ = built.launch(**options, prevent_thread_lock=True)
         page.route("**/core/store.js", _note_updates)
-        page.goto(address)
+        page.goto(f"{address}?method=ppo&task=reviews&steps={UPDATED_STEPS}&eval_every=8")
         page.wait_for_selector(DRAWN)
         page.evaluate("window.updates.length = 0")
         session = page.context.new_cdp_session(page)
         session.send("HeapProfiler.enable")
         session.send("Performance.enable")
-        for seed in itertools.count():
-            client.start(method="ppo", task="reviews", steps=UPDATED_STEPS, eval_every=8, seed=seed)
+        while True:
+            before = page.evaluate("window.playground.run?.name")
+            page.click("#run")
             page.wait_for_function(
-                f"{STATUS} === 'finished' && window.playground.run.config.seed === {seed}",
+                f"before => window.playground.run?.name !== before && {STATUS} === 'finished'",
+                arg=before,
                 timeout=120_000,
             )
             now = _metrics(session)
@@ -192,7 +193,7 @@ def watchers() -> dict[str, Any]:
 
         for repeat in range(REPEATS):
             for watched in (False, True) if repeat % 2 else (True, False):
-                client = Client(runs)  # the page watches the newest run of its folder
+                client = Client(runs)
                 name = client.start(method="ppo", task="reviews", steps=1000, eval_every=10)
                 log = runs / name / "events.jsonl"
                 while _steps(log) < 2:
@@ -227,7 +228,7 @@ async def watch(address: str, log: str) -> dict[str, Any]:
 
     async def page(number: int) -> None:
         line = Connection(*await asyncio.open_connection(host.hostname, host.port))
-        cursor: dict[str, Any] = {"run": None, "offset": 0}
+        cursor: dict[str, Any] = {"run": path.parent.name, "offset": 0}
         while time.monotonic() < end:
             query = {"data": cursor, "component_id": live, "fn_name": "new_events"}
             query["session_hash"] = f"watcher{number}"
