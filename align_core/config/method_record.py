@@ -18,12 +18,11 @@ from pydantic import (
     create_model,
 )
 
-from align_core.config.errors import ConfigError
+from align_core.config.charts import CHECKED, Chart, Text
+from align_core.config.errors import ConfigError, raise_collected
 from align_core.config.fields import SETTINGS, declared
 from align_core.config.messages import plain
 
-# The record of another package is checked, charts included, and none of its values is converted.
-_CHECKED = ConfigDict(strict=True, revalidate_instances="always")
 _REQUIRED = {"model", "steps", "learning_rate", "batch_size", "eval_every"}
 # Options that every run has, so that no record lists them.
 _COMMON_OPTIONS = {"seed", "lora_r", "lora_layers", "precision", "device", "time_limit", "delay"}
@@ -35,7 +34,6 @@ PAIRS = {
 }
 # The name of a method, which is a part of the names of its runs and of links.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
-Text = Annotated[str, StringConstraints(min_length=1)]
 # The optimum of a method's objective: the policy that it approaches with enough data and steps. Two
 # of these are computed from samples of the reference (`align_core.optimum`): "kl", π_ref·exp(r/β),
 # which maximises reward − β·KL, and "chi2", whose penalty adds the χ² divergence to the KL. The
@@ -56,41 +54,10 @@ Optimum = Literal[
 class FromTask:
     """A default from the task: an attribute of its `TaskCard`, or `otherwise` if that is None."""
 
-    __pydantic_config__ = _CHECKED
+    __pydantic_config__ = CHECKED
 
     attribute: Literal["reference", "reward_model"]
     otherwise: str | None = None
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One metric of a chart, drawn in a colour (a name in the page's palette) and a dash."""
-
-    __pydantic_config__ = _CHECKED
-
-    metric: Text
-    colour: Literal["gold", "proxy", "kl", "loss", "policy"]
-    dash: Literal["solid", "dash", "dot"] = "solid"
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart of a run. The page draws those curves whose metric the run logged.
-
-    Args:
-        below: drawn below the sampled texts instead of beside the reward–KL chart.
-        range: Plotly's rangemode of the y axis: "tozero" always shows 0, "nonnegative" never shows
-            values below 0.
-        optional: hidden for a run that logged none of its metrics.
-    """
-
-    __pydantic_config__ = _CHECKED
-
-    id: Text
-    curves: Annotated[tuple[Curve, ...], Field(min_length=1)]
-    below: bool = False
-    range: Literal["normal", "tozero", "nonnegative"] = "normal"
-    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,7 +91,7 @@ class Method:
             `playground/text/en.json`, which holds the words of the built-in methods.
     """
 
-    __pydantic_config__ = _CHECKED
+    __pydantic_config__ = CHECKED
 
     name: Name
     learns_from: Literal["demonstrations", "pairs", "ratings", "rollouts"]
@@ -211,8 +178,7 @@ def checked(record: Any, taken: Container[str]) -> Method:
         for attribute in ("colour", "dash"):
             if len({getattr(curve, attribute) for curve in chart.curves}) < len(chart.curves):
                 lines.append(plain(f"chart {chart.id} has two curves with the same {attribute}"))
-    if lines:
-        raise ConfigError(*lines)
+    raise_collected(lines)
     return method
 
 

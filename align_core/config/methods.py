@@ -14,29 +14,27 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from align_core.config.errors import CODE_ERRORS, describe_error
-from align_core.config.method_record import (
-    PAIRS,
+from align_core.config.charts import (
+    CORRECT,
+    COVERED,
+    ENTROPY,
+    IMPLICIT,
+    KL,
+    LOGPS,
+    LOSS,
+    REWARD,
+    ROLLOUT_CHARTS,
     Chart,
     Curve,
-    FromTask,
-    Method,
-    Optimum,
-    checked,
 )
+from align_core.config.errors import CODE_ERRORS, describe_error
+from align_core.config.method_record import PAIRS, FromTask, Method, Optimum, checked
 
 GROUP = "align_core.methods"
 PPO_EPOCHS = 2
 _LOG = logging.getLogger(__name__)
-# Colours of the page.
-_GOLD: Final = "gold"
-_PROXY: Final = "proxy"
-_KL: Final = "kl"
-_LOSS: Final = "loss"
-_POLICY: Final = "policy"
-
 
 # The losses of TRL's DPOTrainer on pairs, and χPO's, with the optimum of each (docs/methods.md).
 DPO_LOSSES: dict[str, Optimum] = {
@@ -68,36 +66,6 @@ def updates_per_rollout(batch_size: int) -> int:
     return PPO_EPOCHS * ppo_minibatches(batch_size)
 
 
-REWARD = Chart(
-    "reward", (Curve("eval/gold_reward", _GOLD), Curve("eval/proxy_reward", _PROXY, "dash"))
-)
-KL = Chart("kl", (Curve("eval/kl", _KL),), range="tozero")
-LOSS = Chart("loss", (Curve("loss", _LOSS),), below=True, range="nonnegative")
-COVERED = Chart(
-    "covered",
-    (Curve("eval/gold_reward_covered", _GOLD), Curve("eval/gold_reward_uncovered", _LOSS, "dash")),
-    below=True,
-    optional=True,
-)
-CLIP = Chart("clip", (Curve("policy/clipfrac_avg", _POLICY),), below=True, range="tozero")
-ENTROPY = Chart("entropy", (Curve("objective/entropy", _KL),), below=True, range="nonnegative")
-IMPLICIT = Chart(
-    "implicit",
-    (
-        Curve("rewards/chosen", _GOLD),
-        Curve("rewards/rejected", _PROXY, "dash"),
-        Curve("rewards/margins", _POLICY, "dot"),
-    ),
-    below=True,
-)
-CORRECT = Chart(
-    "accuracy", (Curve("rewards/accuracies", _POLICY),), below=True, range="nonnegative"
-)
-LOGPS = Chart(
-    "logps", (Curve("logps/chosen", _GOLD), Curve("logps/rejected", _PROXY, "dash")), below=True
-)
-# The charts of RLOO and GRPO, which have no value model.
-ROLLOUT_CHARTS = (REWARD, KL, COVERED, CLIP, ENTROPY)
 # The options of methods that learn from rollouts; rejection sampling has all but β.
 ON_ROLLOUTS = {
     "model": FromTask("reference"),
@@ -152,15 +120,15 @@ _BUILT_IN = (
         charts=(
             Chart(
                 "accuracy",
-                (Curve("eval/accuracy", _POLICY), Curve("accuracy", _LOSS, "dot")),
+                (Curve("eval/accuracy", "policy"), Curve("accuracy", "loss", "dot")),
                 range="nonnegative",
             ),
-            Chart("margin", (Curve("eval/margin", _POLICY), Curve("margin", _LOSS, "dot"))),
+            Chart("margin", (Curve("eval/margin", "policy"), Curve("margin", "loss", "dot"))),
             Chart(
                 "covered_accuracy",
                 (
-                    Curve("eval/accuracy_covered", _POLICY),
-                    Curve("eval/accuracy_uncovered", _LOSS, "dash"),
+                    Curve("eval/accuracy_covered", "policy"),
+                    Curve("eval/accuracy_uncovered", "loss", "dash"),
                 ),
                 below=True,
                 range="nonnegative",
@@ -178,14 +146,10 @@ _BUILT_IN = (
         makes="policy",
         options={**ON_ROLLOUTS, "whiten_advantages": True},
         charts=(
-            REWARD,
-            KL,
-            COVERED,
-            CLIP,
-            ENTROPY,
+            *ROLLOUT_CHARTS,
             Chart(
                 "loss",
-                (Curve("loss/value_avg", _GOLD, "dash"), Curve("loss/policy_avg", _POLICY)),
+                (Curve("loss/value_avg", "gold", "dash"), Curve("loss/policy_avg", "policy")),
                 below=True,
             ),
         ),
@@ -202,14 +166,7 @@ _BUILT_IN = (
         makes="policy",
         options={**ON_PAIRS, "beta": 0.5, "loss": "sigmoid"},
         choices={"loss": (*DPO_LOSSES,)},
-        charts=(
-            REWARD,
-            KL,
-            COVERED,
-            IMPLICIT,
-            CORRECT,
-            LOSS,
-        ),
+        charts=(REWARD, KL, COVERED, IMPLICIT, CORRECT, LOSS),
         build="align_core.trainers.dpo:build",
         basic=True,
         readings=("worse_than_a_coin", "pairs"),

@@ -10,8 +10,9 @@ import hinge_method
 import pytest
 
 from align_core.config import methods as registry
+from align_core.config.charts import Chart, Curve
 from align_core.config.errors import ConfigError
-from align_core.config.method_record import Chart, Curve, FromTask, checked
+from align_core.config.method_record import FromTask, checked
 
 HINGE = hinge_method.HINGE
 BUILT_IN = [method.name for method in registry._BUILT_IN]
