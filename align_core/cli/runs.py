@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from align_core.cli.options import add_actions, add_json, check_action
-from align_core.config.errors import ConfigError, describe_error, option_error
+from align_core.config.errors import describe_error, option_error, raise_collected
 from align_core.config.messages import Message, plain
 from align_core.runs.pruning import DAY, StoredRun, delete, stored_runs, to_prune
 
@@ -47,16 +47,14 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     if not root.is_dir():
         lines.append(option_error("--runs-dir", args.runs_dir, "a folder of runs"))
     if args.action == "list":
-        if lines:
-            raise ConfigError(*lines)
+        raise_collected(lines)
         _list(stored_runs(root), args.json)
         return 0
     days = _number("--days", args.days, lines)
     megabytes = _number("--megabytes", args.megabytes, lines)
     if args.days is args.megabytes is None:
         lines.append(plain("expected --days, --megabytes or both, got neither"))
-    if lines:
-        raise ConfigError(*lines)
+    raise_collected(lines)
     max_bytes = None if megabytes is None else megabytes * 1e6
     return _prune(to_prune(stored_runs(root), days, max_bytes), args.yes)
 

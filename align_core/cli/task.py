@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from align_core.cli.options import add_actions, check_action
-from align_core.config.errors import ConfigError, option_error
+from align_core.config.errors import ConfigError, option_error, raise_collected
 from align_core.config.messages import Message
 from align_core.tasks.folder import example
 from align_core.tasks.folder.contents import SPLITS, read
@@ -32,8 +32,7 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     check_action(args, _ABOUT, lines)
     if args.folder is None:
         lines.append(option_error("FOLDER", None, "a folder"))
-    if lines:
-        raise ConfigError(*lines)
+    raise_collected(lines)
     folder = Path(args.folder)
     if args.action == "new":
         example.write_new(folder, "FOLDER")

@@ -129,7 +129,9 @@ def locate(model: str) -> str:
     if path.exists():
         _check_gguf(path)
         return str(path)
-    if _HUB_ID.fullmatch(model) and (_cached(model) or os.environ.get("HF_HUB_OFFLINE") == "0"):
+    if _HUB_ID.fullmatch(model) and (
+        _hub_folder(model).is_dir() or os.environ.get("HF_HUB_OFFLINE") == "0"
+    ):
         return model
     names = ", ".join([*embedded(), *recorded()]) or "none yet; make assets builds them"
     raise ValueError(
@@ -262,10 +264,6 @@ def _check_gguf(path: Path) -> None:
         raise ValueError("this is a file, and not in the GGUF format")
     if importlib.util.find_spec("gguf") is None:
         raise ValueError("reading this file needs the package gguf: python -m pip install gguf")
-
-
-def _cached(hub_id: str) -> bool:
-    return _hub_folder(hub_id).is_dir()
 
 
 def _hub_folder(hub_id: str) -> Path:
