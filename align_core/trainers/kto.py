@@ -10,9 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from datasets import Dataset
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.objectives import kto_loss
 from align_core.trainers.common import Setup
@@ -25,16 +23,10 @@ class KTOTrainer(ReferenceTrainer):
     Texts with the rarer label weigh more, so that both labels have the same total weight.
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        rows: Dataset,
-        **arguments: Any,
-    ) -> None:
-        super().__init__(model, tokenizer, rows, **arguments)
-        desirable = sum(rows["label"])
-        share = desirable / max(1, len(rows) - desirable)
+    def __init__(self, *args: Any, **arguments: Any) -> None:
+        super().__init__(*args, **arguments)
+        labels = [*self.train_dataset["label"]]
+        share = sum(labels) / max(1, len(labels) - sum(labels))
         self.weights = max(1.0, 1 / share), max(1.0, share)
 
     def compute_loss(self, model: Any, inputs: dict[str, list[dict]], *_: Any, **__: Any) -> Tensor:

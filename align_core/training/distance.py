@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from transformers import PreTrainedModel
 
 from align_core.evaluation.evaluator import Evaluation
 from align_core.evaluation.optimum_distance import SECOND_SEED_OFFSET, is_known, optimum_sides
-from align_core.evaluation.prepared import stored_samples
 from align_core.models.sampling import end_ids
 from align_core.trainers.common import Setup
 from align_core.training.probes import evaluator_of, probes_of
@@ -19,11 +17,7 @@ NAMED = 3  # at most this many prompts are named
 
 
 def distance(
-    setup: Setup,
-    policy: PreTrainedModel,
-    beta: float,
-    texts: int,
-    interrupted: Callable[[], bool],
+    setup: Setup, policy: PreTrainedModel, beta: float, texts: int
 ) -> dict[str, Any] | None:
     """The distance of a run's policy from the optimum at β, on its probe prompts.
 
@@ -35,7 +29,7 @@ def distance(
     """
     config = setup.config
     probes = probes_of(config, setup.task, setup.tokenizer)
-    stored = None if probes.from_file else stored_samples(config.task, config.model, "probe")
+    stored = probes.stored(config)
     if stored is None or not is_known(probes.prompts, stored, beta):
         return None
 
@@ -48,7 +42,7 @@ def distance(
             setup.reference,
             None,
             end_ids(policy, setup.tokenizer),
-            interrupted,
+            setup.interrupted,
         )
         return evaluate(policy)
 

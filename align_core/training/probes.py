@@ -18,6 +18,7 @@ from align_core.evaluation.prepared import stored_samples
 from align_core.evaluation.provenance import coverage
 from align_core.models.prompts import model_inputs, rows_with_model_inputs
 from align_core.models.rewards import ProxyReward, Reward, for_samples
+from align_core.optimum import ReferenceSamples
 from align_core.tasks import Task
 from align_core.tasks.folder.contents import text_of
 from align_core.trainers.common import Setup
@@ -33,6 +34,10 @@ class Probes:
     prompts: list[str]
     inputs: Sequence[Text]
     from_file: bool = False
+
+    def stored(self, config: RunConfig) -> ReferenceSamples | None:
+        """The stored samples of the run's reference; None if there are none for these prompts."""
+        return None if self.from_file else stored_samples(config.task, config.model, "probe")
 
 
 def probes_of(config: RunConfig, task: Task, tokenizer: PreTrainedTokenizerBase) -> Probes:
@@ -77,7 +82,7 @@ def evaluator_of(
         parts=for_samples(task.parts, ends),
         inputs=probes.inputs,
         proxy=proxy,
-        stored=None if probes.from_file else stored_samples(config.task, config.model, "probe"),
+        stored=probes.stored(config),
         max_new_tokens=task.max_new_tokens,
         seed=config.seed,
         samples=config.eval_samples,
@@ -92,8 +97,7 @@ def shortfall_of(setup: Setup, evaluation: Evaluation, beta: float | None) -> di
     if not beta or sought_optimum(config.model_dump()) != "kl":
         return {}
     probes = probes_of(config, task, tokenizer)
-    stored = None if probes.from_file else stored_samples(config.task, config.model, "probe")
-    if stored is None:
+    if (stored := probes.stored(config)) is None:
         return {}
     score = None
     follows_model = config.reward_model not in (None, "gold")  # else the proxy is only measured

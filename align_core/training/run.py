@@ -6,6 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import transformers
@@ -23,10 +24,10 @@ from align_core.models.sampling import Interrupted
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import settings_at
-from align_core.trainers.common import NonFinite
+from align_core.trainers.common import NonFinite, Setup
 from align_core.trainers.ppo.scores import NonFiniteReward
 from align_core.training import checkpoints
-from align_core.training.callback import RunCallback
+from align_core.training.callback import RunCallback, Write
 from align_core.training.distance import distance
 from align_core.training.measures import measure_of
 from align_core.training.setup import prepare
@@ -89,37 +90,49 @@ def run(
     trainer.remove_callback(PrinterCallback)  # standard output belongs to the command line
     resumed = {"resume_from_checkpoint": str(checkpoint) if checkpoint else None}
     status, message = _train(trainer, callback, config, updates_per_step, **resumed)
+    step = trainer.state.global_step // updates_per_step
     ended = {"status": status, **to_event(message)}
     with measure.unsharded():
         if directory.writes:
             save_model(measure.model, setup.tokenizer, directory.model_path)
         distributed.leave_process_group()
-        step = trainer.state.global_step // updates_per_step
-
-        def measure_distance() -> None:
-            texts, beta = distance_texts(config.model_dump()), getattr(trainer, "beta", None)
-            if not (texts and beta):
-                return
-            if status == "finished":
-                count = 2 * texts * config.eval_prompts
-                write("phase", step, phase="measuring", count=count)
-            with contextlib.suppress(Interrupted):
-                if sides := distance(setup, measure.model, beta, texts, interrupted):
-                    write("distance", step, distance=sides)
-
-        if status == "finished" and directory.writes:
-            measure_distance()
+        if not directory.writes:
+            return status
+        beta = getattr(trainer, "beta", None)
+        write_distance = partial(_write_distance, setup, measure.model, beta, write, step)
+        if status == "finished":
+            write_distance(announced=True)
         write("status", step, **ended)
-        if status == "finished" and directory.writes:
+        if status == "finished":
             checkpoints.delete(directory)
         # On a stop, write the final status first, then evaluate the saved model. Another stop skips
         # the evaluation.
-        if status == "stopped" and directory.writes:
+        if status == "stopped":
             with contextlib.suppress(KeyboardInterrupt):
                 if callback.measure():
-                    measure_distance()
+                    write_distance(announced=False)
                     write("status", step, **ended)
     return status
+
+
+def _write_distance(
+    setup: Setup,
+    policy: PreTrainedModel,
+    beta: float | None,
+    write: Write,
+    step: int,
+    announced: bool,
+) -> None:
+    """Measure how far the policy is from the optimum at β, and write it, if the optimum is known;
+    if `announced`, write first that it is being measured."""
+    texts = distance_texts(setup.config.model_dump())
+    if not (texts and beta):
+        return
+    if announced:
+        write("phase", step, phase="measuring", count=2 * texts * setup.config.eval_prompts)
+    with contextlib.suppress(Interrupted):
+        if sides := distance(setup, policy, beta, texts):
+            write("distance", step, distance=sides)
 
 
 def _set_precision(config: RunConfig, trainer: Trainer, reference: PreTrainedModel | None) -> None:
