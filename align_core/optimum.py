@@ -323,6 +323,11 @@ class ReferenceSamples:
                 rewards=self.rewards.astype(np.float32),
             )
 
+    def rows_in(self, prompts: Sequence[str]) -> list[int]:
+        """The places of those of `prompts` that have samples."""
+        known = set(self.prompts)
+        return [row for row, prompt in enumerate(prompts) if prompt in known]
+
     def select(self, prompts: Sequence[str]) -> ReferenceSamples:
         """The samples of these prompts. Raises KeyError for a prompt without samples."""
         row = {prompt: index for index, prompt in enumerate(self.prompts)}

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from align_core.evaluation.intervals import bootstrap_rows, ci95
 from align_core.optimum import FloatArray, Frontier, ReferenceSamples
 
@@ -19,10 +17,9 @@ class AgainstOptimum:
     """
 
     def __init__(self, prompts: Sequence[str], stored: ReferenceSamples | None) -> None:
-        known = set(stored.prompts) if stored is not None else set()
-        self._rows = np.array([row for row, text in enumerate(prompts) if text in known], dtype=int)
+        self._rows = [] if stored is None else stored.rows_in(prompts)
         self._frontier = None
-        if stored is not None and len(self._rows):
+        if stored is not None and self._rows:
             texts = [prompts[row] for row in self._rows]
             self._frontier = Frontier.of(stored.select(texts).rewards)
 

@@ -81,17 +81,14 @@ def _gap_over_beta(
     prompts, count = texts.rewards.shape
     if count < 2:
         raise ValueError(f"expected at least 2 texts a prompt, got {count}")
-    objective, control = (
-        _centred(texts.rewards / beta - divergences),
-        _centred(texts.reference_rewards),
-    )
+    objectives = texts.rewards / beta - divergences
+    objective, control = _centred(objectives), _centred(texts.reference_rewards)
     spread = (control**2).sum()
     slope = (objective * control).sum() / spread if spread else 0.0
     known = stored.mean(-1)
     reward, kl, _ = by_prompt(stored, beta)  # of π*, whose objective is β log Z
     log_z = reward / beta - kl
-    means = (texts.rewards / beta - divergences).mean(-1)
-    means -= slope * (texts.reference_rewards.mean(-1) - known)
+    means = objectives.mean(-1) - slope * (texts.reference_rewards.mean(-1) - known)
     residuals = objective - slope * control
     text_variance = (residuals**2).sum() / (prompts * (count - 1) - 1) / (prompts * count)
     # The influence of each stored sample on log Z and on the control's known mean.

@@ -98,8 +98,7 @@ def shortfall(
     at this β. `score` gives the learned reward; it is None for a policy that was trained on the
     gold reward.
     """
-    known = set(stored.prompts)
-    rows = [row for row, prompt in enumerate(prompts) if prompt in known]
+    rows = stored.rows_in(prompts)
     if not rows or beta <= 0:
         return {}
     stored = stored.select([prompts[row] for row in rows])

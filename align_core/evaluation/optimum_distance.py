@@ -42,7 +42,7 @@ class Sides:
 def is_known(prompts: Sequence[str], stored: ReferenceSamples, beta: float) -> bool:
     """Whether some of the prompts have stored samples, and each half of these samples has enough
     effective ones at this β. If not, `optimum_sides` is None for all evaluations."""
-    rows = _known_rows(prompts, stored)
+    rows = stored.rows_in(prompts)
     return bool(rows) and all(
         optimum(half, beta).known for half in _halves(stored, [prompts[row] for row in rows])
     )
@@ -63,7 +63,7 @@ def optimum_sides(
     """
     if not is_known(prompts, stored, beta):
         return None
-    rows = _known_rows(prompts, stored)
+    rows = stored.rows_in(prompts)
     even, odd = _halves(stored, [prompts[row] for row in rows])
     texts = [texts_of(evaluation, len(prompts), rows) for evaluation in (first, second)]
     if texts[0].rewards.shape[1] < 2 or any(np.isnan(t.rewards).any() for t in texts):
@@ -80,7 +80,7 @@ def optimum_distance(
 ) -> dict[str, float | None]:
     """The metrics `optimum_…` of docs/metrics.md; the gap and the KL are None if `optimum_sides` is
     None."""
-    if not (count := len(_known_rows(prompts, stored))):
+    if not (count := len(stored.rows_in(prompts))):
         return UNKNOWN
     facts = {"optimum_beta": beta, "optimum_prompts": count}
     sides = optimum_sides(prompts, stored, beta, first, second)
@@ -93,11 +93,6 @@ def optimum_distance(
         "optimum_kl_ci95": sides.kl.ci95,
         **facts,
     }
-
-
-def _known_rows(prompts: Sequence[str], stored: ReferenceSamples) -> list[int]:
-    known = set(stored.prompts)
-    return [row for row, prompt in enumerate(prompts) if prompt in known]
 
 
 def _halves(stored: ReferenceSamples, prompts: Sequence[str]) -> tuple[FloatArray, FloatArray]:
