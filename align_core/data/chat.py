@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from align_core.config.errors import ConfigError
+from align_core.config.errors import ConfigError, shown
 from align_core.config.messages import plain
 from align_core.data.formats import Messages
 
@@ -22,12 +21,28 @@ def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, **argument
     template, such as `tools`.
 
     Raises:
-        ConfigError: the tokenizer has no chat template, or it refuses the conversation.
+        ConfigError: the tokenizer has no chat template, or it refuses the conversation or leaves
+            out the last message.
     """
     if _begins_answer(prompt):
         arguments["continue_final_message"] = True
         return _render(tokenizer, prompt, add_generation_prompt=False, **arguments)
-    return _render(tokenizer, prompt, add_generation_prompt=True, **arguments)
+    text = _render(tokenizer, prompt, add_generation_prompt=True, **arguments)
+    _check_written(tokenizer, prompt[-1:], text)
+    return text
+
+
+def _check_written(tokenizer: PreTrainedTokenizerBase, messages: Messages, text: str) -> None:
+    """Raises ConfigError unless the rendered text has the content of the messages; of thoughts, a
+    template may leave out what is before `</think>`."""
+    for message in messages:
+        content = message["content"].rpartition("</think>")[2].strip()
+        if content not in text or not text:
+            line = (
+                f"{tokenizer.name_or_path}: expected a chat template that writes each message, got "
+                f"{shown(text)} for the {message['role']}'s {shown(content)}"
+            )
+            raise ConfigError(plain(line))
 
 
 def _begins_answer(prompt: Messages) -> bool:
@@ -50,6 +65,7 @@ def answer_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, answer: Me
         content = prompt[-1]["content"] + answer[0]["content"]
         prompt, answer = prompt[:-1], [{**answer[0], "content": content}, *answer[1:]]
     conversation = _render(tokenizer, prompt + answer, add_generation_prompt=False)
+    _check_written(tokenizer, answer, conversation)
     if conversation.startswith(opening):
         text = conversation[len(opening) :]
     else:
@@ -101,7 +117,7 @@ def _render(
         return tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=add_generation_prompt, **arguments
         )
-    except (TemplateError, ValueError, TypeError, LookupError) as error:
+    except Exception as error:  # a template is a program, which may fail in any way
         roles = ", ".join(message["role"] for message in messages)
         line = f"{name}: its chat template refuses a conversation of {roles}: {error}"
         raise ConfigError(plain(line)) from error

@@ -138,23 +138,26 @@ def check_sampling(policy: PreTrainedModel | PeftModel) -> None:
     )
     try:
         with eval_mode(policy):
+            if _log_probabilities(policy, long).isnan().any():
+                line = f"model {name}: expected log-probabilities, got NaN: its weights are damaged"
+                raise ModelError(plain(line))
             settings = {"max_new_tokens": 2, "end_ids": (), "pad_id": 0}
             responses = sample(policy, prompts, RandomDraw(0, 2), keep_logits=True, **settings)
             is_causal = not _reads_later_tokens(policy, long)
             first = responses.tokens[:, 0].tolist()
-            wholes = [[*short, first[0]], [*long, first[1]]]
             alone = [
-                policy(input_ids=torch.tensor([ids], device=policy.device), use_cache=False).logits
-                for ids in wholes
+                _log_probabilities(policy, ids)[0, -1]
+                for ids in ([*short, first[0]], [*long, first[1]])
             ]
+    except ModelError:
+        raise
     except (TypeError, ValueError, RuntimeError, LookupError, AttributeError) as error:
         line = f"model {name}: expected a model that can be sampled, got {one_line(error)}"
         raise ModelError(plain(line)) from error
     if not is_causal:
         line = f"model {name}: expected a causal language model, got one that reads later tokens"
         raise ModelError(plain(line))
-    expected = torch.stack([logits[0, -1] for logits in alone]).float().log_softmax(-1)
-    difference = (expected - responses.logits[:, 1].log_softmax(-1)).abs().max().item()
+    difference = (torch.stack(alone) - responses.logits[:, 1].log_softmax(-1)).abs().max().item()
     if not difference < SAMPLED_ALIKE:
         line = (
             f"model {name}: expected a model that can be sampled, got log-probabilities of the "
@@ -198,7 +201,11 @@ def check_values(model: nn.Module) -> None:
 
 def _reads_later_tokens(policy: PreTrainedModel | PeftModel, ids: list[int]) -> bool:
     """Whether replacing the last token changes the log-probabilities at the earlier tokens."""
-    other = [*ids[:-1], ids[0]]
-    texts = torch.tensor([ids, other], device=policy.device)
-    first, second = policy(input_ids=texts, use_cache=False).logits[:, :-1].float().log_softmax(-1)
+    first, second = _log_probabilities(policy, ids, [*ids[:-1], ids[0]])[:, :-1]
     return (first - second).abs().max().item() > READS_ALIKE
+
+
+def _log_probabilities(policy: PreTrainedModel | PeftModel, *texts: list[int]) -> torch.Tensor:
+    """The log-probabilities [B, T, V] of a pass over whole texts of the same length."""
+    ids = torch.tensor(texts, device=policy.device)
+    return policy(input_ids=ids, use_cache=False).logits.float().log_softmax(-1)

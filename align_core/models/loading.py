@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel
-from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -33,29 +32,20 @@ from align_core.config.model_index import DIFFERENCE, locate
 from align_core.models.difference import add_difference, load_difference
 from align_core.models.generation_settings import let_sample
 from align_core.models.gguf import load_gguf
+from align_core.models.load_errors import MODELS, UNLOADABLE, ModelError, reason
 from align_core.models.sharding import full_state_dict
 from align_core.runs.files import replace_folder
 
 LARGE_MODEL = 50_000_000  # parameters; larger models have other defaults
 LARGE_MODEL_LORA_LAYERS = 8
 
-_MODELS = {
-    AutoModelForCausalLM: "a causal language model",
-    AutoModelForSequenceClassification: "a sequence classifier",
-}
-_UNLOADABLE = (
-    *(OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, RuntimeError),
-    SafetensorError,
-)
-
-
-class ModelError(ConfigError):
-    """A model could not be loaded; the message says which and why."""
-
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of the model `name`; it pads on the left. A missing end token is taken from the
-    model's configuration; a missing padding token is replaced by another special token."""
+    """The tokenizer of the model `name`, or of its base where an adapter has none; it pads on the
+    left. A missing end token is taken from the model's configuration; a missing padding token is
+    replaced by another special token."""
+    if _has_adapter(name) and not any(Path(locate(name)).glob("tokenizer*")):
+        return load_tokenizer(_base_of(name))
     tokenizer = _load(AutoTokenizer, name)
     if tokenizer.eos_token_id is None and (end := _end_of_model(name)) is not None:
         tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
@@ -263,28 +253,42 @@ def _load_with_adapter(
     """The model with its adapter, if any. An adapter may contain the head that its base lacks."""
     if not _has_adapter(name):
         return _load(factory, name, complete=complete, **options).eval()
-    folder = Path(locate(name))
-    try:
-        adapter = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-        base_name = adapter["base_model_name_or_path"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        line = f"model {name}: its adapter_config.json cannot be read: {error}"
-        raise ModelError(plain(line)) from error
-    try:
-        is_its_own_base = locate(base_name) == locate(name)
-    except ValueError as error:
-        line = f"model {name}: its adapter needs the base model {base_name}: {error}"
-        raise ModelError(plain(line)) from error
-    if is_its_own_base:
-        raise ModelError(plain(f"model {name}: its adapter names itself as the base model"))
+    folder, base_name = Path(locate(name)), _base_of(name)
     if not (folder / "adapter_model.safetensors").is_file():
         raise ModelError(plain(f"model {name}: its adapter has no adapter_model.safetensors"))
     base = merge_adapter(_load_with_adapter(factory, base_name, complete=False, **options))
     try:
-        return PeftModel.from_pretrained(base, folder).eval()
-    except _UNLOADABLE as error:
-        line = f"model {name}: its adapter cannot be loaded: {_reason(error, factory)}"
+        adapted = PeftModel.from_pretrained(base, folder).eval()
+    except UNLOADABLE as error:
+        line = f"model {name}: its adapter cannot be loaded: {reason(error, factory)}"
         raise ModelError(plain(line)) from error
+    if (adapter := adapted.active_peft_config).is_prompt_learning:
+        kind = type(adapter).__name__
+        line = f"model {name}: expected an adapter of weights, such as LoRA, got {kind}"
+        raise ModelError(plain(line))
+    return adapted
+
+
+def _base_of(name: str) -> str:
+    """The model that an adapter is on.
+
+    Raises:
+        ModelError: its adapter_config.json cannot be read, or names no other model.
+    """
+    try:
+        text = (Path(locate(name)) / "adapter_config.json").read_text(encoding="utf-8")
+        base: str = json.loads(text)["base_model_name_or_path"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        line = f"model {name}: its adapter_config.json cannot be read: {error}"
+        raise ModelError(plain(line)) from error
+    try:
+        is_its_own_base = locate(base) == locate(name)
+    except ValueError as error:
+        line = f"model {name}: its adapter needs the base model {base}: {error}"
+        raise ModelError(plain(line)) from error
+    if is_its_own_base:
+        raise ModelError(plain(f"model {name}: its adapter names itself as the base model"))
+    return base
 
 
 def _has_adapter(name: str) -> bool:
@@ -293,13 +297,18 @@ def _has_adapter(name: str) -> bool:
 
 def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> Any:
     """Load the model `name` as `factory`; with `complete`, its files must have all weights."""
-    path, loads_model = locate(name), factory in _MODELS
+    path, loads_model = locate(name), factory in MODELS
     if loads_model and (Path(path) / DIFFERENCE).is_file():
         return _load_on_base(factory, name, complete, **options)
     if loads_model and (problem := damage(path)):
         raise ModelError(plain(f"model {name}: {problem}"))
     if loads_model:
         options |= {"dtype": torch.float32, "use_safetensors": True}
+    if loads_model and Path(path).is_dir():
+        config = _load(AutoConfig, name)
+        if config.is_encoder_decoder:
+            got = f"one of {type(config).__name__}, an encoder with a decoder"
+            raise ModelError(plain(f"model {name}: expected {MODELS[factory]}, got {got}"))
     if complete:
         options["output_loading_info"] = True
     try:
@@ -308,18 +317,19 @@ def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> An
             loaded = load_gguf(factory, Path(path), **options)
         else:
             loaded = factory.from_pretrained(path, trust_remote_code=False, **options)
-    except _UNLOADABLE as error:
-        reason = _reason(error, factory)
+    except UNLOADABLE as error:
+        why = reason(error, factory)
+        files = "tokenizer" if factory is AutoTokenizer else "files"
         problem = (
-            "its files cannot be loaded"
+            f"its {files} cannot be loaded"
             if Path(path).exists()
             else "it is not on this machine and could not be loaded from the hub (offline?)"
         )
-        raise ModelError(plain(f"model {name}: {problem}: {reason}")) from error
+        raise ModelError(plain(f"model {name}: {problem}: {why}")) from error
     if isinstance(loaded, tuple):
         loaded, info = loaded
         if missing := sorted(info["missing_keys"]):
-            expected = f"expected {_MODELS[factory]}, got a model without {', '.join(missing[:3])}"
+            expected = f"expected {MODELS[factory]}, got a model without {', '.join(missing[:3])}"
             raise ModelError(plain(f"model {name}: {expected}"))
     if isinstance(loaded, PreTrainedModel):
         loaded.name_or_path = name  # the config of an adapter then names this base, not its path
@@ -333,17 +343,8 @@ def _load_on_base(factory: Any, name: str, complete: bool, **options: Any) -> Pr
         base, changes = load_difference(Path(locate(name)) / DIFFERENCE)
         model = _load(factory, base, complete, **options)
         add_difference(model, changes)
-    except _UNLOADABLE as error:
-        line = f"model {name}: its {DIFFERENCE} cannot be used: {_reason(error, factory)}"
+    except UNLOADABLE as error:
+        line = f"model {name}: its {DIFFERENCE} cannot be used: {reason(error, factory)}"
         raise ModelError(plain(line)) from error
     model.name_or_path = name
     return model
-
-
-def _reason(error: BaseException, factory: Any) -> str:
-    """Why a model could not be loaded, in one line."""
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    unknown = re.match(r"Unrecognized configuration class .*?(\w+)'>", reason)
-    if unknown and factory in _MODELS:
-        return f"expected {_MODELS[factory]}, got one of {unknown[1]}"
-    return reason

@@ -69,7 +69,7 @@ def prepare(
         model = load_trainable(config.model)
         check_policy(model, tokenizer)
         # With LoRA the reference is the policy with its adapter disabled.
-        reference = None if config.lora_r else load_policy(config.model).requires_grad_(False)
+        reference = None if config.lora_r else load_trainable(config.model).requires_grad_(False)
         ends = end_ids(model, tokenizer)
         proxy = proxy_reward(config.reward_model, task, tokenizer, ends)
     check_vocabulary(model, tokenizer)

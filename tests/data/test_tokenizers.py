@@ -156,6 +156,10 @@ def test_a_template_that_writes_an_answer_elsewhere_is_named():
         (None, "expected a model with a chat template"),
         ("{{ raise_exception('Alternate the roles!') }}", "refuses a conversation of user: Alter"),
         ("{{ messages[0]['tool_calls'][3].x }}", "refuses a conversation of user"),
+        ("{{ 1 / 0 }}", "refuses a conversation of user: division by zero"),
+        ("{% for n in range(10**9) %}{% endfor %}", "refuses a conversation of user: Range too"),
+        ("", "expected a chat template that writes each message, got '' for the user's 'What"),
+        ("Hello", "expected a chat template that writes each message, got 'Hello' for the user's"),
     ],
 )
 def test_a_conversation_that_the_template_refuses_is_one_line(template, problem):
@@ -168,3 +172,16 @@ def test_a_conversation_that_the_template_refuses_is_one_line(template, problem)
         with pytest.raises(ConfigError, match=problem) as refused:
             read()
         assert len(refused.value.lines) == 1
+
+
+def test_a_template_may_leave_out_thoughts_but_no_answer():
+    tokenizer = families.qwen()
+    tokenizer.chat_template = families.CHAT_ML.replace(
+        "m.content", "m.content.split('</think>')[-1]"
+    )
+    assert encode(tokenizer, question(), answer("<think>Hm.</think>Paris.")) == encode(
+        tokenizer, question(), answer()
+    )
+    tokenizer.chat_template = families.CHAT_ML.replace("m.content", "m.content if loop.first")
+    with pytest.raises(ConfigError, match="for the assistant's 'Paris.'"):
+        encode(tokenizer, question(), answer())

@@ -27,6 +27,8 @@ from transformers import (
     T5ForConditionalGeneration,
     ViTConfig,
     ViTForImageClassification,
+    WhisperConfig,
+    WhisperForConditionalGeneration,
 )
 
 from align_core.config.errors import ConfigError
@@ -133,8 +135,14 @@ def test_a_row_is_as_long_as_its_longer_text():
     assert _lengths(encode_demonstrations(tokenizer, [shown])) == [4]
 
 
+# transformers loads the decoder of such a model alone as a causal language model.
+SPEECH = {"vocab_size": 64, "d_model": 32, "encoder_layers": 1, "decoder_layers": 1}
+SPEECH |= {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "pad_token_id": 0}
+SPEECH |= {"bos_token_id": 0, "eos_token_id": 0, "decoder_start_token_id": 0}
+SPEECH |= {"suppress_tokens": None, "begin_suppress_tokens": None}
 WRONG = [
     (T5ForConditionalGeneration, T5Config(vocab_size=64, d_model=32, d_ff=32, num_layers=1)),
+    (WhisperForConditionalGeneration, WhisperConfig(**SPEECH)),
     (ViTForImageClassification, ViTConfig(**SMALL, **HEADS, image_size=32)),
 ]
 
@@ -165,7 +173,28 @@ def test_weights_of_another_shape_are_reported_in_one_line(tmp_path):
     (tmp_path / "model" / "config.json").write_text(json.dumps({**config, "vocab_size": 99}))
     with pytest.raises(ModelError) as refused:
         load_policy(folder)
-    assert len(refused.value.lines) == 1 and "\n" not in str(refused.value)
+    (line,) = refused.value.lines
+    assert line.text.endswith("its weights have other shapes than its config.json says")
+
+
+def test_a_config_of_other_types_and_a_missing_tokenizer_are_reported_in_one_line(tmp_path):
+    folder = saved_policy(tmp_path / "model")
+    for file in (tmp_path / "model").glob("tokenizer*"):
+        file.unlink()
+    with pytest.raises(ModelError, match="tokenizer cannot be loaded: it has no tokenizer, exp"):
+        load_tokenizer(folder)
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    (tmp_path / "model" / "config.json").write_text(json.dumps({**config, "hidden_size": "9"}))
+    with pytest.raises(ModelError, match="'hidden_size'.* expected int, got str"):
+        load_policy(folder)
+
+
+def test_weights_that_are_no_numbers_are_refused():
+    policy = toy.policy()
+    with torch.no_grad():
+        policy.lm_head.weight[3] = float("nan")
+    with pytest.raises(ModelError, match="expected log-probabilities, got NaN"):
+        check_policy(policy, toy.tokenizer())
 
 
 def test_the_tokenizer_takes_the_end_token_of_the_model(tmp_path):

@@ -7,7 +7,7 @@ import re
 
 import pytest
 import torch
-from peft import PeftModel, get_peft_model
+from peft import PeftModel, PromptTuningConfig, get_peft_model
 from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 
 from align_core.config.errors import ConfigError
@@ -263,3 +263,18 @@ def test_an_adapter_without_its_weights_is_refused(tmp_path, breaks, reason):
     with pytest.raises(ModelError) as error:
         load_policy(name)
     assert reason in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_adapter_without_a_tokenizer_has_that_of_its_base(tmp_path):
+    base = load_policy(saved(toy.policy(), tmp_path / "base"))
+    toy.adapted(base).save_pretrained(tmp_path / "adapter", save_embedding_layers=False)
+    tokenizer = load_tokenizer(str(tmp_path / "adapter"))
+    assert tokenizer.get_vocab() == toy.tokenizer().get_vocab()
+
+
+def test_an_adapter_of_virtual_tokens_is_refused(tmp_path):
+    base = load_policy(saved(toy.policy(), tmp_path / "base"))
+    config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)
+    get_peft_model(base, config).save_pretrained(tmp_path / "adapter")
+    with pytest.raises(ModelError, match="such as LoRA, got PromptTuningConfig"):
+        load_policy(str(tmp_path / "adapter"))

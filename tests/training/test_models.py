@@ -46,10 +46,10 @@ def logp(model) -> float:
     return token_logprobs(logits, tokens).sum().item()
 
 
-@pytest.mark.parametrize("lora_r", [0, 4])
-def test_a_run_can_start_from_a_lora_run(tmp_path, lora_r):
+@pytest.mark.parametrize(("method", "lora_r"), [("ppo", 0), ("ppo", 4), ("dpo", 0)])
+def test_a_run_can_start_from_a_lora_run(tmp_path, method, lora_r):
     first = finished(tmp_path / "first", "dpo", lora_r=4, steps=3, learning_rate=0.03)
-    second = finished(tmp_path / "second", "ppo", model=str(first.path), lora_r=lora_r, steps=2)
+    second = finished(tmp_path / "second", method, model=str(first.path), lora_r=lora_r, steps=2)
     start, end = load_policy(str(first.path)), load_policy(str(second.path))
     assert second.metric("eval/kl")[0] < 1e-5 < second.metric("eval/kl")[2]
     ours, base, after = map(logp, (start, load_policy("sft-reviews"), end))
