@@ -39,13 +39,13 @@ class AgainstOptimum:
     def half_widths(
         self, gold: FloatArray, ref_gold: FloatArray, kl: FloatArray
     ) -> dict[str, float | None]:
-        """The half-widths of the 95% intervals of `gain` and `frontier_efficiency`, by a bootstrap
-        over prompts. All resamples use the `gain_kl` of the whole set of prompts."""
+        """The half-widths of the 95% intervals of gain and frontier efficiency, by a bootstrap over
+        prompts. All resamples use the `gain_kl` of the whole set of prompts."""
         if (frontier := self._frontier) is None:
-            return {"gain": None, "frontier_efficiency": None}
+            return {"eval/gain": None, "eval/frontier_efficiency": None}
         draws = bootstrap_rows(len(self._rows))
         means = (values[self._rows][draws].mean(1) for values in (gold, ref_gold, kl))
         redrawn = list(zip(frontier.resampled(draws), *means, strict=True))
         gains = [redraw.gain(g, r, frontier.gain_kl) for redraw, g, r, _ in redrawn]
         efficiencies = [redraw.efficiency(g, r, k) for redraw, g, r, k in redrawn]
-        return {"gain": ci95(gains), "frontier_efficiency": ci95(efficiencies)}
+        return {"eval/gain": ci95(gains), "eval/frontier_efficiency": ci95(efficiencies)}

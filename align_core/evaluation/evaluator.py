@@ -1,8 +1,7 @@
-"""The evaluation of every method: reward, KL, win rate and texts on the same prompts.
+"""The evaluation of every method: texts of policy and reference, with their rewards and KL.
 
 Policy and reference are sampled at temperature 1 with the same noise, fixed by (seed, prompt,
-sample, position), so that runs, steps and methods are comparable. docs/metrics.md defines every
-metric.
+sample, position), so that runs, steps and methods are comparable.
 """
 
 from __future__ import annotations
@@ -11,19 +10,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.data.encoding import Prompts, encode_prompts
 from align_core.data.formats import Text
-from align_core.evaluation.against_optimum import AgainstOptimum
 from align_core.evaluation.divergence import same_weights, sequence_divergence
-from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
+from align_core.evaluation.metrics import Metrics, known
 from align_core.evaluation.results import Evaluation, Texts, joined
 from align_core.evaluation.text_pieces import text_pieces
-from align_core.evaluation.win_rate import wins
 from align_core.models import distributed
 from align_core.models.best_of import BestOf
 from align_core.models.frozen_trunk import FrozenTrunk, frozen_trunk
@@ -50,10 +46,8 @@ class Evaluator:
         gold, proxy: rewards; the proxy is shifted so that the reference's samples have mean 0.
         parts: the terms of the gold reward, as from `Task.parts`.
         inputs: the inputs of the models for the prompts; by default the prompts themselves.
-        stored: samples of the same reference at the same token limit, or None. Gain and efficiency
-            are computed over the prompts that have stored samples.
-        subsets: name -> prompts; reward and KL are also reported for each of them.
-        samples: texts for each prompt.
+        samples, subsets: as for `Metrics`; the attribute `metrics` computes them.
+        stored: as for `Metrics`, at the same token limit.
         best_of: if given, each text of the policy is the best of several; otherwise it comes from
             the same noise as the text of the reference.
         interrupted: checked before every token; when true, the evaluation raises Interrupted.
@@ -80,17 +74,13 @@ class Evaluator:
         self._tokenizer = tokenizer
         self._reference_model = reference
         self._gold, self._proxy, self._parts = gold, proxy, parts
-        self._optimum = AgainstOptimum(prompts, stored)
+        self.metrics = Metrics(prompts, samples, stored, subsets or {})
         self._max_new_tokens = max_new_tokens
         self._interrupted = interrupted
         self._samples, self._best_of = samples, best_of
         self._inputs = prompts if inputs is None else inputs
         self._encoded = encode_prompts(tokenizer, self._inputs).repeat(samples)
         self._prompts, self._seed = prompts, seed
-        self._subsets = {
-            name: torch.tensor([prompt in subset for prompt in prompts]).repeat_interleave(samples)
-            for name, subset in (subsets or {}).items()
-        }
         self._share: range | None = None
         self._draw: FixedDraw | None = None
         self._reference: tuple[Responses, Texts] | None = None
@@ -176,84 +166,6 @@ class Evaluator:
             kl_bound=kl_bound,
         )
 
-    def metrics(self, evaluation: Evaluation) -> dict[str, float | None]:
-        """The metrics of docs/metrics.md; None for those that are unknown."""
-        gold, ref_gold = (
-            evaluation.policy.gold.mean().item(),
-            evaluation.reference.gold.mean().item(),
-        )
-        kls, proxy = evaluation.kl, evaluation.policy.proxy
-        metrics = {
-            "eval/gold_reward": gold,
-            "eval/gold_reward_reference": ref_gold,
-            "eval/proxy_reward": None if proxy is None else proxy.mean().item(),
-            "eval/kl": kls.mean().item(),
-            "eval/win_rate": wins(evaluation.policy.gold, evaluation.reference.gold).mean().item(),
-            **self._optimum.metrics(
-                *map(self._by_prompt, (evaluation.policy.gold, evaluation.reference.gold, kls))
-            ),
-            "eval/entropy": evaluation.entropy.mean().item(),
-            "eval/length": evaluation.length.double().mean().item(),
-            **{f"reward/{name}": p.mean().item() for name, p in evaluation.policy.parts.items()},
-            "eval/prompts": len(self._prompts),
-            "eval/samples": self._samples,
-            **self._by_subset(evaluation),
-        }
-        if evaluation.kl_bound is not None:
-            metrics["eval/kl_bound"] = evaluation.kl_bound.mean().item()
-        return {name: _known(value) for name, value in metrics.items()}
-
-    def intervals(self, evaluation: Evaluation) -> dict[str, float | None]:
-        """Name + "_ci95" -> half-width of the 95% interval of each of the `metrics`.
-
-        Bootstrap over prompts; None for metrics that are unknown.
-        """
-
-        by_prompt = self._by_prompt
-        policy, reference = evaluation.policy, evaluation.reference
-        means = {
-            "gold_reward": (gold := by_prompt(policy.gold)),
-            "gold_reward_reference": (ref_gold := by_prompt(reference.gold)),
-            "kl": (kl := by_prompt(evaluation.kl)),
-            "win_rate": by_prompt(wins(policy.gold, reference.gold)),
-            "entropy": by_prompt(evaluation.entropy),
-            "length": by_prompt(evaluation.length),
-        }
-        if policy.proxy is not None:
-            means["proxy_reward"] = by_prompt(policy.proxy)
-        if evaluation.kl_bound is not None:
-            means["kl_bound"] = by_prompt(evaluation.kl_bound)
-        draws = bootstrap_rows(len(self._prompts))
-        widths = {name: ci95_of_mean(draws, values) for name, values in means.items()}
-        for subset, mask in self._subsets.items():
-            rows = mask.view(len(self._prompts), -1)[:, 0].nonzero().squeeze(1).numpy()
-            subset_draws = rows[bootstrap_rows(len(rows))] if len(rows) else rows
-            for name in ("gold_reward", "gold_reward_reference", "kl"):
-                widths[f"{name}_{subset}"] = ci95_of_mean(subset_draws, means[name])
-        widths |= self._optimum.half_widths(gold, ref_gold, kl)
-        widths = {f"eval/{name}": width for name, width in widths.items()} | {
-            f"reward/{name}": ci95_of_mean(draws, by_prompt(part))
-            for name, part in policy.parts.items()
-        }
-        return {f"{name}_ci95": _known(width) for name, width in widths.items()}
-
-    def _by_prompt(self, values: Tensor) -> np.ndarray:
-        """The mean [P] over the samples of each prompt."""
-        return values.double().cpu().view(len(self._prompts), -1).mean(1).numpy()
-
-    def _by_subset(self, evaluation: Evaluation) -> dict[str, float | None]:
-        """Mean rewards and KL of each subset, in nats; None for a subset without prompts."""
-        columns = {
-            "gold_reward": evaluation.policy.gold,
-            "gold_reward_reference": evaluation.reference.gold,
-            "kl": evaluation.kl,
-        }
-        return {
-            f"eval/{name}_{subset}": values[rows].mean().item() if rows.any() else None
-            for subset, rows in self._subsets.items()
-            for name, values in columns.items()
-        }
-
     def samples(self, evaluation: Evaluation, prompts: int = 8) -> list[dict]:
         """The first sample of each of the first `prompts` prompts, as in a `samples` event.
 
@@ -333,11 +245,6 @@ class Evaluator:
         )
 
 
-def _known(value: float | None) -> float | None:
-    """The value; None for NaN, which stands for an unknown gold reward."""
-    return None if value is None or math.isnan(value) else value
-
-
 def _rows(values: Tensor, mask: Tensor) -> list[list[float]]:
     return [row[keep].tolist() for row, keep in zip(values, mask, strict=True)]
 
@@ -345,6 +252,6 @@ def _rows(values: Tensor, mask: Tensor) -> list[list[float]]:
 def _entry(texts: Texts, row: int) -> dict:
     return {
         "text": texts.completions[row],
-        "gold_reward": _known(texts.gold[row].item()),
+        "gold_reward": known(texts.gold[row].item()),
         "proxy_reward": None if texts.proxy is None else texts.proxy[row].item(),
     }

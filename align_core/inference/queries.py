@@ -109,7 +109,7 @@ def evaluate(
 
     first, measured = evaluator(seed, proxy), _realigned(policy, the_reference, realign)
     evaluation = first(measured)
-    metrics = first.metrics(evaluation) | first.intervals(evaluation)
+    metrics = first.metrics(evaluation) | first.metrics.intervals(evaluation)
     numbers = {name.removeprefix("eval/"): value for name, value in metrics.items()}
     beta = beta or beta_of(model)
     if beta is None or stored is None or best_of is not None:

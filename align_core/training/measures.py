@@ -75,7 +75,7 @@ class PolicyMeasure:
             token = example_token(self._trainer) if isinstance(self._trainer, PPOTrainer) else None
         metrics = self._evaluator.metrics(evaluation)
         if _is_last(self._trainer):
-            intervals = self._evaluator.intervals(evaluation).items()
+            intervals = self._evaluator.metrics.intervals(evaluation).items()
             metrics |= {name: width for name, width in intervals if name.startswith("eval/")}
             metrics |= shortfall_of(self._setup, evaluation, getattr(self._trainer, "beta", None))
         payloads = {"metrics": metrics, "samples": self._evaluator.samples(evaluation)}

@@ -245,4 +245,4 @@ def test_intervals_of_one_sample_of_each_prompt():
     evaluate = evaluator(toy.policy(1), samples=1, subsets={"first": PROMPTS[:2]})
     evaluation = evaluate(toy.policy(0))
     expected = ci95_of_mean(bootstrap_rows(2), evaluation.policy.gold[:2].numpy())
-    assert evaluate.intervals(evaluation)["eval/gold_reward_first_ci95"] == expected
+    assert evaluate.metrics.intervals(evaluation)["eval/gold_reward_first_ci95"] == expected

@@ -119,7 +119,7 @@ def test_intervals_are_of_means_over_resampled_prompts():
         for d in draws
     ]
     of_two = np.random.default_rng(0).integers(2, size=(1000, 2))
-    intervals = evaluate.intervals(evaluation)
+    intervals = evaluate.metrics.intervals(evaluation)
     exact = {"eval/gain_kl", "eval/prompts", "eval/samples"}
     measured = set(evaluate.metrics(evaluation)) - exact
     assert {name.removesuffix("_ci95") for name in intervals} == measured

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -81,8 +82,8 @@ def test_processes_that_share_an_evaluation_have_the_numbers_of_one(monkeypatch,
     assert len(results) == processes
     for each, result in zip(own, results, strict=True):
         assert_same(result, expected)
-        for numbers in ("metrics", "intervals"):
-            ours, theirs = getattr(each, numbers)(result), getattr(alone, numbers)(expected)
+        for numbers in (attrgetter("metrics"), attrgetter("metrics.intervals")):
+            ours, theirs = numbers(each)(result), numbers(alone)(expected)
             known = {name: value for name, value in theirs.items() if value is not None}
             assert ours.keys() == theirs.keys()
             assert {name: ours[name] for name in known} == pytest.approx(known, abs=1e-6, rel=1e-6)

@@ -69,7 +69,7 @@ def test_an_evaluation_of_the_best_texts(by_reward_model):
     evaluation, plain = evaluate(policy), evaluator(reference)(policy)
     better = evaluation.policy.proxy if by_reward_model else evaluation.policy.gold
     assert better.mean() > (plain.policy.proxy if by_reward_model else plain.policy.gold).mean()
-    metrics = evaluate.metrics(evaluation) | evaluate.intervals(evaluation)
+    metrics = evaluate.metrics(evaluation) | evaluate.metrics.intervals(evaluation)
     assert metrics["eval/kl"] is metrics["eval/entropy"] is metrics["eval/kl_ci95"] is None
     texts = zip(evaluation.logp, evaluation.ref_logp, strict=True)
     ratios = [sum(own) - sum(other) for own, other in texts]
