@@ -34,7 +34,7 @@ from align_core.config.task_card import (
     register,
     unregistered_task,
 )
-from align_core.tasks.checked_reward import CheckedReward
+from align_core.tasks.checked_reward import CheckedReward, checked_members
 from align_core.tasks.folder.task import FolderTask
 from align_core.tasks.grammar_task import GrammarTask
 from align_core.tasks.task import REQUIRED, Task
@@ -202,10 +202,12 @@ def _refused(name: str, expected: str) -> ConfigError:
 
 def _load_file(name: str, file: Path) -> ModuleType:
     try:
-        source = file.read_text(encoding="utf-8")
+        source = file.read_bytes()  # `compile` decodes it, by its first two lines (PEP 263)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _refused(name, f"a Python file that can be read: {reason}") from None
+    if (folder := str(file.parent)) not in sys.path:
+        sys.path.append(folder)  # for modules beside it; those of the library come first
     # The digest differs for files of the same name in different folders.
     digest = hashlib.sha256(str(file).encode()).hexdigest()[:8]
     module = ModuleType(f"task_{file.stem}_{digest}")
@@ -273,8 +275,11 @@ def _instance(name: str, task_class: Any) -> Task:
     task = type(task_class.__name__, bases, {"__module__": task_class.__module__})()
     reward = super(CheckedReward, task).reward
     prompts = {split: task.prompts(split) for split in _SPLITS}
-    takes_columns = _accepts(reward, ["prompt"], ["completion"], ended=[True]) and _accepts(
-        reward, [""], [""], completion_ids=[[0]], eos_token_id=0
+    texts = {"prompts": [""], "completions": [""]}
+    takes_columns = (
+        _accepts(reward, **texts, ended=[True])
+        and _accepts(reward, **texts, completion_ids=[[0]], eos_token_id=0)
+        and not _is_method_without_self(inspect.getattr_static(task_class, "reward"))
     )
     checks = {
         "a name of lower-case letters, digits and _, at most 40": isinstance(task.name, str)
@@ -284,7 +289,7 @@ def _instance(name: str, task_class: Any) -> Task:
         and is_line(" ".join(task.explanation.split()), 500),
         "max_new_tokens, a whole number from 1 to 2048": type(task.max_new_tokens) is int
         and 1 <= task.max_new_tokens <= 2048,
-        "reward(prompts, completions, **columns)": takes_columns,
+        "reward(prompts, completions, **columns), a method or a static one": takes_columns,
         'groups, a tuple of different names without commas, none of them "all"': isinstance(
             task.groups, tuple | list
         )
@@ -300,22 +305,22 @@ def _instance(name: str, task_class: Any) -> Task:
             isinstance(task.proxies, Mapping)
             and all(isinstance(proxy, str) and _NAME.fullmatch(proxy) for proxy in task.proxies)
             and "gold" not in task.proxies
-            and all(
-                _accepts(function, ["p"], ["c"], ended=[True]) for function in task.proxies.values()
-            )
+            and all(_accepts(function, **texts, ended=[True]) for function in task.proxies.values())
         ),
         "group(prompt), if it has groups": not task.groups
         or getattr(task_class, "group", Task.group) is not Task.group,
     }
-    for split, texts in prompts.items():
+    for split, rows in prompts.items():
         checks[f"a list of texts from prompts({split!r})"] = (
-            isinstance(texts, list | tuple) and len(texts) > 0 and all(map(is_text, texts))
+            isinstance(rows, list | tuple) and len(rows) > 0 and all(map(is_text, rows))
         )
     if all(checks.values()):
-        texts = [text for texts in prompts.values() for text in {*texts}]
-        checks["no prompt in two splits"] = len(texts) == len({*texts})
+        different = [text for rows in prompts.values() for text in {*rows}]
+        checks["no prompt in two splits"] = len(different) == len({*different})
     if failed := [expected for expected, valid in checks.items() if not valid]:
         raise _refused(name, f"a task with {'; '.join(failed)}")
+    for member, valid in checked_members(task, name).items():
+        object.__setattr__(task, member, valid)  # the class may be frozen
     return task
 
 
@@ -326,3 +331,9 @@ def _accepts(function: Callable, *args: object, **kwargs: object) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def _is_method_without_self(function: Any) -> bool:
+    """Whether a function in a class would get the object as its prompts or completions."""
+    parameters = [*inspect.signature(function).parameters] if inspect.isfunction(function) else []
+    return parameters[:1] in (["prompts"], ["completions"])

@@ -239,3 +239,71 @@ def test_rewards_are_one_finite_number_for_each_completion(file):
         file.write_text("import numpy\n" + POEMS.replace("[-0.1", f"{returned} if 1 else [-0.1"))
         rewards = load_task(str(file)).reward(["p", "p"], ["a", "b"])
         assert rewards == [0.0, 1.0] and {type(one) for one in rewards} == {float}
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [
+        "def reward(self, completions, **kwargs): return [2.0 for _ in completions]",
+        "def reward(self, *, prompts, completions, **_): return [2.0 for _ in completions]",
+        "async def reward(self, completions, **_): return [2.0 for _ in completions]",
+        "reward = staticmethod(lambda completions, **_: [2.0 for _ in completions])",
+    ],
+)
+def test_a_reward_is_any_function_that_trl_would_call(file, reward):
+    before = POEMS.partition("    def reward")[0]
+    file.write_text(before + f"    {reward}\n")
+    assert load_task(str(file)).reward(["p", "p"], ["a", "b"], ended=[True, True]) == [2.0, 2.0]
+
+
+def test_a_function_that_would_get_the_task_as_its_completions_is_refused(file):
+    before = POEMS.partition("    def reward")[0]
+    function = "def score(completions, **_): return [2.0 for _ in completions]\n"
+    file.write_text(function + before + "    reward = score\n")
+    assert "a method or a static one" in line(file)
+
+
+def test_what_a_reward_prints_goes_to_standard_error(file, capsys):
+    file.write_text(POEMS.replace("return [-", "print('scoring'); return [-"))
+    load_task(str(file)).reward(["p"], ["a"])
+    assert capsys.readouterr() == ("", "scoring\n")
+
+
+def test_a_file_is_decoded_as_python_does_and_may_import_what_is_beside_it(file, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (file.parent / "beside_poems.py").write_text("TOKENS = 9")
+    text = POEMS.replace("max_new_tokens = 8", "max_new_tokens = TOKENS")
+    text = "from beside_poems import TOKENS\n" + text.replace("Short poems", "Poèmes")
+    for content in (
+        text.encode("utf-8-sig"),
+        b"# coding: latin-1\n" + text.encode("latin-1"),
+    ):
+        file.write_bytes(content)
+        task = load_task(str(file))
+        assert (task.title, task.max_new_tokens) == ("Poèmes", 9)
+
+
+@pytest.mark.parametrize(
+    ("member", "rows", "says"),
+    [
+        (
+            "preferences",
+            "[{'prompt': 'a', 'chosen': 3, 'rejected': 'b'}] * n",
+            "row 1: expected three",
+        ),
+        ("preferences", "None", "preferences that are a list of rows; it returned nothing"),
+        ("demonstrations", "[{'prompt': 'a'}] * n", "row 1: expected the columns prompt and compl"),
+    ],
+)
+def test_rows_of_a_task_are_texts(file, member, rows, says):
+    file.write_text(POEMS + f"\n    def {member}(self, n, seed):\n        return {rows}\n")
+    with pytest.raises(ConfigError, match=says) as refused:
+        getattr(load_task(str(file)), member)(2, 0)
+    assert len(refused.value.lines) == 1
+
+
+def test_misspecified_rewards_are_checked_too(file):
+    nan = "lambda completions, **_: [float('nan') for _ in completions]"
+    file.write_text(POEMS + f"\n    proxies = {{'bad': {nan}}}\n")
+    with pytest.raises(ConfigError, match="a reward 'bad' that gives finite numbers; it returned"):
+        load_task(str(file)).proxies["bad"](["p"], ["a"], ended=[True])

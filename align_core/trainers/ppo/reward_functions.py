@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 from align_core.config.errors import shown
@@ -53,18 +51,6 @@ def check_columns(function: RewardFunction, name: str, data: str, columns: Colle
         line = f"expected a function of {', '.join(_ARGUMENTS)} and the other columns of {data} "
         line += f"({', '.join(columns) or 'none'}), got {signature}: {error}"
         raise TypeError(f"reward_model {name}: {line}") from None
-
-
-def awaited(returned: Any) -> Any:
-    """The value that a reward function returned, or the result of its coroutine."""
-    if not inspect.isawaitable(returned):
-        return returned
-
-    async def result() -> Any:
-        return await returned
-
-    with ThreadPoolExecutor(1) as thread:  # the thread of a notebook has a running loop already
-        return thread.submit(asyncio.run, result()).result()
 
 
 def _signature(function: Callable) -> inspect.Signature | None:

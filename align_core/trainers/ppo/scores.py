@@ -23,11 +23,11 @@ from align_core.models.loading import add_padding_token, load_tokenizer, name_of
 from align_core.models.rewards import ProxyReward
 from align_core.objectives import at_last_token
 from align_core.runs.commands import last_part
+from align_core.tasks.checked_reward import awaited
 from align_core.trainers.common import NonFinite
 from align_core.trainers.ppo.reward_functions import (
     LOADED,
     RewardFunction,
-    awaited,
     check_columns,
     check_function,
 )
