@@ -11,6 +11,7 @@ import fake_training
 import pytest
 
 from align_core.cli import main as cli
+from align_core.cli import terminal
 from align_core.runs.directory import RunDirectory
 from tests.cli.conftest import ROOT
 
@@ -160,7 +161,7 @@ def test_a_run_that_did_not_begin_leaves_nothing(main, tmp_path, monkeypatch):
         assert (code, err.count("\n")) == (1, 1)
         assert not (tmp_path / "run").exists()
     with monkeypatch.context() as patch:
-        patch.setattr(cli.terminal, "Progress", lacks_tqdm)
+        patch.setattr(terminal, "Progress", lacks_tqdm)
         code, _, err = main(*arguments)
         assert (code, err.count("\n")) == (1, 1) and "tqdm" in err
         assert not (tmp_path / "run").exists()
