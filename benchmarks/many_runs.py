@@ -18,7 +18,8 @@ from typing import Any
 
 from align_core.config.run_config import resolve
 from align_core.runs.client import Client
-from align_core.runs.directory import RunDirectory, to_line
+from align_core.runs.directory import RunDirectory
+from align_core.runs.json_lines import to_line
 from benchmarks.common import DOCS, machine, table, write_section
 
 RESULTS = Path(__file__).with_name("many_runs.json")

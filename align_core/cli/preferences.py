@@ -25,7 +25,7 @@ from align_core.config.model_index import EXPECTED, model_errors
 from align_core.config.run_config import TaskName
 from align_core.config.task_card import BUILT_IN, known_card
 from align_core.inference import in_process
-from align_core.runs.directory import to_line
+from align_core.runs.json_lines import to_line
 from align_core.tasks.loader import resolve_task
 from align_core.votes import preference_files, statistics
 from align_core.votes.session import Session

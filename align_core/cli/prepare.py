@@ -17,7 +17,7 @@ from align_core.config.messages import Message
 from align_core.config.model_size import evaluation_size
 from align_core.config.run_config import TaskName, validated
 from align_core.config.task_card import EXPECTED, card, known_card
-from align_core.runs.directory import to_line
+from align_core.runs.json_lines import to_line
 from align_core.tasks import get_task
 from align_core.tasks.loader import resolve_task
 

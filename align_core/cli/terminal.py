@@ -9,7 +9,7 @@ from align_core.config.errors import flag
 from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig, defaults
 from align_core.config.task_card import BUILT_IN
-from align_core.runs.directory import to_line
+from align_core.runs.json_lines import to_line
 
 
 class Progress:

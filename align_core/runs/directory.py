@@ -10,7 +10,6 @@ import contextlib
 import errno
 import importlib.metadata
 import json
-import math
 import os
 import shutil
 import time
@@ -26,6 +25,7 @@ from align_core.config.safe_files import open_file, readable_size
 from align_core.runs.event_schema import parse
 from align_core.runs.events import status
 from align_core.runs.files import write_atomically
+from align_core.runs.json_lines import to_line
 from align_core.runs.stored_config import read_config, read_scale
 
 try:
@@ -38,24 +38,6 @@ _PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 _LOG_NAME = "events.jsonl"
 MAX_LOG_BYTES = 256_000_000
 _TAIL = 64_000  # bytes at the end of a log, which usually contain its newest status
-
-
-def to_line(value: Any) -> str:
-    """An event or another value as one line of strict JSON: NaN and infinities become null,
-    unpaired surrogates "?"."""
-    return json.dumps(_strict(value), allow_nan=False)
-
-
-def _strict(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str):
-        return value.encode(errors="replace").decode()
-    if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(item) for item in value]
-    return value
 
 
 class RunDirectory:

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from align_core.config.errors import ConfigError
 from align_core.config.task_card import card
-from align_core.runs.directory import to_line
+from align_core.runs.json_lines import to_line
 from align_core.votes import preference_files, statistics
 from align_core.votes.session import CHOICES, Session
 from align_core.votes.simulated_raters import CROWDS

@@ -16,7 +16,8 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 from align_core.config.run_config import resolve
 from align_core.runs import directory
-from align_core.runs.directory import RunDirectory, to_line
+from align_core.runs.directory import RunDirectory
+from align_core.runs.json_lines import to_line
 from tests.own_thread import only_here
 
 METRICS = {"kind": "metrics", "step": 4, "seconds": 3.2, "metrics": {"eval/kl": 0.41}}
