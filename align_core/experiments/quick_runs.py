@@ -1,6 +1,6 @@
 """Quick runs of the lab's experiments, each in separate processes. Imports no torch.
 
-A quick run has a folder named after its experiment, with its owner and status in trial.json and its
+A quick run has a folder named after its experiment, with its owner and status in state.json and its
 result in result.json. The next quick run of the experiment replaces it.
 """
 
@@ -22,7 +22,7 @@ from align_core.runs.child_process import ProcessGroup
 from align_core.runs.files import write_atomically
 
 _LOG = logging.getLogger(__name__)
-_FILE, _RESULT = "trial.json", "result.json"
+_FILE, _RESULT = "state.json", "result.json"
 
 State = dict[str, Any]
 
@@ -65,7 +65,7 @@ class QuickRuns:
             process = self._processes[name] = ProcessGroup(
                 *(command or (self._module, name)), str(folder)
             )
-        _LOG.info("start", extra={"fields": {"trial": _public(name)}})
+        _LOG.info("start", extra={"fields": {"experiment": _public(name)}})
         threading.Thread(target=self._follow, args=(name, process), daemon=True).start()
         if time_limit is not None:
             reason = Message("time_limit", {}, "The time limit was reached.")
@@ -123,7 +123,7 @@ class QuickRuns:
             status, message = "finished", plain("")
         else:
             status, message = "failed", process.exit_reason()
-        _LOG.info("end", extra={"fields": {"trial": _public(name), "status": status}})
+        _LOG.info("end", extra={"fields": {"experiment": _public(name), "status": status}})
         with self._lock:
             del self._processes[name]  # first, so that its slot is free whatever the disk says
             ended = {"status": status, "ended": time.time(), **to_event(message)}

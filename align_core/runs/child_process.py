@@ -266,7 +266,7 @@ def _exit_message(code: int | None) -> Message:
             "the machine because its memory ran out"
         )
         return Message("killed", {}, line)
-    if code is not None and code < 0:
+    if code < 0:
         line = f"The process of this run crashed (signal {-code})"
         return Message("crashed", {"signal": -code}, line)
     line = f"The process of this run ended unexpectedly (exit code {code})"

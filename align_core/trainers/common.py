@@ -6,7 +6,7 @@ import random
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from accelerate.utils import DistributedType
@@ -26,11 +26,7 @@ from align_core.models.sharding import (
     unsharded,
 )
 from align_core.tasks import Task
-
-if TYPE_CHECKING:  # the mixins use members of Trainer
-    from transformers import Trainer
-else:
-    Trainer = object
+from align_core.trainers.mixins import TrainerMixin
 
 _GRADIENT = Message("gradient", {}, "a gradient is not finite")
 
@@ -96,7 +92,7 @@ class Setup:
     interrupted: Callable[[], bool] = lambda: False
 
 
-class ShardedTraining(Trainer):
+class ShardedTraining(TrainerMixin):
     """A mixin of Trainer that shards the model if accelerate is configured to."""
 
     def create_accelerator_and_postprocess(self) -> None:
@@ -113,7 +109,7 @@ class ShardedTraining(Trainer):
             self._save(output_dir, full_state_dict(self.model))
 
 
-class FiniteTraining(Trainer):
+class FiniteTraining(TrainerMixin):
     """A mixin of Trainer that raises NonFinite before the optimiser applies NaN or infinity.
 
     It also prints nothing: standard output belongs to the command line.
@@ -171,7 +167,7 @@ class LengthSampler(Sampler[int]):
         yield from rows[full:]
 
 
-class LengthBatches(Trainer):
+class LengthBatches(TrainerMixin):
     """A mixin of Trainer on token ids that makes batches of similar lengths."""
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthSampler:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from align_core.data.encoding import decode
-
-if TYPE_CHECKING:  # the mixin uses members of Trainer
-    from transformers import Trainer
-else:
-    Trainer = object
+from align_core.trainers.mixins import TrainerMixin
 
 MAX_EXAMPLES = 100  # shown in a run, so that they take little of its time
 Example = dict[str, Any]
 
 
-class ShownExamples(Trainer):
+class ShownExamples(TrainerMixin):
     """A mixin of Trainer that passes the first row of some batches to `example_listener`, if there
     is one, before the update on the batch."""
 

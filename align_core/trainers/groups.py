@@ -18,7 +18,7 @@ from align_core.models import distributed
 from align_core.models.loading import lora_config
 from align_core.models.value_model import PolicyOutputs, PolicyWithValue
 from align_core.objectives import ppo_policy_loss
-from align_core.trainers.common import QUIET, Setup
+from align_core.trainers.common import Setup
 from align_core.trainers.ppo.build import reward_of, rollout_settings
 from align_core.trainers.ppo.config import ELSEWHERE, RolloutConfig
 from align_core.trainers.ppo.metrics import step_metrics
@@ -117,12 +117,7 @@ def make_trainer(trainer_class: type[GroupTrainer], setup: Setup, **settings: An
     config = setup.config
     return trainer_class(
         args=trainer_class.config(
-            **{
-                **QUIET,
-                **rollout_settings(setup),
-                "num_generations": config.group_size,
-                **settings,
-            }
+            **rollout_settings(setup) | {"num_generations": config.group_size} | settings
         ),
         processing_class=setup.tokenizer,
         model=setup.model,

@@ -72,7 +72,7 @@ def test_a_trial_reports_its_progress_and_result(start, tmp_path):
 def test_a_trial_with_a_damaged_state_frees_its_slot(start, tmp_path):
     trials = start("awaits")
     at_work(trials)
-    (tmp_path / NAME / "trial.json").write_text("[]")
+    (tmp_path / NAME / "state.json").write_text("[]")
     (tmp_path / "go").touch()
     until(lambda: trials.live() == [])
 

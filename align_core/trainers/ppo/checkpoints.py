@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -15,17 +15,13 @@ from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from align_core.models.sharding import full_state_dict, local_shard, to_shard, unsharded
+from align_core.trainers.mixins import TrainerMixin
 from align_core.trainers.ppo.card import model_card
-
-if TYPE_CHECKING:  # the mixin uses members of Trainer
-    from transformers import Trainer
-else:
-    Trainer = object
 
 CHECKPOINT = "ppo.safetensors"
 
 
-class PPOCheckpoints(Trainer):
+class PPOCheckpoints(TrainerMixin):
     """A mixin of PPOTrainer that saves its weights and β; Trainer saves the other states.
 
     Checkpoints are made at ends of rollouts, because `save_steps` counts rollouts. The prompts and

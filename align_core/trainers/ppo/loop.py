@@ -14,13 +14,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from align_core.config.errors import shown
 from align_core.data.encoding import Inputs
+from align_core.trainers.mixins import TrainerMixin
 from align_core.trainers.ppo.prompts import Row
 from align_core.trainers.ppo.rollouts import Episodes, epochs
 from align_core.trainers.ppo.scores import (
@@ -30,11 +31,6 @@ from align_core.trainers.ppo.scores import (
     token_scores,
     unscored,
 )
-
-if TYPE_CHECKING:  # a mixin calls methods of Trainer
-    from transformers import Trainer
-else:
-    Trainer = object
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ class SampledRollout:
         return self.episodes.ended
 
 
-class OwnLoop(Trainer):
+class OwnLoop(TrainerMixin):
     """A mixin of PPOTrainer: `rollout` samples responses, your loop scores them, and `learn` trains
     on them."""
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from align_core.objectives import masked_mean
+from align_core.trainers.mixins import TrainerMixin
 from align_core.trainers.ppo.rollouts import Batch, Episodes
 
-if TYPE_CHECKING:  # the mixin uses members of Trainer
-    from transformers import Trainer
-else:
-    Trainer = object
 
-
-class PPOMetrics(Trainer):
+class PPOMetrics(TrainerMixin):
     """A mixin of PPOTrainer that logs the means of recorded metrics over steps and processes."""
 
     began: float  # when training began, by time.perf_counter

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
+from align_core.trainers.mixins import TrainerMixin
 from align_core.trainers.ppo.arguments import COMING_FROM
 from align_core.trainers.ppo.replaced import uses
-
-if TYPE_CHECKING:  # the mixin uses members of Trainer
-    from transformers import Trainer
-else:
-    Trainer = object
-
 
 # Arguments of older trainers, and of Trainer, and their names here.
 _RENAMED = {
@@ -46,7 +41,7 @@ def _replaced(name: str, origin: str, expected: str) -> Callable[..., NoReturn]:
     return method
 
 
-class TRLNames(Trainer):
+class TRLNames(TrainerMixin):
     """A mixin of PPOTrainer with TRL's names for its attributes."""
 
     def __new__(cls, *_: Any, **arguments: Any) -> TRLNames:
