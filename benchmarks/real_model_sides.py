@@ -181,7 +181,7 @@ def ppo_trl(side: str, out: str, args: argparse.Namespace, clock: Clock) -> Any:
 
     from align_core.config.model_index import locate
     from align_core.data.encoding import encode_prompts
-    from align_core.models.loading import lora_config
+    from align_core.models.lora import lora_config
     from align_core.models.prompts import model_inputs
     from align_core.tasks import load_task
 
@@ -266,7 +266,7 @@ def dpo_here(side: str, out: str, args: argparse.Namespace, clock: Clock) -> Any
 def dpo_trl(side: str, out: str, args: argparse.Namespace, clock: Clock) -> Any:
     from trl import DPOConfig, DPOTrainer
 
-    from align_core.models.loading import lora_config
+    from align_core.models.lora import lora_config
     from align_core.trainers.common import LengthBatches
 
     class Peer(LengthBatches, DPOTrainer):

@@ -12,7 +12,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from align_core.models.loading import lora_config
+from align_core.models.lora import lora_config
 
 WORDS = "<end> <pad> the a film plot was is good bad dull fine . never".split()
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from align_core.config.fields import Precision
-from align_core.models.loading import is_large
+from align_core.models.lora import is_large
 
 _INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # without them a processor emulates bfloat16, slowly
 # The speed-up above which bfloat16 is used. Processors reach about 0.6, or 2 and more, both so far

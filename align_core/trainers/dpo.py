@@ -18,7 +18,7 @@ from trl import DPOConfig, DPOTrainer
 
 from align_core.data.encoding import REFERENCE_LOGPS
 from align_core.models.frozen_trunk import frozen_trunk
-from align_core.models.loading import lora_config
+from align_core.models.lora import lora_config
 from align_core.models.pair_passes import PairPasses, pair_passes
 from align_core.trainers import chipo
 from align_core.trainers.common import (

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from align_core.data.encoding import Prompts
 from align_core.models import distributed
-from align_core.models.loading import lora_config
+from align_core.models.lora import lora_config
 from align_core.models.value_model import PolicyOutputs, PolicyWithValue
 from align_core.objectives import ppo_policy_loss
 from align_core.trainers.common import Setup

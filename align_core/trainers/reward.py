@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import RewardConfig, RewardTrainer
 
-from align_core.models.loading import freeze_trunk, lora_config
+from align_core.models.loading import freeze_trunk
+from align_core.models.lora import lora_config
 from align_core.trainers.common import (
     QUIET,
     FiniteTraining,

@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
-from align_core.models.loading import lora_config
+from align_core.models.lora import lora_config
 from align_core.trainers.common import (
     QUIET,
     FiniteTraining,

@@ -13,8 +13,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 
 from align_core.data.encoding import encode_prompts
-from align_core.models.loading import lora_config
 from align_core.models.logprobs import logprobs
+from align_core.models.lora import lora_config
 from align_core.models.reference import as_reference
 from align_core.trainers.common import (
     QUIET,

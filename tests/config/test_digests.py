@@ -11,7 +11,8 @@ from peft import get_peft_model
 from align_core.config import model_index, model_size
 from align_core.config.digests import model_digest
 from align_core.config.model_size import FULL_SIZE, EvaluationSize, evaluation_size, parameters
-from align_core.models.loading import load_policy, lora_config
+from align_core.models.loading import load_policy
+from align_core.models.lora import lora_config
 from tests import toy
 
 

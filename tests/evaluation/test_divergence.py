@@ -8,7 +8,7 @@ from peft import get_peft_model
 from align_core.data.encoding import encode_prompts
 from align_core.evaluation.divergence import sequence_divergence
 from align_core.models.frozen_trunk import frozen_trunk
-from align_core.models.loading import lora_config
+from align_core.models.lora import lora_config
 from align_core.models.sampling import RandomDraw, sample
 from tests import toy
 

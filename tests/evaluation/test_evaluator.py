@@ -12,8 +12,8 @@ from transformers import LlamaForCausalLM
 from align_core.data.encoding import encode_prompts
 from align_core.evaluation import evaluator as evaluator_module
 from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
-from align_core.models.loading import lora_config
 from align_core.models.logprobs import response_outputs
+from align_core.models.lora import lora_config
 from align_core.models.sampling import Interrupted
 from align_core.objectives import token_logprobs
 from tests import toy

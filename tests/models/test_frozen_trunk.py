@@ -22,8 +22,8 @@ from transformers import (
 
 from align_core.data.encoding import Prompts
 from align_core.models.frozen_trunk import frozen_trunk
-from align_core.models.loading import linear_names
 from align_core.models.logprobs import response_outputs, upper_states
+from align_core.models.lora import linear_names
 from align_core.models.precision import use_bfloat16
 from align_core.models.sampling import RandomDraw, sample
 from tests import toy

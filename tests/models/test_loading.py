@@ -11,17 +11,17 @@ from peft import PeftModel, PromptTuningConfig, get_peft_model
 from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 
 from align_core.config.errors import ConfigError
-from align_core.models import loading
+from align_core.models import lora
 from align_core.models.loading import (
     ModelError,
     freeze_trunk,
     load_policy,
     load_reward_model,
     load_tokenizer,
-    lora_config,
     new_reward_model,
     save_model,
 )
+from align_core.models.lora import lora_config
 from tests import toy
 
 
@@ -146,8 +146,8 @@ def test_an_adapter_on_the_last_layers(task_type):
 
 
 def test_a_large_model_has_an_adapter_on_its_last_layers_only(monkeypatch):
-    monkeypatch.setattr(loading, "LARGE_MODEL", 1000)
-    monkeypatch.setattr(loading, "LARGE_MODEL_LORA_LAYERS", 1)
+    monkeypatch.setattr(lora, "LARGE_MODEL", 1000)
+    monkeypatch.setattr(lora, "LARGE_MODEL_LORA_LAYERS", 1)
     model = toy.policy()
     assert trained_layers(get_peft_model(model, lora_config(model, 4, "CAUSAL_LM"))) == {"1"}
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from peft import get_peft_model
 
-from align_core.models import loading, precision
-from align_core.models.loading import lora_config
+from align_core.models import lora, precision
+from align_core.models.lora import lora_config
 from align_core.models.precision import default_precision, use_bfloat16
 from tests import toy
 
@@ -84,7 +84,7 @@ def test_bfloat16_is_used_for_large_models_on_processors_that_are_faster_with_it
     monkeypatch.setattr(precision, "_seconds", lambda x, weight: times[x.dtype])
     precision._is_faster.cache_clear()
     monkeypatch.setattr(precision.torch.cpu, "get_capabilities", lambda: capabilities)
-    monkeypatch.setattr(loading, "LARGE_MODEL", largest)
+    monkeypatch.setattr(lora, "LARGE_MODEL", largest)
     assert default_precision(toy.policy(), torch.device("cpu")) == expected
     precision._is_faster.cache_clear()
 

@@ -18,7 +18,8 @@ from transformers import (
 )
 
 from align_core import PPOConfig, PPOTrainer
-from align_core.models.loading import ModelError, lora_config, save_model
+from align_core.models.loading import ModelError, save_model
+from align_core.models.lora import lora_config
 from align_core.models.reference import InitialWeights
 from tests import toy
 from tests.ports.ported import history, made, rows, trained

@@ -11,7 +11,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import DefaultFlowCallback, LlamaForCausalLM, Trainer
 
 from align_core.data.encoding import encode_prompts
-from align_core.models.loading import lora_config
+from align_core.models.lora import lora_config
 from align_core.models.reference import InitialWeights
 from align_core.models.sampling import Responses
 from align_core.trainers.ppo import trainer as module

@@ -8,7 +8,7 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.methods import PPO_EPOCHS, ppo_minibatches
-from align_core.models.loading import lora_config
+from align_core.models.lora import lora_config
 from align_core.models.rewards import ProxyReward, Reward
 from align_core.models.value_model import value_model_of
 from align_core.trainers.common import QUIET, WARMUP, Setup
