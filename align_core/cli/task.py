@@ -8,6 +8,7 @@ from pathlib import Path
 from align_core.cli.options import add_actions, check_action
 from align_core.config.errors import ConfigError, option_error, raise_collected
 from align_core.config.messages import Message
+from align_core.config.paths import user_path
 from align_core.tasks.folder import example
 from align_core.tasks.folder.contents import SPLITS, read
 
@@ -33,7 +34,11 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     if args.folder is None:
         lines.append(option_error("FOLDER", None, "a folder"))
     raise_collected(lines)
-    folder = Path(args.folder)
+    try:
+        folder = user_path(args.folder)
+    except ValueError as error:
+        expected = f"the path of a folder: {error}"
+        raise ConfigError(option_error("FOLDER", args.folder, expected)) from None
     if args.action == "new":
         example.write_new(folder, "FOLDER")
         print(f"wrote a task to {folder}; check it with: align-core task check {folder}")

@@ -85,13 +85,17 @@ def _read(
     if not path.is_file():
         raise ConfigError(option_error(option, str(path), f"{expected}; there is no such file"))
     parsed, lines = [], []
-    for number, row in rows(path):
-        try:
-            if isinstance(row, Unreadable):
-                raise row
-            parsed.append(parse(row))
-        except ValueError as problem:
-            lines.append(plain(f"{option} got {path}, {unit(path)} {number}: {problem}"))
+    try:
+        for number, row in rows(path):
+            try:
+                if isinstance(row, Unreadable):
+                    raise row
+                parsed.append(parse(row))
+            except ValueError as problem:
+                lines.append(plain(f"{option} got {path}, {unit(path)} {number}: {problem}"))
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ConfigError(option_error(option, str(path), f"{expected}; {why}")) from None
     if not parsed and not lines:
         lines = [option_error(option, str(path), f"{expected}; this one is empty")]
     if lines:

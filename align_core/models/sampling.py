@@ -89,11 +89,14 @@ def end_ids(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list
     template, and the tokenizer's end token.
 
     Raises:
-        ModelError: there is none.
+        ModelError: there is none, or the generation config names one by its text.
     """
     settings = getattr(policy, "generation_config", None) or policy.config
     configured = settings.eos_token_id
     ids = [*configured] if isinstance(configured, list | tuple) else [configured]
+    if wrong := [token for token in ids if not isinstance(token, int | None)]:
+        line = f"expected numbers of tokens as eos_token_id, got {wrong[0]!r}"
+        raise ModelError(plain(f"model {name_of(policy)}: {line}"))
     ids += [turn_end(tokenizer), tokenizer.eos_token_id]
     if ends := sorted({token for token in ids if token is not None}):
         return ends

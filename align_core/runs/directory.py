@@ -78,7 +78,7 @@ class RunDirectory:
         path = Path(path)
         problem = None
         try:
-            str(path).encode()  # libraries take only names in UTF-8
+            str(user_path(path)).encode()  # libraries take only names in UTF-8
             parent = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
             if path.is_dir() and any(path.iterdir()):
                 problem = "this one is not empty"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 
 import pyarrow
@@ -9,6 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from align_core.config.errors import ConfigError
+from align_core.data import preference_files
 from align_core.data.preference_files import read_preferences, read_ratings
 
 PAIR = {"prompt": "The film", "chosen": " was warm.", "rejected": " was cold."}
@@ -129,3 +131,12 @@ def test_parquet_of_wrong_columns(tmp_path):
     path = tmp_path / "pairs.parquet"
     pyarrow.parquet.write_table(pyarrow.table({"text": ["a"]}), path)
     assert "row 1: expected the columns prompt, chosen and rejected, got text" in lines(path)[0]
+
+
+def test_a_file_that_cannot_be_read_is_one_line(jsonl, monkeypatch):
+    def rows(path):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(preference_files, "rows", rows)
+    (line,) = lines(jsonl(PAIR))
+    assert line.endswith("with prompt, chosen and rejected; Input/output error")

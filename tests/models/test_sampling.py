@@ -226,3 +226,10 @@ def test_a_model_without_an_end_token_is_refused():
     model.generation_config.eos_token_id = words.eos_token = None
     with pytest.raises(ModelError, match="expected a token that ends its texts, got none"):
         end_ids(model, words)
+
+
+def test_an_end_token_that_is_named_by_its_text_is_refused():
+    model = policy()
+    model.generation_config.eos_token_id = [0, "</s>"]
+    with pytest.raises(ModelError, match="expected numbers of tokens as eos_token_id, got '</s>'"):
+        end_ids(model, tokenizer())

@@ -139,3 +139,13 @@ def test_prompts_of_pairs_keep_their_messages_beside_the_tasks_own_prompts(folde
     (pair,) = task.preferences(1, 0)
     assert task.model_input(pair["prompt"], chat=True) == asked
     assert "system: Be short." not in [text for split in SPLITS for text in task.prompts(split)]
+
+
+@pytest.mark.parametrize("action", ["new", "check"])
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "loop", "\ud83d"])
+def test_a_folder_that_cannot_be_reached_is_one_line(action, name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    assert main(["task", action, name]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("FOLDER got '") and "expected the path of a folder: " in line
