@@ -26,8 +26,8 @@ def no_model(fake_assets, monkeypatch):
     monkeypatch.setitem(sys.modules, "align_core.training.run", fake_training)
     monkeypatch.setattr(training, "run", fake_training, raising=False)
     answers = SimpleNamespace(
-        evaluate=lambda *arguments: {"arguments": arguments},
-        generate=lambda *arguments: [{"arguments": arguments}],
+        evaluate=lambda model, **arguments: {"arguments": {"model": model, **arguments}},
+        generate=lambda model, **arguments: [{"arguments": {"model": model, **arguments}}],
         score=lambda *arguments: [{"arguments": arguments}],
     )
     monkeypatch.setitem(sys.modules, "align_core.inference.queries", answers)
@@ -155,13 +155,21 @@ def test_queries_of_a_runs_model_pass_their_arguments(tmp_path):
     (run.path / "model" / "model.safetensors").write_bytes(NO_TENSORS)
     path = str(run.path)
     arguments = run.evaluate(prompts=8, coverage="Asia", realign=2)["arguments"]
-    assert arguments == (path, "capitals", None, 8, 0, "Asia", 2.0, None, None, None, None)
+    unused = dict.fromkeys(("reference", "best_of", "reward_model", "beta", "samples"))
+    assert arguments == unused | {
+        **{"model": path, "task": "capitals", "prompts": 8, "seed": 0},
+        **{"coverage": "Asia", "realign": 2.0},
+    }
     arguments = run.generate("Q?", n=2)[0]["arguments"]
-    assert arguments == (path, "capitals", ["Q?"], 2, 1.0, 0, None, None, None, None)
-    arguments = run.generate(["Q?", "P?"], seed=5, realign=0.5)[0]["arguments"]
-    assert arguments[2:] == (["Q?", "P?"], 4, 1.0, 5, None, 0.5, None, None)
-    assert run.generate("Q?", best_of=4)[0]["arguments"][-3:] == (None, 4, None)
-    assert len(run.generate()[0]["arguments"][2]) == 8, "of the probe prompts"
+    assert arguments == dict.fromkeys(("realign", "best_of", "reward_model")) | {
+        **{"model": path, "task": "capitals", "prompts": ["Q?"]},
+        **{"n": 2, "temperature": 1.0, "seed": 0},
+    }
+    several = run.generate(["Q?", "P?"], seed=5, realign=0.5)[0]["arguments"]
+    assert several == arguments | {"prompts": ["Q?", "P?"], "n": 4, "seed": 5, "realign": 0.5}
+    best = run.generate("Q?", n=2, best_of=4)[0]["arguments"]
+    assert best == arguments | {"best_of": 4}
+    assert len(run.generate()[0]["arguments"]["prompts"]) == 8, "of the probe prompts"
     assert run.score("Q?", "A.")[0]["arguments"] == (path, "capitals", "Q?", ["A."])
     with pytest.raises(ConfigError) as error:
         run.generate("", n=0, temprature=2)

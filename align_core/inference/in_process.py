@@ -90,19 +90,11 @@ def evaluate(model: str, lines: list[Message], **arguments: Any) -> dict[str, An
         lines += model_index.model_errors("--reference", arguments["reference"], reward_model=False)
     raise_collected(lines)
     default = 2 * evaluation_size(model, get_task(options.task).max_new_tokens).prompts
-    return queries().evaluate(
-        model,
-        options.task,
-        options.reference,
-        options.prompts or default,
-        options.seed,
-        options.coverage,
-        options.realign,
-        options.best_of,
-        _model_name(options.reward_model),
-        options.beta,
-        options.samples,
-    )
+    settings = {
+        "prompts": options.prompts or default,
+        "reward_model": _model_name(options.reward_model),
+    }
+    return queries().evaluate(model, **options.model_dump() | settings)
 
 
 def generate(
@@ -117,18 +109,8 @@ def generate(
     texts = None if prompts is None else _texts("--prompt", prompts, lines)
     raise_collected(lines)
     texts = texts or get_task(options.task).prompts("probe")[:_DEFAULT_PROMPTS]
-    return queries().generate(
-        model,
-        options.task,
-        texts,
-        options.n,
-        options.temperature,
-        options.seed,
-        None,  # without the log-probabilities of a reference
-        options.realign,
-        options.best_of,
-        _model_name(options.reward_model),
-    )
+    settings = {"prompts": texts, "reward_model": _model_name(options.reward_model)}
+    return queries().generate(model, **options.model_dump() | settings)
 
 
 def score(

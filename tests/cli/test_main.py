@@ -22,14 +22,18 @@ from tests.cli.conftest import ROOT
 def reports(monkeypatch):
     """Replaces the reports by functions that return their arguments."""
     calls = SimpleNamespace(
-        evaluate=lambda *arguments: {
-            "arguments": arguments,
+        evaluate=lambda model, **arguments: {
+            "arguments": {"model": model, **arguments},
             "kl": 1.25,
             "kl_ci95": 0.1,
             "gain": None,
         },
-        generate=lambda *arguments: [
-            {"prompt": arguments[2][0], "gold_reward": 1.0, "tokens": [arguments]}
+        generate=lambda model, **arguments: [
+            {
+                "prompt": arguments["prompts"][0],
+                "gold_reward": 1.0,
+                "arguments": {"model": model, **arguments},
+            }
         ],
         score=lambda *arguments: [
             {"completion": text, "gold_reward": 0.5} for text in arguments[3]
@@ -58,16 +62,22 @@ def test_libraries_are_quiet_before_a_model_is_loaded(main, reports, monkeypatch
 def test_evaluate(main, reports):
     code, out, _ = main("evaluate", "sft-reviews", "--prompts", 16, "--json")
     assert code == 0
-    assert json.loads(out)["arguments"] == [
-        *("sft-reviews", "reviews", None, 16, 0, None),
-        *(None, None, None, None, None),
-    ]
-    options = ("--coverage", "sound,film", "--realign", "1.5")
-    _, out, _ = main("evaluate", "sft-reviews", *options, "--json")
-    assert json.loads(out)["arguments"][5:] == ["film,sound", 1.5, None, None, None, None]
-    options = ("--best-of", "8", "--reward-model", "reward-reviews")
-    _, out, _ = main("evaluate", "sft-reviews", *options, "--json")
-    assert json.loads(out)["arguments"][7:9] == [8, "reward-reviews"]
+    plain = {"model": "sft-reviews", "task": "reviews", "prompts": 16, "seed": 0} | dict.fromkeys(
+        ("reference", "coverage", "realign", "best_of", "reward_model", "beta", "samples")
+    )
+    assert json.loads(out)["arguments"] == plain
+    for options, changed in (
+        (
+            ("--coverage", "sound,film", "--realign", "1.5"),
+            {"coverage": "film,sound", "realign": 1.5},
+        ),
+        (
+            ("--best-of", "8", "--reward-model", "reward-reviews"),
+            {"best_of": 8, "reward_model": "reward-reviews"},
+        ),
+    ):
+        _, out, _ = main("evaluate", "sft-reviews", "--prompts", 16, *options, "--json")
+        assert json.loads(out)["arguments"] == plain | changed
     _, out, _ = main("evaluate", "pretrained", "--task", "capitals", "--reference", "sft-capitals")
     assert out.splitlines()[1:] == [
         "kl                     1.250 ± 0.100",
@@ -79,20 +89,24 @@ def test_generate(main, reports):
     _, out, _ = main("generate", "sft-reviews", "--prompt", "The film", "--prompt", "-5", "-n", 2)
     assert out == "prompt    gold_reward\nThe film  1.000\n"
     _, out, _ = main("generate", "sft-reviews", "--prompt", "A", "--temperature", "0.7", "--json")
-    assert json.loads(out)[0]["tokens"][0] == [
-        *("sft-reviews", "reviews", ["A"], 4, 0.7, 0),
-        *(None, None, None, None),
-    ]
-    _, out, _ = main("generate", "sft-reviews", "--realign", "0", "--json")
-    assert json.loads(out)[0]["tokens"][0][-4:] == [None, 0.0, None, None]
-    options = ("--best-of", "2", "--reward-model", "gold")
-    _, out, _ = main("generate", "sft-reviews", *options, "--json")
-    assert json.loads(out)[0]["tokens"][0][-2:] == [2, None], "the gold reward is the default"
+    plain = {
+        **{"model": "sft-reviews", "task": "reviews", "prompts": ["A"]},
+        **{"n": 4, "temperature": 0.7, "seed": 0},
+        **dict.fromkeys(("realign", "best_of", "reward_model")),
+    }
+    assert json.loads(out)[0]["arguments"] == plain
+    for options, changed in (
+        (("--realign", "0"), {"realign": 0.0}),
+        (("--best-of", "2", "--reward-model", "gold"), {"best_of": 2}),  # gold is the default
+    ):
+        shared = ("--prompt", "A", "--temperature", "0.7", "--json")
+        _, out, _ = main("generate", "sft-reviews", *options, *shared)
+        assert json.loads(out)[0]["arguments"] == plain | changed
 
 
 def test_generate_uses_probe_prompts_by_default(main, reports):
     rows = json.loads(main("generate", "sft-reviews", "--json")[1])
-    assert len(rows[0]["tokens"][0][2]) == 8
+    assert len(rows[0]["arguments"]["prompts"]) == 8
 
 
 def test_score(main, reports):
@@ -146,7 +160,7 @@ def test_other_failures_are_one_line(main, reports, monkeypatch):
         (SystemExit(0), "SystemExit: 0"),  # a task's reward may call sys.exit()
     ):
 
-        def broken(*_, error=error):
+        def broken(*_, error=error, **__):
             raise error
 
         monkeypatch.setattr(inference.queries, "evaluate", broken)
