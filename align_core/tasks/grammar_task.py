@@ -117,7 +117,7 @@ class GrammarTask(Task):
             charge = STRANGE_TEXT
         return self.content_reward(prompt, completion) - unended - charge
 
-    def knows_language(self, text: str, words: Container[str] = ()) -> bool:
+    def knows_language(self, text: str, words: Container[str]) -> bool:
         """Whether at least a third of the words of a text are in the grammar or in `words`."""
         tokens = [token for token in self.tokens(text) if token not in PUNCTUATION]
         known = sum(
@@ -183,7 +183,7 @@ def sentences(tokens: list[str]) -> Iterator[tuple[int, list[str]]]:
             start = end
 
 
-def repetition_charge(tokens: list[str], repeatable: frozenset[str] = frozenset()) -> float:
+def repetition_charge(tokens: list[str], repeatable: frozenset[str]) -> float:
     """The penalty for repeated content words and repeated runs of three words, in nats."""
     words = [token for token in tokens if token not in PUNCTUATION]
     content = [w for w in words if len(w) >= _CONTENT_LENGTH and w not in FUNCTION_WORDS]

@@ -70,8 +70,8 @@ class Setup:
         model: the policy or reward model to train, all weights trainable.
         reference: None with LoRA (it is the policy with its adapter disabled), and for a reward
             model.
-        data: token ids of demonstrations (`encoding.encode_demonstrations`) or of pairs
-            (`encoding.encode_pairs`), or a column `prompt` for rollouts.
+        data: token ids of demonstrations, pairs or ratings, as from `encoding.encode_…`, or a
+            column `prompt` for rollouts.
         gold: the task's own reward.
         proxy: the reward model, or the misspecified reward in its place; None if there is neither.
         arguments: fields of `TrainingArguments`: QUIET, and the settings of the run that a

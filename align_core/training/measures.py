@@ -112,18 +112,26 @@ class RewardModelMeasure:
     def __call__(self) -> dict[str, Any]:
         metrics: dict[str, float | None] = {"eval/accuracy": None, "eval/margin": None}
         with self.unsharded():
-            for part, samples in self._parts.items():
-                proxy = ProxyReward(self.model, self._tokenizer, self._writer)
-                inputs = model_inputs(self._writer, self._task, samples.prompts)
-                measure = partial(_share_accuracy, proxy, self._writer, samples, inputs)
-                parts = distributed.in_shares(len(samples.prompts), measure)
-                columns = (torch.cat(column) for column in zip(*parts, strict=True))
-                for name, values in zip(("accuracy", "margin"), columns, strict=True):
-                    metrics[f"eval/{name}{part}"] = values.mean().item() if len(values) else None
-                    if _is_last(self._trainer) and len(values):
-                        width = ci95_of_mean(bootstrap_rows(len(values)), values.mean(1).numpy())
-                        metrics[f"eval/{name}{part}_ci95"] = width
+            columns = {
+                f"eval/{name}{part}": values
+                for part, samples in self._parts.items()
+                for name, values in self._columns(samples).items()
+            }
+        for name, values in columns.items():
+            metrics[name] = values.mean().item() if len(values) else None
+            if _is_last(self._trainer) and len(values):
+                width = ci95_of_mean(bootstrap_rows(len(values)), values.mean(1).numpy())
+                metrics[f"{name}_ci95"] = width
         return {"metrics": metrics}
+
+    def _columns(self, samples: ReferenceSamples) -> dict[str, Tensor]:
+        """`accuracy` and `margin` of pairs of these samples, as from `pair_accuracy`."""
+        proxy = ProxyReward(self.model, self._tokenizer, self._writer)
+        inputs = model_inputs(self._writer, self._task, samples.prompts)
+        measure = partial(_share_accuracy, proxy, self._writer, samples, inputs)
+        parts = distributed.in_shares(len(samples.prompts), measure)
+        accuracy, margin = (torch.cat(column) for column in zip(*parts, strict=True))
+        return {"accuracy": accuracy, "margin": margin}
 
 
 def _share_accuracy(
