@@ -104,10 +104,8 @@ FEW_PAIRS = {"capitals": 1024}
 OFF_DISTRIBUTION_PAIRS = {"reviews": 4000}
 SEED = 0
 
-Report = Callable[[str], None]
 
-
-def build(report: Report = print) -> None:
+def build() -> None:
     """Write every asset, replacing the old ones. It takes minutes on two cores."""
     silence_libraries()
     folder = model_index.ASSETS
@@ -121,13 +119,13 @@ def build(report: Report = print) -> None:
     pretrained = pretrain(tokenizer, documents)
     save_model(pretrained, tokenizer, folder / "models" / "pretrained")
     facts["pretrained"] = {"parameters": sum(p.numel() for p in pretrained.parameters())}
-    report(f"pretrained: {facts['pretrained']} ({time.monotonic() - clock:.0f} s)")
+    print(f"pretrained: {facts['pretrained']} ({time.monotonic() - clock:.0f} s)")
 
     for task in tasks:
         policy = fine_tune(task)
         save_model(policy, tokenizer, folder / "models" / task.reference)
         facts[task.reference] = store_references(task, policy, tokenizer, folder)
-        report(f"{task.reference}: {facts[task.reference]} ({time.monotonic() - clock:.0f} s)")
+        print(f"{task.reference}: {facts[task.reference]} ({time.monotonic() - clock:.0f} s)")
         pairs = sampled_pairs(policy, tokenizer, task, POOL, SEED)
         pairs = with_reference_logps(pairs, policy, tokenizer)
         pool = folder / "preferences" / f"{task.name}.parquet"
@@ -136,7 +134,7 @@ def build(report: Report = print) -> None:
         model = train_reward_model(task, tokenizer)
         save_model(model, tokenizer, folder / "models" / task.reward_model)
         worked_examples.save(task.name)
-        report(f"{task.reward_model} ({time.monotonic() - clock:.0f} s)")
+        print(f"{task.reward_model} ({time.monotonic() - clock:.0f} s)")
     for name, count in FEW_PAIRS.items():
         train_variant(
             name, folder / "models" / f"{known_card(name).reward_model}-few", preference_pairs=count

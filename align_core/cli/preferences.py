@@ -137,7 +137,7 @@ def _simulate(args: argparse.Namespace, lines: list[Message], sessions: Sessions
         line = f"--pairs, --model: expected neither, as the session {session.name} has pairs"
         lines.append(plain(line))
     if args.output is not None:
-        lines += preference_files.errors(args.output, "--output")
+        lines += preference_files.errors(args.output)
     for name, scores in (("model", False), ("reward_model", True)):
         if getattr(args, name) is not None:
             lines += model_errors(flag(name), getattr(args, name), scores)
@@ -186,7 +186,7 @@ def _new_pairs(options: _Simulate, model: str | None) -> list[dict[str, Any]]:
 def _export(args: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
     session = _existing(args, lines, sessions)
     options = checked(_Export, args, lines)
-    lines += preference_files.errors(args.output, "--output")
+    lines += preference_files.errors(args.output)
     if session is None or lines:
         raise ConfigError(*lines)
     kept, held_out = statistics.held_out(session.votes(), options.hold_out)

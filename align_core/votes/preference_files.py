@@ -65,18 +65,18 @@ def ratings(votes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 ROWS = {"pairs": preferences, "ratings": ratings}
 
 
-def write(path: str | Path, rows: Sequence[Mapping[str, Any]], option: str = "--output") -> None:
+def write(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows as JSONL or Parquet, by the suffix of `path`.
 
     Raises:
-        ConfigError: the file exists or cannot be written, or there are no rows; the message names
-            `option`.
+        ConfigError: the file, which the message calls --output, exists or cannot be written, or
+            there are no rows.
     """
     path = Path(path)
-    if lines := errors(path, option):
+    if lines := errors(path):
         raise ConfigError(*lines)
     if not rows:
-        line = f"{option} got no vote that prefers a text, so there is nothing to write"
+        line = "--output got no vote that prefers a text, so there is nothing to write"
         raise ConfigError(plain(line))
     if path.suffix == ".jsonl":
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -88,26 +88,27 @@ def write(path: str | Path, rows: Sequence[Mapping[str, Any]], option: str = "--
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)
 
 
-def errors(path: str | Path | None, option: str) -> list[Message]:
-    """Messages for a ConfigError if no new file can be written at `path`. Writes nothing."""
+def errors(path: str | Path | None) -> list[Message]:
+    """Messages for a ConfigError if no new file can be written at the `path` of --output. Writes
+    nothing."""
     got, path = path, Path(path or "")
     if path.suffix not in (".jsonl", ".parquet") or path.exists() or not path.parent.is_dir():
-        return [option_error(option, got and str(got), EXPECTED)]
+        return [option_error("--output", got and str(got), EXPECTED)]
     return []
 
 
-def read(path: str | Path | None, option: str = "FILE") -> list[dict[str, Any]]:
+def read(path: str | Path | None) -> list[dict[str, Any]]:
     """The rows of a preference file of texts.
 
     Raises:
-        ConfigError: the file is invalid, or has messages instead of texts; the message names
-            `option`.
+        ConfigError: the file, which the message calls FILE, is invalid, or has messages instead of
+            texts.
     """
     if path is None:
-        raise ConfigError(option_error(option, None, "a JSONL or Parquet file"))
-    rows = read_preferences(path, option)
+        raise ConfigError(option_error("FILE", None, "a JSONL or Parquet file"))
+    rows = read_preferences(path, "FILE")
     if not all(isinstance(row["prompt"], str) for row in rows):
-        raise ConfigError(option_error(option, str(path), "texts; this one has lists of messages"))
+        raise ConfigError(option_error("FILE", str(path), "texts; this one has lists of messages"))
     return rows
 
 

@@ -106,7 +106,7 @@ def test_a_file_of_messages_is_refused(tmp_path):
         preference_files.read(path)
     with pytest.raises(ConfigError, match="FILE got nothing, expected a JSONL or Parquet file"):
         preference_files.read(None)
-    (line,) = preference_files.errors(None, "--output")
+    (line,) = preference_files.errors(None)
     assert line.text.startswith("--output got nothing, expected a new file")
     with pytest.raises(ConfigError, match="FILE got .*no such file"):
         preference_files.read(tmp_path / "nowhere.jsonl")
