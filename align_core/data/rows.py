@@ -134,12 +134,7 @@ def _parquet(path: Path) -> Iterator[Row]:
 
 def _csv(path: Path) -> Iterator[Row]:
     text, unreadable = _text(path)
-    first = 1
-    if named := _SEP.match(text):
-        text, first = text[named.end() :], 2
-    header = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = named[1] if named else max(_DELIMITERS, key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader, first = csv_reader(text)
     columns: list[str] = []
     number = first
     try:
@@ -163,6 +158,16 @@ def _csv(path: Path) -> Iterator[Row]:
         yield number, Unreadable(problem("csv", "expected CSV: {why}", why=str(error)))
     if unreadable:
         yield unreadable
+
+
+def csv_reader(text: str) -> tuple[Any, int]:
+    """A reader of the cells of CSV, whatever divides them, and the number of its first line."""
+    first = 1
+    if named := _SEP.match(text):
+        text, first = text[named.end() :], 2
+    header = text.lstrip("\r\n").partition("\n")[0]
+    delimiter = named[1] if named else max(_DELIMITERS, key=header.count)
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), first
 
 
 def _lines(path: Path) -> Iterator[Row]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import stat
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
@@ -47,7 +46,9 @@ def unpacked(name: str, content: bytes, max_bytes: int) -> dict[str, bytes]:
             entries = [entry for entry in archive.infolist() if not _is_unused(entry)]
             _check(name, entries, max_bytes)
             files = {entry.filename: archive.read(entry) for entry in entries}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError):
+    except BadFiles:
+        raise
+    except Exception:  # of any type, as the reader does not check the numbers in the file
         text = "expected a zip file that is whole and has no password"
         raise BadFiles(file_error(name, problem("zip", text))) from None
     tops = {path.partition("/")[0] for path in files}
@@ -90,7 +91,7 @@ def name_problem(name: str) -> Message | None:
     if len(parts) > MAX_DEPTH or len(name) > MAX_PATH_LENGTH:
         text = "expected a path of at most {names} names and {characters} characters"
         return problem("long_path", text, names=MAX_DEPTH, characters=MAX_PATH_LENGTH)
-    if parts[-1] != TASK_FILE and PurePosixPath(name).suffix not in SUFFIXES:
+    if parts[-1] != TASK_FILE and PurePosixPath(name).suffix.lower() not in SUFFIXES:
         return problem("file_kind", "expected one of {kinds}", kinds=EXPECTED)
     return None
 

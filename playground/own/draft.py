@@ -5,8 +5,8 @@ Files that the form does not show, such as Parquet files, stay unchanged in the 
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import io
 import json
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from align_core.config.messages import Message, problem
+from align_core.data.rows import csv_reader
 from align_core.tasks.folder import schema
 from align_core.tasks.folder.files import TASK_FILE, Files
 from playground.own.archive import BadFiles, file_error, name_problem, unpacked
@@ -82,7 +83,7 @@ def files_of(
             tables |= {table: stored_toml[table]} if table in stored_toml else {}
         elif text.strip():
             if table == "preferences" and not text.lstrip().startswith("{"):
-                text, name = _as_csv(text), f"{PAIRS}.csv"
+                name = f"{PAIRS}.csv"
             files[name] = text.encode(errors="replace")
             tables[table] = {"file": name}
     if "demonstrations" in stored_toml:
@@ -172,21 +173,6 @@ def _stored_toml(stored: Mapping[str, bytes]) -> dict[str, Any]:
     return tomllib.loads(stored[TASK_FILE].decode("utf-8-sig")) if TASK_FILE in stored else {}
 
 
-def _as_csv(text: str) -> str:
-    """Pairs as CSV, from text whose cells are separated by commas or, as a spreadsheet copies them,
-    by tabs."""
-    first = text.partition("\n")[0]
-    if "\t" not in first:
-        return text
-    written = io.StringIO()
-    try:
-        rows = [*csv.reader(io.StringIO(text), "excel-tab")]
-    except csv.Error:  # such as a huge cell: the text is then refused as CSV
-        return text
-    csv.writer(written, lineterminator="\n").writerows(rows)
-    return written.getvalue()
-
-
 def _table_of(name: str, content: bytes) -> Literal["prompts", "preferences", "demonstrations"]:
     """The table of task.toml to which a file of rows belongs: its columns decide, or the name of a
     Parquet file."""
@@ -199,10 +185,13 @@ def _table_of(name: str, content: bytes) -> Literal["prompts", "preferences", "d
 
 
 def _columns(name: str, content: bytes) -> set[str]:
-    first = content.lstrip()[:20_000].partition(b"\n")[0].decode("utf-8-sig", "replace").strip()
-    match PurePosixPath(name).suffix:
+    start = content[:20_000].decode("utf-8-sig", "replace")
+    first = start.lstrip().partition("\n")[0].strip()
+    match PurePosixPath(name).suffix.lower():
         case ".csv":
-            return {*next(csv.reader([first]), [])}
+            with contextlib.suppress(csv.Error):
+                reader, _ = csv_reader(start)
+                return {cell.strip() for cell in next(filter(None, reader), [])}
         case ".jsonl":
             try:
                 row = json.loads(first)
