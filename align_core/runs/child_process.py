@@ -181,15 +181,8 @@ class ProcessGroup:
         self.progress: dict[str, Any] = {}  # the newest progress line
         self.killed_for: Message | None = None
         self._failure: Message | None = None
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            stdin=subprocess.PIPE,  # closes when this process ends, in any way
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=forkserver.environment() | {"PYTHONPATH": python_path()},
-            start_new_session=True,
-            text=True,
-        )
+        # Its standard input closes when this process ends, in any way.
+        self._process = _started(module, *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -227,18 +220,23 @@ def module_process(
     module: str, *arguments: str, stdout: int = subprocess.DEVNULL
 ) -> Iterator[subprocess.Popen]:
     """A process `python -m module *arguments`, killed at the end with all that it started."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
-        env=forkserver.environment() | {"PYTHONPATH": python_path()},
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = _started(module, *arguments, stdin=subprocess.DEVNULL, stdout=stdout)
     try:
         yield process
     finally:
         kill_group(process)
+
+
+def _started(module: str, *arguments: str, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
+    """`python -m module *arguments`, in a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        stdin=stdin,
+        stdout=stdout,
+        stderr=subprocess.DEVNULL,
+        env=forkserver.environment() | {"PYTHONPATH": python_path()},
+        start_new_session=True,
+    )
 
 
 def kill_group(process: subprocess.Popen) -> None:
