@@ -31,7 +31,8 @@ def load_gguf(factory: Any, file: Path, **options: Any) -> Any:
         if isinstance(loaded, PreTrainedTokenizerBase):
             _split_digits(loaded, file)
     except Exception as error:  # of any type, as the readers do not check the file
-        raise ValueError(str(error).strip() or type(error).__name__) from error
+        why = str(error).strip() or type(error).__name__
+        raise ValueError(f"expected a whole GGUF file of a known model: {why}") from error
     return loaded
 
 

@@ -23,7 +23,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from align_core.config.messages import Invalid, problem
 from align_core.data.formats import Messages
 
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+# The marks above, below and beside letters that Unicode writes separately: vowels of Hindi.
+_MARKS = "".join(filter(lambda char: unicodedata.category(char)[0] == "M", map(chr, range(2**16))))
+_LETTERS = rf"[^\W_]+(?:[{_MARKS}]+[^\W_]*)*"
+_WORD = re.compile(rf"{_LETTERS}(?:['-]{_LETTERS})*")
 _PART_NAME = r"^[a-z][a-z0-9_]*$"
 _CLOSING = "\"'”’»)]}*_` \t\n"  # characters that may follow the final mark of a sentence
 _REWARD_MODEL = "align_core.models.reward_parts:scorer"  # needs torch

@@ -154,6 +154,14 @@ def test_letters_and_apostrophes_are_compared_however_they_are_written():
     assert score("answer", "Zu\u0308rich", row={"answer": "Z\u00fcrich"}) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("नमस्ते दुनिया", 2), ("كَتَبَ الوَلَدُ", 2), ("สวัสดี", 1), ("naïve coöp’s x²", 3), ("a_b", 2), ("", 0)],
+)
+def test_marks_on_letters_divide_no_words(text, count):
+    assert score("length", text, most=1) == -max(count - 1, 0)
+
+
 def test_a_whole_number_is_an_answer_with_or_without_a_point():
     for text, right in (("42", 1), ("42.0", 1), ("42.5", 0), ("4", 0)):
         assert score("answer", text, row={"answer": 42.0}) == right
