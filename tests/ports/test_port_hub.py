@@ -13,6 +13,7 @@ import pytest
 from huggingface_hub import HfApi, ModelCard
 from transformers.utils import hub
 
+from align_core import PPOTrainer
 from tests import toy
 from tests.ports.ported import made
 
@@ -90,10 +91,13 @@ def test_the_card_takes_the_arguments_of_trl_and_shows_no_path_or_key(tmp_path, 
     words = """/home/ann/ppo.py --output_dir /home/ann/out --hub_token abc123 --hub-token=abc123
         --wandb_api_key abc123 --data=/home/ann/own.json --stop_token eos hf_abc123"""
     monkeypatch.setattr(sys, "argv", words.split())
-    trainer = made(tmp_path)
+    tagged = type("Tagged", (PPOTrainer,), {"_tag_names": ["of-the-subclass"]})
+    trainer = made(tmp_path, cls=tagged)
     trainer.create_model_card(model_name="<b>kept", dataset_name="/home/ann/own.json", tags="own")
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-    assert "own" in ModelCard(text).data.tags and "Nothing was logged." in text
+    assert {"own", "of-the-subclass"} <= {
+        *ModelCard(text).data.tags
+    } and "Nothing was logged." in text
     shown = """python ppo.py --output_dir out --hub_token … --hub-token=…
         --wandb_api_key … --data=own.json --stop_token eos …"""
     assert " ".join(shown.split()) in text.replace("'", "")

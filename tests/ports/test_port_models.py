@@ -15,12 +15,14 @@ from transformers import (
     Lfm2ForCausalLM,
     MambaConfig,
     MambaForCausalLM,
+    TrainerCallback,
 )
 
 from align_core import PPOConfig, PPOTrainer
 from align_core.models.loading import ModelError, save_model
 from align_core.models.lora import lora_config
 from align_core.models.reference import InitialWeights
+from align_core.trainers.ppo.schedules import by_rollout
 from tests import toy
 from tests.ports.ported import history, made, rows, trained
 
@@ -249,6 +251,37 @@ def test_a_model_whose_state_is_lost_is_refused(tmp_path):
     model = MambaForCausalLM(MambaConfig(**{**TINY, "state_size": 4}))
     with pytest.raises(ModelError, match="MambaConfig keeps no state in the cache"):
         made(tmp_path, model=model)
+
+
+def test_a_given_schedule_counts_rollouts_as_in_trl(tmp_path):
+    """Two rollouts of four updates; a straight line from 0.1 to 0 over two steps."""
+    model, values = toy.policy(), toy.reward_model()
+    optimizer = torch.optim.SGD([*model.parameters(), *values.parameters()], 0.1)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / 2)
+    parts = {"model": model, "value_model": values, "optimizers": (optimizer, schedule)}
+    trainer = made(tmp_path, **parts, num_ppo_epochs=2, num_mini_batches=2)
+    updates = []
+
+    class Noted(TrainerCallback):
+        def on_optimizer_step(self, args, state, control, lr_scheduler=None, **_):
+            updates.append(lr_scheduler.get_last_lr()[0])
+
+    trainer.add_callback(Noted)
+    trainer.train()
+    assert trainer.args.num_total_batches == 2 and trainer.state.global_step == 8
+    assert updates == pytest.approx([0.1] * 4 + [0.05] * 4)
+    assert schedule.last_epoch == 2 == trainer.lr_scheduler.state_dict()["last_epoch"]
+    evaluated = optimizer, torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+    assert by_rollout(evaluated, trainer) == evaluated
+    assert by_rollout((None, None), trainer) == (None, None)
+
+
+def test_the_reference_can_be_read_through_the_policy(tmp_path):
+    trainer = trained(tmp_path, peft_config=LORA, learning_rate=1e-2)
+    assert trainer.is_peft_model and trainer.train_dataset_len == len(trainer.train_dataset)
+    with trainer.null_ref_context():
+        assert same(trainer.policy, toy.policy())
+    assert not same(trainer.policy, toy.policy())
 
 
 def test_an_optimiser_of_the_policy_alone_gets_the_value_head_too(tmp_path):

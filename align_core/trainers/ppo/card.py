@@ -49,7 +49,7 @@ def model_card(
         pipeline_tag="text-generation",
         base_model=base if model_index.is_hub_id(base) else None,
         datasets=[dataset_name] if dataset_name and model_index.is_hub_id(dataset_name) else None,
-        tags=sorted({*TAGS, *tag_list}),
+        tags=sorted({*TAGS, *getattr(trainer, "_tag_names", ()), *tag_list}),
     )
     facts = {
         "base model": escaped(last_part(base)),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, NoReturn
 
+from peft import PeftModel
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
+from align_core.models.reference import as_reference
 from align_core.trainers.mixins import TrainerMixin
 from align_core.trainers.ppo.arguments import COMING_FROM
 from align_core.trainers.ppo.replaced import uses
@@ -65,6 +68,20 @@ class TRLNames(TrainerMixin):
         """The reference model; None if the reference is the policy with its initial weights, or
         with its adapter disabled."""
         return self.reference if isinstance(self.reference, nn.Module) else None
+
+    @property
+    def is_peft_model(self) -> bool:
+        return isinstance(self.policy, PeftModel)
+
+    @contextmanager
+    def null_ref_context(self) -> Iterator[None]:
+        """A context in which the policy is the reference, if there is no `ref_model`."""
+        with nullcontext() if self.ref_model else as_reference(self.policy, self.reference)[1]:
+            yield
+
+    @property
+    def train_dataset_len(self) -> int:
+        return len(self.train_dataset)
 
     @property
     def eval_dataloader(self) -> DataLoader:

@@ -82,6 +82,7 @@ from align_core.trainers.ppo.prompts import Row, columns_of, encoded, prompts_of
 from align_core.trainers.ppo.rollouts import Batch, Episodes, Rollout, compare, epochs
 from align_core.trainers.ppo.rows import numbered, rollout_loader
 from align_core.trainers.ppo.samples import Samples, SampleTables, check_best_metric
+from align_core.trainers.ppo.schedules import by_rollout
 from align_core.trainers.ppo.scores import (
     RewardModel,
     Score,
@@ -191,7 +192,7 @@ class PPOTrainer(
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             processing_class=processing_class,
-            optimizers=optimizers,
+            optimizers=by_rollout(optimizers, self),
             callbacks=callbacks,
         )
         self.model_accepts_loss_kwargs = False
