@@ -275,4 +275,7 @@ def _enter(module: str, connection: Connection, lifeline: Connection, *arguments
     """The entry point of a child, which imports `module`; the page's process does not."""
     global _lifeline
     _lifeline = lifeline  # open until the process ends
-    importlib.import_module(module).main(connection, *arguments)
+    try:
+        importlib.import_module(module).main(connection, *arguments)
+    except BrokenPipeError:  # the page's process has ended, and nobody waits for an answer
+        raise SystemExit(1) from None

@@ -19,6 +19,8 @@ from playground.people.addresses import is_loopback
 
 _OWN = ("same-origin", "none")  # "none": the visitor typed the address or used a bookmark
 _REFUSED = "this request comes from a page of another site"
+_ONCE = ("host", "origin", "sec-fetch-site")  # headers on which the refusal depends
+_REPEATED = "expected one {name} header, got {count}"
 _WRONG_HOST = (
     "expected a request to this machine by its own name, got {host}; "
     "the variable PLAYGROUND_HOSTS takes further names"
@@ -67,6 +69,9 @@ class OtherSites:
     def _refusal(self, scope: Scope) -> str | None:
         """Why a request is refused, in one line; None if it is not."""
         headers = Headers(scope=scope)
+        for name in _ONCE:
+            if (count := len(headers.getlist(name))) > 1:
+                return _REPEATED.format(name=name, count=count)
         host = headers.get("host", "")
         client = scope.get("client")
         if self._local or (client and is_loopback(client[0])):

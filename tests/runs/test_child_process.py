@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
 from types import SimpleNamespace
@@ -116,3 +117,14 @@ def test_a_forkserver_that_starts_no_child_in_time_is_replaced(monkeypatch):
     forkserver.start(SimpleNamespace(start=lambda: calls.append("process")))
     limit = forkserver.START_TIMEOUT, forkserver._replace
     assert calls == [limit, "timer", "process", "cancelled"] and timer.daemon
+
+
+def test_a_child_whose_parent_has_gone_ends_without_a_traceback(tmp_path, monkeypatch, capsys):
+    (tmp_path / "answering.py").write_text("def main(connection):\n    connection.send('late')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(child_process, "_lifeline", None, raising=False)
+    parent, child = multiprocessing.Pipe()
+    parent.close()
+    with pytest.raises(SystemExit) as ended:
+        child_process._enter("answering", child, child)
+    assert ended.value.code == 1 and capsys.readouterr().err == ""

@@ -95,6 +95,21 @@ def test_a_foreign_host_name_on_the_loopback_is_refused():
     assert site().get("/", headers={"Host": "any.example"}).status_code == 200
 
 
+def test_a_repeated_header_is_refused_whatever_its_values():
+    """Proxies and servers differ in which of two they read."""
+    for name, value in (
+        ("Host", "localhost"),
+        ("Origin", "http://localhost"),
+        ("Sec-Fetch-Site", "none"),
+    ):
+        once, twice = [(name, value)], [(name, value), (name.lower(), "evil.example")]
+        assert site(local=True).get("http://localhost/", headers=once).status_code == 200, name
+        for headers in (twice, twice[::-1]):
+            answer = site(local=True).get("http://localhost/", headers=headers)
+            assert (answer.status_code, answer.json()["why"]) == (403, "site")
+            assert answer.json()["line"] == f"expected one {name.lower()} header, got 2"
+
+
 def test_the_page_sends_no_referrer_and_allows_only_the_named_frames():
     headers = site(frames="https://school.example").get("/").headers
     assert headers["Referrer-Policy"] == "no-referrer"
