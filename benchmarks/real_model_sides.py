@@ -156,7 +156,7 @@ def ppo_here(side: str, out: str, args: argparse.Namespace, clock: Clock) -> Any
 
     model, tokenizer = loaded(side)
     task = load_task(TASK)
-    ppo.sample = clock.timed(ppo.sample, "sampling")
+    ppo.respond = clock.timed(ppo.respond, "sampling")
     ppo.compare = clock.timed(ppo.compare, "reference and values")
     made = build.make_trainer(
         *(model, None, tokenizer),
