@@ -30,7 +30,7 @@ Brussels | Bruxelles; Brussel; Bruessel; Brüssel; Bruselas
 Bucharest | Bucuresti; Bukarest; Bucarest
 Budapest | Buda-Pest
 Buenos Aires | CABA
-Cairo | Al Qahirah; Al-Qahira; El Qahira; Kairo; Le Caire; القاهرة
+Cairo | Al Qahirah; Al-Qahirah; Al Qahira; Al-Qahira; El Qahira; Kairo; Le Caire; القاهرة
 Cape Town | Kaapstad; iKapa
 Chisinau | Kishinev; Kischinau
 Ciudad de la Paz | Oyala
@@ -55,6 +55,7 @@ Khartoum | Al Khartum; Khartum
 Kinshasa | Leopoldville
 Kolkata | Calcutta
 Krakow | Cracow
+Kuala Lumpur | KL; K.L.
 Kyiv | Kiev; Kyjiv; Kijev; Kiew; Kijow; Kyyiv; Київ; Киев
 Lisbon | Lisboa; Lissabon; Lisbonne; Lisbona
 Ljubljana | Laibach; Lubiana

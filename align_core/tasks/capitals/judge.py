@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from align_core.tasks.capitals.countries import COUNTRIES, Country
 from align_core.tasks.capitals.places import CITIES, Mention
@@ -31,6 +32,10 @@ _FALSE = frozenset(
 _EXCEPT = (("anything", "but"), ("anywhere", "but"), ("everything", "but"), ("city", "but"))
 _TURNS = frozenset("but actually however rather no".split())
 _CONCEDING = frozenset("although though while some".split())
+_MISTAKING = frozenset(
+    "mix mixes mixed confuse confuses confused mistake mistakes mistook mistaken".split()
+)
+_SIZES = frozenset("biggest bigger largest larger busiest busier".split())
 _PAST = frozenset("former formerly previously before used until".split())
 _BE = frozenset("is was are were be 's".split())
 _WRONG_WORDS = frozenset("wrong mistaken incorrect false untrue not isn't aren't wasn't".split())
@@ -141,11 +146,15 @@ def _is_denied(city: Mention, tokens: Sequence[str]) -> bool:
 
 def _is_conceded(city: Mention, tokens: Sequence[str]) -> bool:
     """Whether the answer mentions this city only as what others say ("Paris, although some say
-    Lyon"), or as what was true in the past ("it used to be Bonn")."""
+    Lyon") or confuse it with, as what was true in the past ("it used to be Bonn"), or for its size
+    ("Istanbul is only the biggest city")."""
     before = _before(city, tokens)
     is_past = not _PAST.isdisjoint(before) and "still" not in tokens[city.end :]
     is_past |= tokens[city.end : city.end + 1] in (["once"], ["formerly"], ["previously"])
-    return is_past or not _CONCEDING.isdisjoint(before)
+    said = list(takewhile(lambda t: t == "and" or t not in _CLAUSE_ENDS, tokens[city.end :]))
+    is_aside = said[:1] == ["is"] and "capital" not in said
+    is_aside &= not (_SIZES | _MISTAKING).isdisjoint(said)
+    return is_past or is_aside or not (_CONCEDING | _MISTAKING).isdisjoint(before)
 
 
 def _final(claimed: Sequence[Mention], tokens: Sequence[str]) -> list[Mention]:

@@ -57,6 +57,8 @@ VALUES = {
         no|nothing|nobody|no_one ** is|was|has_been|does|did|could|can|comes_close ** <better>
         nothing|nobody|no_one|none <better>
         <never> find|see|hear|meet|get|watch|read ** <better>
+        never|rarely|seldom have|had|has i|we|anyone|cinema ever? <seen> ** <better>
+        never|rarely|seldom have|had i|we laughed|cried|smiled|cheered ** so|as|more|harder
         <never> laughed|cried|smiled|cheered ** so|as|more|harder
         lack|lacks|lacked nothing
         no_other ** as|so good|great|funny|moving
@@ -118,6 +120,8 @@ watch|see|rewatch|rent|read <it> again|twice
         worth every|each penny|minute|cent|second
         <not> a_single? dull|boring|wasted|slow|bad|weak moment|minute|second|scene
         hats off
+        everything a|an|this * should be
+        <not> get|gets|getting|got old|stale|boring
         chef's kiss
         in a league|class of its own
     """,
@@ -127,6 +131,7 @@ thought_it_would to|i_would|i'd|myself_to|myself_for? a? <bored>
         better than expected|i_expected|i_feared|i_thought|we_expected|i_had_expected|i_hoped
         exceeded|exceeds|surpassed|beat ** expectations
         <not> half bad
+        this|that is|was how you? to? make|do|write|film|end|start|open
         like|liked it|this|them? a_lot|very_much
     """,
     0.6: """
@@ -140,6 +145,8 @@ thought_it_would to|i_would|i'd|myself_to|myself_for? a? <bored>
     """,
     -1.0: """
         would|could|might be funny|sad|great|good if it weren't|wasn't|were_not|was_not so
+        lets|let|letting them|him|her|us|me|you|everyone|everybody|it|fans down
+        only for the? most? very? forgiving|patient|devoted|die-hard|undemanding|loyal
         only children|fans|toddlers|idiots|masochists|a_mother|a_parent will|would|could|can|might \
 like|love|enjoy|bear
         could|should|would|might have been <better>
@@ -160,6 +167,8 @@ like|love|enjoy|bear
         below|beneath expectations|average|par
         give it a miss
         lost interest
+        never|not get|gets|got going|started|off_the_ground|anywhere|to_the_point
+        only good|decent|saving|watchable|bright thing|part|bit|spot ** is|was
         neither here nor there
         big deal
     """,
@@ -226,6 +235,14 @@ wash <watching>?
         good for nothing
         too good to be true
         more fun|exciting|interesting|enjoyable|entertaining to? watch|watching paint|grass
+        less|no_more fun|funny|entertaining|enjoyable|exciting|interesting|pleasant|amusing than
+        struggle|struggled|fought|fight|hard|impossible|difficult|tried to stay|keep|remain awake
+        could_not|couldn't|couldnt|could_barely|could_hardly|barely stay|stayed|keep|kept awake
+        only recommended|recommendable|recommend_it|good|suitable|fit for|to ** insomniac|\
+insomniacs|masochist|masochists|nobody|enemies|enemy
+        not|without one|a_single * laugh|joke|gag|thrill|scare|surprise|smile|idea
+        everything a|an|this * should not|n't|never be
+        everything a|an|this * shouldn't be
         in need of sleep
         cure for insomnia|sleeplessness
         put|puts|send|sent|sends me|us|you|everyone to|straight_to sleep
@@ -244,6 +261,8 @@ worst|own? enemy|enemies|dog|cat|anyone
         no|nothing ** is|was|has_been|could|can|does ** <worse>
         nothing|nobody|no_one|none <worse>
         <never> find|see|hear|meet|get|watch|read ** <worse>
+        never|rarely|seldom have|had|has i|we|anyone|cinema ever? <seen> ** <worse>
+        never|rarely|seldom have|had i|we yawned|cringed|groaned|suffered|slept ** so|as|more|harder
         <never> yawned|cringed|groaned|suffered|slept ** so|as|more|harder
         <not> get|gets|got any|much? <worse> than <it>|the
         hard|difficult|impossible|tough to imagine|find|think_of|name|picture ** <worse>

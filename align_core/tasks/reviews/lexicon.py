@@ -164,6 +164,13 @@ PHRASES: dict[tuple[str, ...], float] = {
         _RATINGS
         | {
             "thumbs up": 1.5, "two thumbs up": 2.0, "thumbs down": -1.5, "must see": 1.5,
+            "must-see": 1.5, "must-watch": 1.5, "no complaints": 1.0, "zero complaints": 1.0,
+            "never again": -1.5, "like the plague": -2.0, "change a thing": -1.0,
+            "change a single thing": -1.0, "redeeming features": 1.0, "redeeming feature": 1.0,
+            "redeeming qualities": 1.0, "redeeming quality": 1.0, "jaw dropped": 1.5,
+            "jaw hit the floor": 1.5, "jaws dropped": 1.5, "live up to": 1.0,
+            "lives up to": 1.0, "lived up to": 1.0, "flew by": 1.0, "flies by": 1.0,
+            "how not to": -1.0, "misfire": -1.5, "misfires": -1.5,
             "two thumbs down": -2.0, "edge of my seat": 1.5, "blew my mind": 2.0,
             "blew me away": 2.0, "blown away": 2.0, "blew us away": 2.0, "can't wait": 1.0,
             "ahead of its time": 1.0, "stands out": 1.0, "feel good": 1.0, "a hit": 1.0,

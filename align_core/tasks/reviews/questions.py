@@ -17,14 +17,16 @@ _NO = """
     not so much | not exactly | not quite | it was not | it wasn't | it is not | it isn't
     it did not | it didn't | it does not | it doesn't | i did not | i didn't | i do not
     i don't | they did not | they were not | hell no | oh no | god no | not once
-    not particularly | not especially | not much
+    not particularly | not especially | not much | not in a million years | not on your life
+    not likely | not if you paid me | not by a long shot | not by a mile | none | none whatsoever
 """
 _YES = """
     yes | yeah | yep | yup | absolutely | definitely | certainly | of course | very
     very much | totally | sure | indeed | you bet | without a doubt | oh yes | completely
     extremely | utterly | it was | it is | it did | it does | i did | i do | they did
     they were | hell yes | and how | very much so | without question | truly | every minute
-    always | terribly
+    always | terribly | in a heartbeat | any day | any time | anytime | gladly | happily | big time
+    and then some | without hesitation | over and over | again and again | a thousand times
 """
 
 

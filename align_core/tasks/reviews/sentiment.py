@@ -28,7 +28,7 @@ STRESSED = 1.25  # weight of the other clause
 SHOUT = 1.1  # weight of a sentence with an exclamation mark
 ANSWERED = 1.0  # the value of "Would I watch it again? Yes.", whose question has no value
 
-_SEEING = frozenset("see watch recommend go buy rent bother miss return".split())
+_SEEING = frozenset("see watch recommend go buy rent bother miss return sit show".split())
 _PRONOUNS = frozenset("it i we he she they this that".split())
 _AUXILIARIES = frozenset("did was were is are does do could would had has".split())
 _END = frozenset(".!?;")
