@@ -65,6 +65,7 @@ def _value(
     cities = [m for m in named_cities if not _is_capital_elsewhere(m, country, mentions, tokens)]
     denied = [m for m in cities if _is_denied(m, tokens)]
     claimed = [m for m in cities if m not in denied and not _is_conceded(m, tokens)]
+    claimed = [m for m in claimed if not _is_aside(m, tokens)] or claimed
     if not claimed:
         all_are_of_others = bool(named_cities) and not cities
         denies = any(m.name in country.capitals for m in denied)
@@ -146,15 +147,20 @@ def _is_denied(city: Mention, tokens: Sequence[str]) -> bool:
 
 def _is_conceded(city: Mention, tokens: Sequence[str]) -> bool:
     """Whether the answer mentions this city only as what others say ("Paris, although some say
-    Lyon") or confuse it with, as what was true in the past ("it used to be Bonn"), or for its size
-    ("Istanbul is only the biggest city")."""
+    Lyon"), or as what was true in the past ("it used to be Bonn")."""
     before = _before(city, tokens)
     is_past = not _PAST.isdisjoint(before) and "still" not in tokens[city.end :]
     is_past |= tokens[city.end : city.end + 1] in (["once"], ["formerly"], ["previously"])
+    return is_past or not _CONCEDING.isdisjoint(before)
+
+
+def _is_aside(city: Mention, tokens: Sequence[str]) -> bool:
+    """Whether the answer names this city for its size ("Istanbul is only the biggest city"), or as
+    one that people confuse with another."""
     said = list(takewhile(lambda t: t == "and" or t not in _CLAUSE_ENDS, tokens[city.end :]))
-    is_aside = said[:1] == ["is"] and "capital" not in said
-    is_aside &= not (_SIZES | _MISTAKING).isdisjoint(said)
-    return is_past or is_aside or not (_CONCEDING | _MISTAKING).isdisjoint(before)
+    describes = said[:1] == ["is"] and "capital" not in said
+    is_described = describes and not (_SIZES | _MISTAKING).isdisjoint(said)
+    return is_described or not _MISTAKING.isdisjoint(_before(city, tokens))
 
 
 def _final(claimed: Sequence[Mention], tokens: Sequence[str]) -> list[Mention]:
