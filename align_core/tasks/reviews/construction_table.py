@@ -241,8 +241,7 @@ wash <watching>?
         only recommended|recommendable|recommend_it|good|suitable|fit for|to ** insomniac|\
 insomniacs|masochist|masochists|nobody|enemies|enemy
         not|without one|a_single * laugh|joke|gag|thrill|scare|surprise|smile|idea
-        everything a|an|this * should not|n't|never be
-        everything a|an|this * shouldn't be
+        everything a|an|this * should_not|should_never|shouldn't be
         in need of sleep
         cure for insomnia|sleeplessness
         put|puts|send|sent|sends me|us|you|everyone to|straight_to sleep

@@ -83,7 +83,7 @@ _COLD = {
         drivel drag drags dullest travesty trainwreck unfunny uninspired unimaginative vapid worse
         yuck yucky ugh meaningless mindless angry hollow dreary annoy annoys irritate irritates
         offend offends offended frustrates disgust disgusts disgusted butchered butchers stupidity
-        stupidly badly horribly shambles flops ashamed
+        stupidly badly horribly shambles flops ashamed misfire misfires
         """,
     -1.0: """
         dull slow weak flat stale tired clumsy lazy silly poor ugly cheap empty predictable
@@ -170,7 +170,7 @@ PHRASES: dict[tuple[str, ...], float] = {
             "redeeming qualities": 1.0, "redeeming quality": 1.0, "jaw dropped": 1.5,
             "jaw hit the floor": 1.5, "jaws dropped": 1.5, "live up to": 1.0,
             "lives up to": 1.0, "lived up to": 1.0, "flew by": 1.0, "flies by": 1.0,
-            "how not to": -1.0, "misfire": -1.5, "misfires": -1.5,
+            "how not to": -1.0,
             "two thumbs down": -2.0, "edge of my seat": 1.5, "blew my mind": 2.0,
             "blew me away": 2.0, "blown away": 2.0, "blew us away": 2.0, "can't wait": 1.0,
             "ahead of its time": 1.0, "stands out": 1.0, "feel good": 1.0, "a hit": 1.0,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
 from peft import PeftModel
@@ -73,11 +73,9 @@ class TRLNames(TrainerMixin):
     def is_peft_model(self) -> bool:
         return isinstance(self.policy, PeftModel)
 
-    @contextmanager
-    def null_ref_context(self) -> Iterator[None]:
+    def null_ref_context(self) -> AbstractContextManager:
         """A context in which the policy is the reference, if there is no `ref_model`."""
-        with nullcontext() if self.ref_model else as_reference(self.policy, self.reference)[1]:
-            yield
+        return as_reference(self.policy, self.reference)[1]
 
     @property
     def train_dataset_len(self) -> int:
