@@ -13,7 +13,7 @@ from transformers import GenerationConfig, HfArgumentParser, TrainerCallback, Tr
 from trl import LogCompletionsCallback, TrlParser
 from trl.models.utils import unwrap_model_for_generation
 
-from align_core import PPOConfig
+from align_core import PPOConfig, PPOTrainer
 from tests import toy
 from tests.ports.ported import PROMPTS, Scorer, history, made, rows, trained
 
@@ -131,6 +131,47 @@ def test_the_attributes_that_scripts_read(tmp_path):
     assert trainer.ref_model is trainer.reference
     assert (trainer.stop_token_id, trainer.state.episode) == (0, 0)
     assert made(tmp_path, stop_token_id=[3, 8]).ends == [3, 8]
+    names = "local_seed", "local_dataloader_batch_size", "model_adapter_name", "ref_adapter_name"
+    assert [getattr(trainer, name) for name in names] == [trainer.args.seed, 4, None, None]
+
+
+def test_the_sizes_of_a_trainer_are_those_that_were_set(tmp_path):
+    """8 episodes in 2 minibatches of 4, which are passed 2 at a time."""
+    args = made(
+        tmp_path,
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=4,
+        num_mini_batches=2,
+        total_episodes=20,
+    ).args
+    assert (args.local_batch_size, args.local_mini_batch_size, args.micro_batch_size) == (8, 4, 2)
+    assert args.num_total_batches == 3  # ceil(20 / 8)
+
+
+class WithOwnOptimizer(PPOTrainer):
+    def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
+        self.local_seed = 7
+        self.rollouts = num_training_steps
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1.0)
+        share = lambda step: 1 - step / num_training_steps  # noqa: E731
+        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, share)
+
+
+class WithChangedOptimizer(PPOTrainer):
+    def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
+        super().create_optimizer_and_scheduler(num_training_steps)
+        self.rollouts = num_training_steps
+
+
+@pytest.mark.parametrize("kind", [WithOwnOptimizer, WithChangedOptimizer])
+def test_an_optimizer_and_schedule_of_a_subclass_count_rollouts(tmp_path, kind):
+    """2 rollouts of 2 updates each: the rate halves after the first."""
+    trainer = trained(tmp_path, cls=kind, num_ppo_epochs=2)
+    assert trainer.rollouts == 2
+    full = 1.0 if kind is WithOwnOptimizer else trainer.args.learning_rate
+    rates = [group["lr"] for group in trainer.optimizer.param_groups]
+    assert rates == [0.0] * len(rates)
+    assert history(trainer, "lr") == pytest.approx([full, full / 2])
 
 
 def test_settings_that_were_written_can_be_read(tmp_path):

@@ -127,7 +127,9 @@ class RolloutConfig(TrainingArguments):
         default=None,
         metadata={"action": ReplacedFlag, "aliases": FLAGS, "nargs": "?", "help": SUPPRESS},
     )
-    sampling_batch_size: int | None = field(init=False, default=None)  # see `counted_in_updates`
+    # See `counted_in_updates` for these two.
+    sampling_batch_size: int | None = field(init=False, default=None)
+    local_micro_batch_size: int | None = field(init=False, default=None)
 
     def __new__(cls, *_: Any, **settings: Any) -> Self:
         """Raises TypeError for settings in `elsewhere`, naming what replaces each."""
@@ -228,8 +230,8 @@ class RolloutConfig(TrainingArguments):
 
     @property
     def micro_batch_size(self) -> int:
-        """Episodes of a forward and backward pass on all processes."""
-        return self.per_device_train_batch_size * self.world_size
+        """`per_device_train_batch_size` of all processes, as it was set."""
+        return (self.local_micro_batch_size or self.per_device_train_batch_size) * self.world_size
 
     @property
     def num_total_batches(self) -> int | None:
@@ -268,7 +270,8 @@ class RolloutConfig(TrainingArguments):
 
         A minibatch larger than `per_device_train_batch_size` is split into equal micro-batches,
         whose gradients are accumulated. `sampling_batch_size` is the number of texts sampled at a
-        time. `prompts` is the number of rows of the data set, None for a stream.
+        time; `local_micro_batch_size` keeps `per_device_train_batch_size` as it was set. `prompts`
+        is the number of rows of the data set, None for a stream.
 
         Raises:
             ValueError: a stream without `max_steps` or `total_episodes`.
@@ -283,6 +286,7 @@ class RolloutConfig(TrainingArguments):
         counted.sampling_batch_size = (
             self.local_rollout_forward_batch_size or self.per_device_train_batch_size
         )
+        counted.local_micro_batch_size = self.per_device_train_batch_size
         counted.per_device_train_batch_size = (
             self.local_episodes // counted.gradient_accumulation_steps
         )

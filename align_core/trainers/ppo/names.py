@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any, NoReturn
 
 from peft import PeftModel
@@ -80,6 +81,24 @@ class TRLNames(TrainerMixin):
     @property
     def train_dataset_len(self) -> int:
         return len(self.train_dataset)
+
+    # These can also be assigned, as subclasses for TRL do.
+    @cached_property
+    def local_seed(self) -> int:
+        """TRL's seed of this process; rollouts use `_rollout_seed`."""
+        return self.args.seed + 100_003 * self.args.process_index
+
+    @cached_property
+    def local_dataloader_batch_size(self) -> int:
+        return self.args.local_batch_size
+
+    @cached_property
+    def model_adapter_name(self) -> str | None:
+        return self.args.model_adapter_name
+
+    @cached_property
+    def ref_adapter_name(self) -> str | None:
+        return self.args.ref_adapter_name
 
     @property
     def eval_dataloader(self) -> DataLoader:

@@ -82,7 +82,7 @@ from align_core.trainers.ppo.prompts import Row, columns_of, encoded, prompts_of
 from align_core.trainers.ppo.rollouts import Batch, Episodes, Rollout, compare, epochs
 from align_core.trainers.ppo.rows import numbered, rollout_loader
 from align_core.trainers.ppo.samples import Samples, SampleTables, check_best_metric
-from align_core.trainers.ppo.schedules import by_rollout
+from align_core.trainers.ppo.schedules import OwnOptimizer, by_rollout
 from align_core.trainers.ppo.scores import (
     RewardModel,
     Score,
@@ -101,6 +101,7 @@ class PPOTrainer(
     Samples,
     PPOCheckpoints,
     PPOMetrics,
+    OwnOptimizer,
     ShardedTraining,
     FiniteTraining,
     Trainer,
