@@ -81,6 +81,8 @@ class Bodies:
                         return _refused(503, "many large requests are in progress: try again")
         except TimeoutError:
             return _refused(408, f"expected the body within {self._seconds:g} seconds, got a part")
+        if json.detect_encoding(body) not in ("utf-8", "utf-8-sig"):  # RFC 8259, section 8.1
+            return _refused(400, "expected a body in UTF-8, got UTF-16 or UTF-32")
         if not _is_simple(body):
             line = f"expected JSON of at most {MAX_DEPTH} levels and {MAX_VALUES} values"
             return _refused(400, line)
