@@ -26,7 +26,7 @@ export function drawCosts(host, { tokens }, words) {
     for (const [name, value] of [["before", -before], ["after", -logp]]) {
       const bar = make("i", name, box);
       bar.style.setProperty("--height", value / most);
-      make("b", "", bar, number(value, 1));
+      make("b", "", bar, value < 0.05 ? "0" : number(value, 1)); // two numbers stand side by side
     }
     make("span", "", box, text.trim() || words.end);
   }
