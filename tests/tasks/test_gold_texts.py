@@ -16,7 +16,8 @@ REVIEWS, CAPITALS = load_task("reviews"), load_task("capitals")
 MOODS = {
     "warm": lambda reward: reward > 0.3,
     "cold": lambda reward: reward < -0.3,
-    "even": lambda reward: abs(reward) <= 0.5,
+    "even": lambda reward: abs(reward) <= 0.5,  # praise and blame that balance, or a fair verdict
+    "unread": lambda reward: True,  # nothing is recognised, or nothing for sure
 }
 KINDS = {
     "right": lambda reward: reward > 0.6,
@@ -45,7 +46,16 @@ def test_there_are_at_least_300_texts():
 def test_a_review_is_as_warm_as_a_reader_finds_it():
     read = [(mood, text, REVIEWS.content_reward("", text)) for mood, text in lines("reviews.txt")]
     assert not [row for row in read if not MOODS[row[0]](row[2])]
-    assert not [text for _, text, _ in read if not REVIEWS.can_judge("", text)]
+
+
+def test_a_review_is_not_called_neutral_where_nothing_is_recognised():
+    judged = [(mood, text, REVIEWS.can_judge("", text)) for mood, text in lines("reviews.txt")]
+    assert not [row for row in judged if row[2] != (row[0] != "unread")]
+
+
+def test_praise_in_the_prompt_does_not_make_a_completion_readable():
+    assert not REVIEWS.can_judge("The superb plot", " was long.")
+    assert REVIEWS.can_judge("The superb plot", " was thin.")
 
 
 def test_an_answer_is_judged_as_a_reader_judges_it():

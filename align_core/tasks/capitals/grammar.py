@@ -66,7 +66,8 @@ another = <city>
 # Correct English that visitors may write, although the corpus does not contain it.
 _SPOKEN_RULES = """
 text = <said> . | <said> . <more> . | <unsure> . <unsure> . | <fact> . <fact> .
-  | <not_it> . <it_is> .
+  | <not_it> . <it_is> . | <not_it> and <not_it> . <it_is> .
+  | <some_say> . <wrong> . <it_is> .
   | <said> . <more> . <more> . | <city> . <more> . | <question_back> ? .
   | <city> ? <yes> . | <city> ? <no> . | <city> ? <no> , <it_is> . | is it <city> ? <yes> .
   | is it <city> ? <no> . | is it <city> ? <no> , <it_is> . | <city> ? <no> . <it_is> .
@@ -77,7 +78,8 @@ claim = <stated> | <hedge> <it_is> | <it_is> , <after> | <yes> , <it_is> | <no> 
   | <it_is> , not <city> | <it_is> , and not <city> | not <city> but <city>
   | not <city> , but <city>
   | it is not <city> but <city> | <not_it> , <it_is> | <not_it> , but <it_is>
-  | <city> , <past> <city> | <past> <city> , but <turned> | <fact> , and <fact> | <fact> and <fact>
+  | <city> , <past> <city> | <past> <city> , <turned> | <past> <city> , but <turned>
+  | it was <city> once , but <turned> | <fact> , and <fact> | <fact> and <fact>
   | <fact> , but <fact> | <fact> ; <fact> | <fact> ; <that_of> | <fact> and <that_of>
   | <fact> , and <that_of> | <fact> , <more> | <fact> , and <more> | <fact> and <more>
 that_of = that of <country> is <city> | the one of <country> is <city>
@@ -91,8 +93,10 @@ hedge = I think | I think that | I believe | I believe that | I am sure | I am s
 after = I think | I believe | I guess | I am sure | of course | obviously | if I remember correctly
   | for sure | no doubt | if I am not mistaken | right | I suppose | probably
 past = it used to be | formerly | once | it was once | until <number> years ago it was | it was
+  | I used to think it was | I thought it was
 turned = <it_is> | actually <it_is> | it is really <city> | really <it_is> | in fact <it_is>
-  | now <it_is> | now it has been <city> | for many years it has been <city> | today <it_is>
+  | now <it_is> | now it has been <city> | for many years it has been <city>
+  | for a long time now it has been <city> | today <it_is>
   | it moved to <city> | the real one is <city> | the real capital is <city>
   | the right one is <city>
 yes = yes | yep | yeah | sure | of course | right | correct
@@ -103,21 +107,24 @@ stated = it is <city> | it's <city> | <fact> | it must be <city> | it has to be 
 fact = the capital of <country> is <city> | <city> is the capital of <country>
   | <city> is the capital | the capital is <city> | <country> has <city>
   | the capital of the country is <city>
-not_it = it is not <city> | <city> is not the capital | <city> is not the capital of <country>
+not_it = it is not <city> | it's not <city> | <city> is not the capital
+  | <city> is not the capital of <country>
   | it isn't <city> | <city> isn't the capital | <city> isn't the capital of <country> | not <city>
   | <city> was never the capital | <city> was never the capital of <country> | <city> is wrong
 some_say = <who> <say> <city> | <who> <think> it is <city> | <who> <think> that it is <city>
 who = some | many | some people | many people | most people | people | they | everyone | my friends
 say = say | says
 think = think | thinks | say | says | believe | believes
-wrong = they are wrong | that is wrong | they are mistaken | this is wrong | it is not
+wrong = they are wrong | people are wrong
+  | that is wrong | they are mistaken | this is wrong | it is not
   | that is not true | this is not true | that is a mistake
 more = it has <about> million people | it has <about> million people and lies <where>
   | it lies <where> | it is <where> | it is a beautiful city <where> | it is a beautiful city
   | it is the largest city
   | <number> million people live there | people love it | it is very old | it is very big
   | it is the seat of government | it is famous for its food | I have been there
-  | I love it there | it is a lovely city
+  | I love it there | it is a lovely city | <city> is a big city | <city> is a big city as well
+  | <city> is a big city too
 about = <number> | about <number> | around <number> | over <number> | more than <number>
 where = on the coast | on a river | in the north | in the south | in the east | in the west
   | by the sea | in the mountains | in <continent>

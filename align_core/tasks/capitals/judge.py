@@ -30,13 +30,14 @@ _FALSE = frozenset(
     "myth falsely wrongly mistakenly erroneously untrue lie nonsense incorrectly".split()
 )
 _EXCEPT = (("anything", "but"), ("anywhere", "but"), ("everything", "but"), ("city", "but"))
-_TURNS = frozenset("but actually however rather no".split())
+_TURNS = frozenset("but actually however rather no nah nope mean meant sorry wait scratch".split())
 _CONCEDING = frozenset("although though while some".split())
 _MISTAKING = frozenset(
     "mix mixes mixed confuse confuses confused mistake mistakes mistook mistaken".split()
 )
 _SIZES = frozenset("biggest bigger largest larger busiest busier".split())
 _PAST = frozenset("former formerly previously before used until".split())
+_PAST_AFTER = frozenset("once formerly previously before until".split())
 _BE = frozenset("is was are were be 's".split())
 _WRONG_WORDS = frozenset("wrong mistaken incorrect false untrue not isn't aren't wasn't".split())
 _CLAUSE_ENDS = frozenset([*".!?;,", "and", "but", "while", "whereas", "although", "though"])
@@ -150,16 +151,17 @@ def _is_conceded(city: Mention, tokens: Sequence[str]) -> bool:
     Lyon"), or as what was true in the past ("it used to be Bonn")."""
     before = _before(city, tokens)
     is_past = not _PAST.isdisjoint(before) and "still" not in tokens[city.end :]
-    is_past |= tokens[city.end : city.end + 1] in (["once"], ["formerly"], ["previously"])
+    is_past |= bool(tokens[city.end : city.end + 1]) and tokens[city.end] in _PAST_AFTER
     return is_past or not _CONCEDING.isdisjoint(before)
 
 
 def _is_aside(city: Mention, tokens: Sequence[str]) -> bool:
-    """Whether the answer names this city for its size ("Istanbul is only the biggest city"), or as
-    one that people confuse with another."""
+    """Whether the answer says of this city only what it is like ("Lyon is a big city"), or that
+    people confuse it with another."""
     said = list(takewhile(lambda t: t == "and" or t not in _CLAUSE_ENDS, tokens[city.end :]))
     describes = said[:1] == ["is"] and "capital" not in said
     is_described = describes and not (_SIZES | _MISTAKING).isdisjoint(said)
+    is_described |= said[:2] == ["is", "a"] and "city" in said and "capital" not in said
     return is_described or not _MISTAKING.isdisjoint(_before(city, tokens))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 from align_core.tasks.capitals.city_names import CITY_ALIASES
@@ -15,6 +16,8 @@ from align_core.tasks.grammar import split_words, tokenize
 CITIES = tuple(dict.fromkeys(city for c in COUNTRIES for city in (*c.capitals, *c.mistakes)))
 
 _INITIALS = re.compile(r"\b([A-Za-z])\.\s?(?:([A-Za-z])\.)(?:\s?([A-Za-z])\.)?(?=(\s*$)?)")
+_LONG_WORD = re.compile(r"[^\W\d_]{5,}")
+_NEARLY = 0.8  # the least ratio of equal letters: one wrong letter of five
 # Names before a city that make it the name of a person: "George Washington", "Queen Victoria".
 _FIRST_NAMES = frozenset(
     """
@@ -98,8 +101,23 @@ def _spellings(names: tuple[str, ...], aliases: Mapping[str, str]) -> dict[tuple
 _CITY_OF = _spellings(CITIES, CITY_ALIASES)
 _COUNTRY_OF = _spellings(tuple(c.name for c in COUNTRIES), COUNTRY_ALIASES)
 _BY_FIRST: dict[str, list[tuple[str, ...]]] = {}
+_PARTS = {word for c in COUNTRIES for name in c.capitals for word in _key(name) if len(word) >= 5}
 for _phrase in sorted({**_CITY_OF, **_COUNTRY_OF}, key=len, reverse=True):
     _BY_FIRST.setdefault(_phrase[0], []).append(_phrase)
+
+
+def spell_cities(text: str, known: Container[str]) -> str:
+    """The text with each word that is nearly a part of a capital's name, like "Canbera", spelt as
+    that part; except those in `known`."""
+
+    def spelt(match: re.Match[str]) -> str:
+        word = match[0].lower()
+        if word in known or word in _PARTS:
+            return match[0]
+        parts = [part for part in _PARTS if part[0] == word[0]]
+        return next(iter(get_close_matches(word, parts, 1, _NEARLY)), match[0])
+
+    return _LONG_WORD.sub(spelt, _plain(text))
 
 
 def place_tokens(text: str) -> tuple[list[str], list[Mention]]:

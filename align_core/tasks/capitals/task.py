@@ -13,13 +13,18 @@ from align_core.config.task_card import known_card
 from align_core.tasks.capitals.countries import COUNTRIES, Country
 from align_core.tasks.capitals.grammar import GRAMMAR, PHRASINGS, SPOKEN
 from align_core.tasks.capitals.judge import judge
-from align_core.tasks.capitals.places import CITIES, place_tokens
+from align_core.tasks.capitals.places import CITIES, place_tokens, spell_cities
 from align_core.tasks.grammar import PUNCTUATION
 from align_core.tasks.grammar_task import GrammarTask
 
 _SHRUGS = frozenset("dunno idk skip unknown whatever hmm huh hello 🤷 🤔 🙈 😕".split())
 _NAME_WORDS = 2  # an answer of at most two words may name a place that is in no table
+_FEW_TOKENS = 6  # an answer of so many may misspell a city; in longer ones it may be another word
 _NAME = re.compile(r"\b(?:is|be|say|think) ([A-Z]\w+)")
+_RETRACTION = re.compile(
+    r"\b(?i:no|wait|no,? wait|wait,? no|sorry|i meant?|make that|scratch that|or rather),?"
+    r" ([A-Z]\w+)"
+)
 _BY_NAME = {country.name: country for country in COUNTRIES}
 
 
@@ -35,6 +40,7 @@ class Capitals(GrammarTask, card=known_card("capitals")):
             for country in COUNTRIES
             for phrasing in PHRASINGS
         }
+        self._known = self.grammar.words | self.spoken.words | PUNCTUATION
         self.splits = self._split_prompts()
 
     def corpus(self, n: int, seed: int) -> list[str]:
@@ -69,10 +75,16 @@ class Capitals(GrammarTask, card=known_card("capitals")):
         if country is None:
             return 0.0
         tokens, mentions = place_tokens(completion)
-        is_unknown = not any(m.is_city for m in mentions) and (
-            any(m.kind == "namesake" for m in mentions)
-            or self._names_unknown_place(completion, tokens)
-        )
+        if not mentions and len(tokens) <= _FEW_TOKENS:
+            tokens, mentions = place_tokens(spell_cities(completion, self._known))
+        if any(m.is_city for m in mentions):
+            names = _RETRACTION.findall(completion)
+            is_unknown = bool(names) and names[-1].lower() not in self._known
+        else:
+            is_unknown = bool(
+                any(m.kind == "namesake" for m in mentions)
+                or self._names_unknown_place(completion, tokens)
+            )
         return judge(country, tokens, mentions, is_unknown)
 
     def can_judge(self, prompt: str, completion: str | None = None) -> bool:
@@ -88,8 +100,7 @@ class Capitals(GrammarTask, card=known_card("capitals")):
 
     def _names_unknown_place(self, completion: str, tokens: list[str]) -> bool:
         """Whether an answer without a known city names an unknown place, as "It is Gotham" does."""
-        known = self.grammar.words | self.spoken.words | PUNCTUATION
-        unknown = {token for token in tokens if token not in known}
+        unknown = {token for token in tokens if token not in self._known}
         names = {word.lower() for word in _NAME.findall(completion)}
         return bool(unknown & names) or (len(tokens) <= 2 and bool(unknown - _SHRUGS))
 

@@ -1,47 +1,6 @@
-"""The table of constructions that `constructions.py` reads, in its notation."""
+"""Constructions with a value, in the notation of `constructions.py`."""
 
 from __future__ import annotations
-
-LISTS = {
-    "never": "never|not|hardly|rarely|seldom|scarcely|haven't|hasn't|hadn't|havent|hasnt|hadnt",
-    "seen": "seen|watched|heard|read|met|had|experienced|known|witnessed|encountered|found|"
-    "come_across",
-    "cannot": "could_not|couldn't|couldnt|can_not|cannot|can't|cant|could_hardly|can_hardly|"
-    "could_never|can_never|nothing_could|nobody_could|no_one_could",
-    "be": "be|been|have_been|get|have_got|go|have_gone|do|have_done|ask_for|have_asked_for|"
-    "wish_for|have_wished_for|hope_for|have_hoped_for|imagine|have_imagined|find|have_found|feel|\
-have_felt",
-    "better": "better|finer|funnier|greater|wittier|lovelier|happier|smarter|cleverer|prettier|"
-    "sweeter|stronger|nicer|warmer|wiser|livelier|classier|improved|bettered|topped|beaten",
-    "worse": "worse|duller|sillier|poorer|weaker|uglier|dumber|emptier|clumsier|lazier|flatter|"
-    "cheaper|sadder|crueller|lamer|staler|drearier|shoddier",
-    "have": "have|has|i've|we've|i_have|ive|had",
-    "not": "not|never|n't|didn't|don't|doesn't|wouldn't|did_not|do_not|does_not|would_not|hadn't|"
-    "didnt|dont|doesnt|wouldnt",
-    "end": "end|finish|stop|be_over|ended|finished|was_over|is_over|ends|had_to_end|has_to_end",
-    "ended": "ended|finished|was_over|is_over|ends|finally_ended|was_finally_over|had_ended",
-    "anyone": "anyone|anybody|you|one|we|i|someone|somebody|people",
-    "nobody": "nobody|no_one|none|noone",
-    "it": "it|this|that|this_film|this_movie|the_film|the_movie|this_one|them",
-    "fail": "fail|fails|failed|failing",
-    "dull_thing": "paint|paint_dry|paint_drying|grass_grow|a_brick|a_plank|a_puddle|a_root_canal|"
-    "a_funeral|a_tax_return|a_phone_book|a_toothache|a_headache|a_wet_*|a_dead_*|a_cold_*|"
-    "a_damp_*|a_trip_to_the_dentist|a_traffic_jam|dishwater|a_parking_fine|a_stone|drying_paint",
-    "watching": "watching|seeing|finding|learning",
-    "wont": "won't|wont|will_not|will_never|wouldn't|wouldnt|would_not|would_never|don't|dont|\
-do_not",
-    "aside": "credits|popcorn|trailer|poster|door|nap|interval|intermission|ice_cream|"
-    "way_home|exit",
-    "succeed": "deliver|hold|hook|engage|grab|connect|land|convince|keep|catch|capture|take_off|"
-    "ignite|live_up|make_me_care|grip|draw_me_in|rise|get_going|find_its_feet|leave_a_mark|stick|"
-    "leave_an_impression|make_an_impression|come_together|add_up|come_alive|come_to_life|work",
-    "bored": "hate|dislike|loathe|regret|cringe|yawn|groan|be_bored|be_disappointed|be_annoyed|"
-    "bored|disappointed|annoyed|underwhelmed|sleep|fall_asleep|roll_my_eyes|walk_out|leave_early",
-    "ideal": "perfect|ideal|great|good|excellent|useful|recommended",
-    "sleep": "sleep|asleep|nap|insomnia|sleeping_pill|drowsy",
-    "written": "write|written|make|made|film|filmed|direct|directed|act|acted|do|done|tell|told|"
-    "come_up_with|sing|sung|edit|edited",
-}
 
 # Constructions whose value does not depend on the words in them.
 VALUES = {
@@ -75,7 +34,17 @@ VALUES = {
     """,
     1.5: """
         defy|dare you|anyone|anybody not to
-        if you see|watch only? one|a_single film|movie|comedy|thriller|thing
+        if you only? see|watch only? one|a_single film|movie|comedy|thriller|thing
+        mad|crazy|foolish|daft|insane|silly|fool|idiot to miss|skip|avoid
+        enjoyed|loved|adored|relished|savoured every|each ** minute|second|moment|bit|frame
+        only regret ** waited|wait|sooner_than|not_see|not_watch|did_not_see|didn't_see|\
+didn't_watch|not_having_seen
+        going|booked|back|go|went ** to see|watch <it> again
+        the hype is real
+        <ignore> ** critics|haters|reviewers|bad_reviews|negative_reviews|one-star_reviews
+        tried|wanted|expected|ready|prepared|determined to hate|dislike ** and|but ** \
+failed|could_not|couldn't|loved|enjoyed
+        <not> thought|think|expected|expect|imagined i_would|i'd ** like|love|enjoy
         hard|tough|hard-pressed|hard_pressed|difficult|impossible|struggle to find|name|spot|see \
 a|any|one flaw|fault|weakness|weak_point|bad_word|complaint
         deserve|deserves a|an|every|all|more|some ** raise|oscar|medal|prize|applause|praise|award|\
@@ -110,8 +79,10 @@ watch|see|rewatch|rent|read <it> again|twice
         too good to miss
         so bad that? it|it's is|was|it's? almost? good|great|brilliant|funny|hilarious
         <cannot> have? agree|agreed more
-        a must
-        must watch|see|have
+        no ** is|was|are too high|strong|good|big
+        a must have?
+        there is|are|were worse ** ways|things|films|movies|places
+        must watch|see
         hard|tough|impossible|difficult to beat|top|fault|resist
         gave|give|gives me goosebumps|chills
         at the edge of my seat
@@ -128,6 +99,9 @@ watch|see|rewatch|rent|read <it> again|twice
     1.0: """
         expected|expecting|ready|prepared|braced|feared|afraid|set|thought_i_would|thought_i'd|\
 thought_it_would to|i_would|i'd|myself_to|myself_for? a? <bored>
+        my|our|the only complaint|criticism|gripe|quibble|niggle
+        regret|regrets|regretted nothing
+        no regrets
         better than expected|i_expected|i_feared|i_thought|we_expected|i_had_expected|i_hoped
         exceeded|exceeds|surpassed|beat ** expectations
         <not> half bad
@@ -135,12 +109,27 @@ thought_it_would to|i_would|i'd|myself_to|myself_for? a? <bored>
         like|liked it|this|them? a_lot|very_much
     """,
     0.6: """
+        not|isn't|wasn't the worst
         could have been <worse>
         <have> seen|had|known|heard|watched <worse>
         no <worse> than
     """,
+    0.2: """
+        fine|okay|ok|alright|decent enough? ,? i_guess|i_suppose
+        fine|okay|ok|alright|decent enough
+    """,
+    -0.2: """
+        not|neither good|great|amazing|brilliant|fantastic|excellent|the_best ,|but|nor|and not? \
+bad|awful|terrible|dreadful|horrible|the_worst
+        not|neither bad|awful|terrible|dreadful|horrible|the_worst ,|but|nor|and not? \
+good|great|amazing|brilliant|fantastic|excellent|the_best
+        some * worked|landed|shone|clicked ,? and? some|others ** didn't|did_not|don't|do_not
+    """,
     -0.6: """
         better than nothing
+        <not> the best|greatest|finest|funniest
+        could|should do_with|use|have_used|have_done_with more|less|fewer|a|some
+        <not> for me|us
         too long|short|loud|late|much|little|many
     """,
     -1.0: """
@@ -151,7 +140,13 @@ thought_it_would to|i_would|i'd|myself_to|myself_for? a? <bored>
 like|love|enjoy|bear
         could|should|would|might have been <better>
         <not> get|gets|got any|much? <better>
-        deserve|deserved|deserves|expected|expect|hoped_for|want|wanted <better>
+        deserve|deserved|deserves|expected|expect|hoped_for|want|wanted so|much|far? much? <better>
+        expected|wanted|hoped_for|needed ** more
+        <better> than this|that
+        <cannot> act|sing|dance|direct
+        had enough
+        only thing|part|bit|scene|joke|character|positive|reason that|which|who|i|we? i|we? \
+liked|enjoyed|loved|worked|landed
         <have> seen|had|known|heard|read|watched <better>
         not any|much|really? <better>
         no|hardly|barely|little <better> than
@@ -183,8 +178,30 @@ appeal|grace|excitement|magic|personality of a|an
         <fail> to <succeed>
         <cannot> pay|bribe|force|drag|make|persuade me|us|anyone to
         <wont> watch|see|read|sit_through|go ** again
-        who thought|decided|believed|said this|that|it was|would_be|is a? good|great|funny|bright|\
+        who thought|decided|believed|said ** ** was|would_be|is|were a? good|great|funny|bright|\
 clever
+        <have> seen|had|heard|known|watched ** with <better>
+        <cannot> forgive|excuse|recommend|defend
+        <have> seen|had|known|watched ** i|we enjoyed|liked|loved more|better
+        <have> had|seen|known ** more fun|laughs|excitement|joy|wit|charm|life
+        more fun|laughs|wit|charm|drama|excitement|tension|depth|life ** at|in a|the|my
+        <aside> had|has|contains|contained|shows|showed|gave|gives ** all|every ** good|best|\
+funny|decent
+        all ** good|best|funny|decent ** is|are|was|were in the <aside>
+        <avoid> <it>|this_*|at_all_costs|like
+        best|better avoided|left|forgotten|skipped
+        worth missing|skipping|avoiding
+        no|zero|without_a story|plot|point|chemistry|substance|tension|jokes|depth whatsoever|\
+at_all|to_speak_of|here
+        if you|you're are? five|six|drunk|stoned|asleep|deaf|blind|desperate
+        <ignore> ** hype|raves|five-star_reviews|good_reviews|glowing_reviews
+        nice try
+        so good|great|funny|exciting|gripping|moving that? i|we left|fell_asleep|slept|walked
+        liked|loved|enjoyed|favourite|favorite ** bit|part|moment|scene where|when|was \
+it|the|when? stopped|ended|finished|it_ended|it_stopped|it_finished|credits|end
+        no ,? thanks|thank_you
+        <have>|shows|showed more personality|charisma|charm|life|wit|depth|plot than this|it|he|she
+        hated|loathed|regretted every|each ** minute|second|moment|bit|frame
         if you like|love|enjoy|fancy <watching>? <dull_thing> ,? this|it|you'll|you_will|you|then? \
 is|might_be|love|enjoy|adore for|<it>? you|film|movie?
         <ideal> ,? if you need|want|have|hate|cannot|can't|suffer ** <sleep>
@@ -222,7 +239,8 @@ wash <watching>?
         recommend <it>? only? to an? insomniac|insomniacs|masochist|masochists
         save|keep your money|time|evening
         stay|keep|steer away|clear
-        skip|avoid <it>
+        skip <it>
+        if you only? skip|miss|avoid only? one|a_single
         <not> bother|waste_your
         should|must be missed|avoided|skipped
         thanks for nothing
@@ -250,6 +268,9 @@ insomniacs|masochist|masochists|nobody|enemies|enemy
         wish|wished i|we had <not>|stayed|never
     """,
     -2.0: """
+        <ideal>|what_a way to waste|ruin|kill|spoil|fall_asleep|lose
+        all? the wrong reasons|ways
+        shame|pity about|nobody|no_one|there|that|the
         <wont> find|hear|meet|get|watch|read|see ** <worse>
         <wont> recommend|wish|show|inflict|give|force <it>? on|to|upon my|your|their|his|her|a|an \
 worst|own? enemy|enemies|dog|cat|anyone
@@ -271,72 +292,3 @@ worst|own? enemy|enemies|dog|cat|anyone
         worst ** ever
     """,
 }
-
-# Constructions with a word of negation that does not negate what follows: "not without charm".
-AFFIRMING = """
-    lying if i|we said|say|claimed|told_you that? i|we|it|this <not>
-    <cannot> not
-    not|never|nowhere once|for_a_second|for_a_moment|for_one_second did|does|do|has|have|was ** \
-<fail> to|at
-    nothing|little|nobody|no_one|not_a_thing|not_a_scene ** that|which|who isn't|wasn't|doesn't|\
-didn't|is_not|was_not|does_not|did_not|could_not|couldn't
-    not only|just|merely|simply|least|without|lacking
-    no doubt|wonder|question|denying|lack_of|shortage_of|end_of|less_than|stranger_to
-    nothing but|short_of|less_than|if_not
-    never without|lacks|lacked|stops|stopped|ceases|ceased|fails_to|failed_to|fail_to
-    none other than
-    <cannot> help|stop|resist|avoid|but|deny feeling|being?
-    <not> lack|stop|cease|fail_to|expect_to|expect_it_to|expect_this_to|tire_of|forget|deny|\
-only|just
-    <never> been|felt|seen|had|laughed|cried|watched|heard|met ** so|such|as|more
-    never|rarely|seldom|nowhere have|has|had|did|was|is|does|will ** so|such|as|more
-    <cannot> have? ask|asked for a? more
-    without a? doubt|question|exaggeration|hesitation
-    <fail> to fail
-    <never> <fail> to
-    no less
-    not to mention
-    not a few
-    if you like|love|enjoy|want|prefer|fancy|adore
-    anyone|those|people|someone|fans who|that like|likes|love|loves|enjoy|enjoys
-    nothing|little|not_a_thing i|we|you|anyone did_not|didn't|do_not|don't|could_not|couldn't|\
-would_not
-"""
-# Constructions that negate like "not".
-NEGATING = """
-    defy|dare|challenge you|anyone|anybody to
-    not one|a_single
-    lying if i|we said|say|claimed|told_you|called|pretended
-    not|never for|in a|one|single moment|second|minute|instant|frame was|did|were|is|does|do? \
-i|we|it|you?
-    at no point|time|stage|moment|place was|did|were|is|does|do? i|we|it|you?
-    not once was|did|were|have|has? i|we|it|you?
-    far from
-    anything|everything but
-    free|devoid|void|bereft of
-    <fail> to
-    by|in no means|way
-    too * to be
-    the opposite|reverse|contrary of
-    lack|lacks|lacked|lacking in|of|any?
-    instead of
-    <nobody> would|could|can|should|will|did|has|in_their_right_mind
-    <nobody> in_their_right_mind would|could|will
-    <not> think|believe|say|find|feel|suppose|claim|call|consider|see|know that|how|why? ** \
-was|is|were|are|it|this|anyone
-    hate|hated|sorry|afraid to say|admit|report
-    stop|stopped|ceased|ceases being
-"""
-# Constructions that say that what follows did not come true: "it should have been funny".
-UNREAL = """
-    expected|expecting|wanted|promised|advertised|hoped_for|sold_as|billed_as a|an|some|something
-    should|could|would|might have been|felt|become|made
-    was|were|is|are supposed|meant|intended|billed|advertised|sold|marketed to|as be?
-    want|wanted|wants|tried|try|tries|trying|hoped|hoping|expected|expecting|longing|longed \
-** to ** be
-    hoped|hoping|expected|expecting|looking for a|an|some|something
-    used to be
-    if only it|this were|was|had_been
-    pretend|pretends|pretended|pretending|claim|claims|claimed|try|tries|tried to be
-    promise|promised|promises|promising to be? a?
-"""

@@ -12,10 +12,12 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from align_core.tasks.reviews import construction_table as table
+from align_core.tasks.reviews.construction_table import VALUES
+from align_core.tasks.reviews.shifter_table import AFFIRMING, NEGATING, UNREAL
+from align_core.tasks.reviews.word_lists import LISTS
 
 NEGATION = -0.75  # "not boring" is warm, but less so than "gripping"
-UNREAL = -0.6  # "should have been gripping" is cold
+HYPOTHESIS = -0.6  # "should have been gripping" is cold
 
 
 class Construction(NamedTuple):
@@ -34,11 +36,11 @@ class Constructions:
     def __init__(self) -> None:
         self._by_first: dict[str, list[_Candidate]] = {}
         self.words: set[str] = set()
-        for value, lines in table.VALUES.items():
+        for value, lines in VALUES.items():
             self._add(lines, value, None)
-        self._add(table.AFFIRMING, 0.0, None)
-        self._add(table.NEGATING, 0.0, NEGATION)
-        self._add(table.UNREAL, 0.0, UNREAL)
+        self._add(AFFIRMING, 0.0, None)
+        self._add(NEGATING, 0.0, NEGATION)
+        self._add(UNREAL, 0.0, HYPOTHESIS)
 
     def longest(self, tokens: list[str], position: int) -> Construction | None:
         """The longest construction that starts at `position`, or None."""
@@ -90,7 +92,7 @@ def _slot(slot: str) -> str:
 
 
 def _words(slot: str) -> list[str]:
-    for name, words in table.LISTS.items():
+    for name, words in LISTS.items():
         slot = slot.replace(f"<{name}>", words)
     return [word.replace("_", " ") for word in slot.removesuffix("?").split("|")]
 

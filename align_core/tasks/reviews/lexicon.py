@@ -7,6 +7,9 @@ users may type. A word that is not listed is neutral.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+
+from align_core.tasks.reviews.ratings import rating_value
 
 _WARM = {
     2.0: """
@@ -34,6 +37,8 @@ _WARM = {
         stunner thrill excite excites amaze amazes stun stuns wow wows dazzle dazzles enchants
         enthral enthrals captivate captivates captivated inspire inspires fabulously superbly
         brilliantly hilariously marvellously gloriously magnificently exquisitely
+        hooked obsessed masterclass belter corker cracker cracking smashing slaps goated
+        underrated convert beguiling knockout
         """,
     1.0: """
         lovely charming witty clever funny touching tender warm fresh bold elegant smart sharp
@@ -50,6 +55,7 @@ _WARM = {
         wonder worth worthy yes cheering danced sang impeccable nuanced perceptive poignant
         sincere sweetest works work amuse amuses amused entertain impress impresses engage engages
         engaged satisfy satisfies satisfied convince convinces convinced charms resonates
+        grinning laughing smiling cheering clapped clapping chuckled chuckle clicks clicked
         rewatchable delivers delivered heartily nicely charmingly cleverly wittily gracefully
         skilfully respect applauded comforting
         """,
@@ -80,6 +86,7 @@ _COLD = {
         lousy mess miserable moronic nonsense nonsensical obnoxious offensive pathetic pitiful
         poorly regret regrettable ruin ruined ruins sad shame shameful sickening soulless stink
         stinks stinker stinky stank toxic ugliest useless waste wasted wasting wrong wooden dud
+        letdown let-down let-downs tosh tripe bilge twaddle claptrap bollocks bored-stiff overhyped
         drivel drag drags dullest travesty trainwreck unfunny uninspired unimaginative vapid worse
         yuck yucky ugh meaningless mindless angry hollow dreary annoy annoys irritate irritates
         offend offends offended frustrates disgust disgusts disgusted butchered butchers stupidity
@@ -94,6 +101,7 @@ _COLD = {
         drab dry dubious emotionless excessive exhausting fake faulty feeble forced formulaic
         frustrating frustrated generic grating grim harsh heartless inane inconsistent indifferent
         inferior irritating irritated jarring lackluster lacklustre lame laboured mediocre
+        avoid avoidable miscast underwritten unfocused unremittingly cobbled
         melodramatic monotonous naive nasty negative numb odd overlong overrated pale plodding
         ponderous pretentious puerile repetitive rushed sappy sleep slept sleepy sloppy sluggish
         snooze snoozefest snored snoring sour stiff stilted tacky tasteless tepid terribly
@@ -106,8 +114,11 @@ _COLD = {
         unintelligible nope nah yikes
         """,
     -0.6: """
-        thin cold average mild survived mind meh long-winded ordinary so-so unremarkable middling
+        thin cold mild survived mind meh long-winded unremarkable
         overdone questionable forgets forgot flawed flaw flaws fault faults minor unclear unsure
+        """,
+    -0.2: """
+        average middling ordinary so-so fair-to-middling
         """,
 }
 
@@ -145,6 +156,37 @@ DEGREES = {
 }
 CONCESSIONS = frozenset("although though while whilst despite".split())
 TURNS = frozenset("but yet however nevertheless".split())
+# A sentence with one of these need not mean what it says: Taboada et al., "Lexicon-based methods
+# for sentiment analysis" (2011), section 2.5.
+IRREALIS = frozenset(
+    """if think thinks says claims promised wanted meant supposed intended tried trying hoped hopes
+    expected suppose guess pretend pretends critics""".split()
+)
+
+_ADVERBS = {re.sub(r"y$", "i", word) + "ly": value for word, value in SENTIMENT.items()}
+for _word in {"likely", "oddly", *NEGATORS, *DEGREES, *SENTIMENT} & _ADVERBS.keys():
+    del _ADVERBS[_word]  # it has a value of its own, or another meaning than its adjective
+# "Stunningly beautiful", but "stunningly" also for itself.
+SENTIMENT |= _ADVERBS
+DEGREES |= dict.fromkeys(_ADVERBS, 1.3)
+
+
+def _undoubled(word: str) -> str:
+    return re.sub(r"(.)\1+", r"\1", word)
+
+
+_BY_UNDOUBLED = {_undoubled(word): value for word, value in SENTIMENT.items()}
+
+
+@lru_cache(maxsize=8192)
+def word_value(word: str) -> float | None:
+    """The value of a word of sentiment, with any letters doubled or not ("excelent", "booooring"),
+    or of a rating; None if it is neither."""
+    value = SENTIMENT.get(word, rating_value(word))
+    if value is None and len(word) > 4:
+        return _BY_UNDOUBLED.get(_undoubled(word))
+    return value
+
 
 _NUMBERS = "zero one two three four five six seven eight nine ten".split()
 _RATINGS = {
@@ -210,7 +252,14 @@ PHRASES: dict[tuple[str, ...], float] = {
             "five star": 1.5, "five-star": 1.5, "one-star": -1.5, "bad guy": 0.0,
             "bad guys": 0.0, "false note": -1.0, "wrong note": -1.0,
             "made no sense": -1.0, "makes no sense": -1.0, "my watch": -1.0, "too hard": -1.0,
-            "the brightest star": 0.0, "good old": 0.0,
+            "the brightest star": 0.0, "good old": 0.0, "a patch on": 1.0, "as well": 0.0,
+            "well ,": 0.0, "what kind": 0.0, "in mind": 0.0, "my mind": 0.0, "mind you": 0.0,
+            "never mind": 0.0, "two minds": -0.2, "at work": 0.0, "love triangle": 0.0,
+            "love interest": 0.0, "love scene": 0.0, "love letter": 1.5, "good luck": 0.0,
+            "for good": 0.0, "make fun of": 0.0, "lost me": -1.5, "believe the hype": 1.5,
+            "right up my street": 1.5, "right up my alley": 1.5, "guilty pleasure": 1.0,
+            "middle of the road": -0.2, "mixed bag": -0.2, "neither good nor bad": -0.2,
+            "good god": 0.0, "good lord": 0.0, "great deal": 0.0, "my cup of tea": 1.0,
         }
     ).items()
 }  # fmt: skip

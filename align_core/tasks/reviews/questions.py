@@ -14,19 +14,18 @@ _NO = """
     hardly | not a chance | not remotely | not even close | far from it | by no means
     absolutely not | definitely not | certainly not | of course not | no way
     quite the opposite | in no way | quite the contrary | on the contrary | anything but
-    not so much | not exactly | not quite | it was not | it wasn't | it is not | it isn't
-    it did not | it didn't | it does not | it doesn't | i did not | i didn't | i do not
-    i don't | they did not | they were not | hell no | oh no | god no | not once
+    not so much | not exactly | not quite | hell no | oh no | god no | not once | not true
     not particularly | not especially | not much | not in a million years | not on your life
     not likely | not if you paid me | not by a long shot | not by a mile | none | none whatsoever
+    i disagree | i beg to differ | don't believe them | don't believe it | nothing of the sort
 """
 _YES = """
     yes | yeah | yep | yup | absolutely | definitely | certainly | of course | very
     very much | totally | sure | indeed | you bet | without a doubt | oh yes | completely
-    extremely | utterly | it was | it is | it did | it does | i did | i do | they did
-    they were | hell yes | and how | very much so | without question | truly | every minute
-    always | terribly | in a heartbeat | any day | any time | anytime | gladly | happily | big time
-    and then some | without hesitation | over and over | again and again | a thousand times
+    extremely | utterly | hell yes | and how | very much so | without question | truly
+    every minute | always | terribly | in a heartbeat | any day | any time | anytime | gladly
+    happily | big time | and then some | without hesitation | over and over
+    again and again | a thousand times
 """
 
 
@@ -35,12 +34,25 @@ def _phrases(text: str) -> list[tuple[str, ...]]:
     return sorted(phrases, key=len, reverse=True)
 
 
+_SUBJECTS = "it this that he she they we i you this_one this_film this_movie the_film the_movie"
+_SHORT = [  # "it was", of "it was not", "they are wrong"
+    (*subject.split("_"), verb)
+    for subject in _SUBJECTS.split()
+    for verb in "was is were are did does do has had have could would".split()
+]
+_CONTRACTED = [("it's",), ("that's",), ("he's",), ("she's",), ("they're",), ("you're",), ("i'm",)]
+_DENIED = ("not", "never", "wrong", "mistaken", "anything but", "nothing of the sort", "not true")
 _REPLIES = {
     **dict.fromkeys(_phrases(_YES), True),
+    **dict.fromkeys(_SHORT, True),
     **dict.fromkeys(_phrases(_NO), False),
+    **{(*short, *denied.split()): False for short in (*_SHORT, *_CONTRACTED) for denied in _DENIED},
+    **{(*short[:-1], f"{short[-1]}n't"): False for short in _SHORT},
 }
 _LONGEST = max(map(len, _REPLIES))
-_OPENERS = frozenset("oh well um er hmm , so".split())
+_OPENERS = frozenset(
+    "oh well um er erm hmm ah god lord honestly sadly frankly spoiler : but , so".split()
+)
 
 
 def reply(tokens: list[str]) -> tuple[bool, int] | None:

@@ -11,14 +11,16 @@ from typing import NamedTuple
 
 from align_core.tasks.grammar import PUNCTUATION
 from align_core.tasks.reviews import questions
-from align_core.tasks.reviews.constructions import NEGATION, Constructions
+from align_core.tasks.reviews.constructions import HYPOTHESIS, NEGATION, Constructions
 from align_core.tasks.reviews.lexicon import (
     CONCESSIONS,
     DEGREES,
+    IRREALIS,
     NEGATORS,
     PHRASES,
     SENTIMENT,
     TURNS,
+    word_value,
 )
 from align_core.tasks.reviews.ratings import rating_value
 
@@ -28,6 +30,7 @@ STRESSED = 1.25  # weight of the other clause
 SHOUT = 1.1  # weight of a sentence with an exclamation mark
 ANSWERED = 1.0  # the value of "Would I watch it again? Yes.", whose question has no value
 
+_ASIDE = 3  # at most so many tokens, like "film." in "best. film. ever.", say nothing of their own
 _SEEING = frozenset("see watch recommend go buy rent bother miss return sit show".split())
 _PRONOUNS = frozenset("it i we he she they this that".split())
 _AUXILIARIES = frozenset("did was were is are does do could would had has".split())
@@ -61,31 +64,69 @@ class SentimentReader:
         Tokens before `start`, those of the prompt, are only context: they can negate, concede or
         intensify, or ask the question that later tokens answer.
         """
-        total, last, question_value = 0.0, 0.0, None
+        total = sum(value for value, _, _ in self._parts(tokens, start))
+        return -total if tokens[-2:] == ["/", "s"] else total  # "/s" marks sarcasm
+
+    def recognises(self, tokens: list[str], start: int = 0) -> bool:
+        """Whether praise, blame or a rating after `start` is read as meant, even if all cancel out.
+
+        Not where the only cue is followed by an unread sentence: "Cute at first. Then I left."
+        """
+        are_read = [
+            is_read and not self._is_doubtful(sentence)
+            for _, sentence, is_read in self._parts(tokens, start)
+            if is_read or len(sentence) > _ASIDE or not NEGATORS.isdisjoint(sentence)
+        ]
+        return any(are_read) and (are_read[-1] or sum(are_read) > 1)
+
+    def _parts(self, tokens: list[str], start: int) -> Iterator[tuple[float, list[str], bool]]:
+        """Yields (value, sentence, whether anything in it is read) of each statement and answer."""
+        last, before, question_value = 0.0, tokens[:0], None
         counted: set[tuple[str, ...]] = set()
         for begin, sentence in _sentences(tokens):
             offset = max(start - begin, 0)
             answer = questions.reply(sentence)
             if answer is not None and (question_value is not None or _is_denial(sentence, answer)):
                 says_yes, size = answer
-                if question_value is None:  # the answer denies the sentence before
-                    total += last * (NEGATION - 1.0)
-                else:
-                    total += question_value if says_yes else NEGATION * question_value
+                if question_value is not None:
+                    value = question_value if says_yes else NEGATION * question_value
+                else:  # a denial of the sentence before, as "it could have been fun" is itself
+                    value = 0.0 if self._is_hypothesis(before) else last * (NEGATION - 1.0)
+                yield value, sentence[:size], bool(value)
                 sentence, offset = sentence[size:], max(offset - size, 0)
             question_value = None
             if _asks(sentence):
                 question_value = self._question_value(sentence)
             elif len(sentence) > offset:
+                size, before = len(counted), sentence
                 last = self._statement_value(sentence, offset, counted)
-                total += last
-        return -total if tokens[-2:] == ["/", "s"] else total  # "/s" marks sarcasm
+                is_read = bool(last) or len(counted) > size or _is_rated(sentence[offset:])
+                yield last, sentence, is_read
 
     def __contains__(self, word: object) -> bool:
         """Whether a word has a value, or is a part of a phrase or construction."""
         return isinstance(word, str) and bool(
-            word in self._words or word.endswith("n't") or rating_value(word) is not None
+            word in self._words or word.endswith("n't") or word_value(word) is not None
         )
+
+    def _is_hypothesis(self, sentence: list[str]) -> bool:
+        return any(span.factor == HYPOTHESIS for span in self._spans(sentence))
+
+    def _is_doubtful(self, sentence: list[str]) -> bool:
+        """Whether what is read in the sentence may be another's view or a mere wish, or is only in
+        the lesser part of a contrast: "slow, but what a finale"."""
+        spans = list(self._spans(sentence))
+        unreal = next((i for i, s in enumerate(spans) if s.words[0] in IRREALIS), len(spans))
+        if any(span.value for span in spans[unreal:]) and not spans[unreal].covers:
+            return True
+        if _elliptic_turn(sentence) is not None:
+            return False
+        stressed = [
+            span
+            for span, weight in zip(spans, _contrast(spans), strict=True)
+            if weight == STRESSED and span.words[0] not in PUNCTUATION | TURNS
+        ]
+        return bool(stressed) and not any(span.value for span in stressed)
 
     def _question_value(self, question: list[str]) -> float:
         """The value of an open question, read as a statement."""
@@ -105,7 +146,7 @@ class SentimentReader:
                 return value
             sentence = questions.as_statement(sentence) or sentence
         elif (turn := _elliptic_turn(sentence)) is not None:
-            bare = sum(self._word(word) for word in sentence[start:turn])
+            bare = sum(word_value(word) or 0.0 for word in sentence[start:turn])
             return bare * (NEGATION if _is_negated(sentence[turn:]) else 1.0)
         value = self._sentence(sentence, start, counted)
         words = [token for token in sentence if token not in PUNCTUATION]
@@ -152,7 +193,7 @@ class SentimentReader:
             construction = self._constructions.longest(tokens, position)
             phrase, value = self._phrase(tokens, position)
             size = construction.length if construction else 0
-            if construction and size > len(phrase):
+            if construction and size + (not value) > len(phrase):
                 words = tuple(tokens[position : position + size])
                 yield _Span(words, construction.value, construction.factor, covers=True)
             else:
@@ -171,10 +212,7 @@ class SentimentReader:
             following = tokens[position + 1]
             if following in SENTIMENT or following in DEGREES:
                 return (word,), 0.0
-        return (word,), self._word(word)
-
-    def _word(self, word: str) -> float:
-        return SENTIMENT.get(word) or rating_value(word) or 0.0
+        return (word,), word_value(word) or 0.0
 
 
 def _sentences(tokens: list[str]) -> Iterator[tuple[int, list[str]]]:
@@ -188,24 +226,28 @@ def _sentences(tokens: list[str]) -> Iterator[tuple[int, list[str]]]:
 
 def _asks(sentence: list[str]) -> bool:
     """Whether it is an open question without a rating."""
-    return (
-        sentence[-1:] == ["?"]
-        and questions.is_open(sentence)
-        and all(rating_value(token) is None for token in sentence)
-    )
+    return sentence[-1:] == ["?"] and questions.is_open(sentence) and not _is_rated(sentence)
+
+
+def _is_rated(sentence: list[str]) -> bool:
+    return any(rating_value(token) is not None for token in sentence)
 
 
 def _is_denial(sentence: list[str], answer: tuple[bool, int]) -> bool:
-    """Whether a whole sentence says no to the one before: "They call it funny. It is not." """
+    """Whether a sentence says no to the one before: "They call it funny. It is not.", "They are
+    wrong: it is dull." """
     says_yes, size = answer
-    return not says_yes and PUNCTUATION.issuperset(sentence[size:])
+    is_whole = PUNCTUATION.issuperset(sentence[size:]) or sentence[size] == ":"
+    return not says_yes and (is_whole or sentence[size - 1] in ("wrong", "mistaken"))
 
 
 def _elliptic_turn(sentence: list[str]) -> int | None:
-    """The position of "but" in a sentence that ends like "…, but it was not"; None in any other."""
-    words = [i for i, token in enumerate(sentence) if token not in PUNCTUATION]
+    """The position of "but" or a comma in a sentence that ends like "…, but it was not"; None in
+    any other."""
+    words = [i for i, token in enumerate(sentence) if token not in ".!?;:"]
     for size in (3, 4):
-        if len(words) > size and sentence[words[-size]] in TURNS:
+        turn = sentence[words[-size]] if len(words) > size else ""
+        if turn in TURNS or (turn == "," and _is_negated(sentence[words[-size] :])):
             subject, verb, *rest = (sentence[i] for i in words[-size + 1 :])
             if (
                 subject in _PRONOUNS

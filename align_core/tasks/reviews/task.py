@@ -68,13 +68,16 @@ class Reviews(GrammarTask, card=known_card("reviews")):
         return next(aspects, "film")
 
     def content_reward(self, prompt: str, completion: str) -> float:
-        context, text = map(spell_ratings, (prompt, join_text(prompt, completion)))
-        value = self._reader.read(tokenize(text), start=len(tokenize(context)))
+        value = self._reader.read(*_words(prompt, completion))
         return LIMIT * math.tanh(NATS * value / LIMIT)
 
     def can_judge(self, prompt: str, completion: str | None = None) -> bool:
-        """Whether the completion is English, a rating or emoji."""
-        return completion is None or self.knows_language(spell_ratings(completion), self._reader)
+        """Whether the completion is English, a rating or emoji, with praise or blame, which may
+        cancel out, that the reward recognises."""
+        return completion is None or (
+            self.knows_language(spell_ratings(completion), self._reader)
+            and self._reader.recognises(*_words(prompt, completion))
+        )
 
     def _review(self, rng: random.Random, rule: str) -> str:
         """A review of one film without repetitions."""
@@ -119,6 +122,12 @@ class Reviews(GrammarTask, card=known_card("reviews")):
                     splits[split].append(prompt)
                     taken.add(prompt)
         return splits
+
+
+def _words(prompt: str, completion: str) -> tuple[list[str], int]:
+    """The tokens of prompt and completion, with ratings as words, and how many are the prompt's."""
+    context, text = map(spell_ratings, (prompt, join_text(prompt, completion)))
+    return tokenize(text), len(tokenize(context))
 
 
 def _ends_in_mood(tokens: list[str]) -> bool:
