@@ -1,11 +1,17 @@
-"""Network addresses: the URL for phones, and checks for loopback and private addresses."""
+"""Network addresses: the URL for phones, loopback and private addresses, networks of clients."""
 
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 
 from playground.settings import Settings
+
+UNKNOWN = "unknown"  # the network of what is no address (RFC 7239, section 6.2)
+_WITH_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[0-9.]+))(?::[0-9]{1,5})?", re.ASCII)
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def address_for_phones(settings: Settings, port: int) -> str | None:
@@ -24,18 +30,40 @@ def for_phones(host: str, port: int) -> str | None:
 
 def is_loopback(host: str) -> bool:
     """Whether `host` is a loopback address or "localhost"."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    address = _parsed(host)
+    return host.lower() == "localhost" if address is None else address.is_loopback
 
 
 def is_private(address: str) -> bool:
     """Whether this is an address in a private network, such as that of a proxy in a cluster."""
+    parsed = _parsed(address)
+    return parsed is not None and parsed.is_private
+
+
+def network(address: str) -> str:
+    """The network of one client: the address itself, or for IPv6 its /64, all of whose addresses
+    one client may use; UNKNOWN for what is no address."""
+    parsed = _parsed(address)
+    if parsed is None:
+        return UNKNOWN
+    if parsed.version == 4 or parsed.is_loopback:
+        return str(parsed)
+    return str(ipaddress.IPv6Network((parsed.packed, 64), strict=False).network_address)
+
+
+def _parsed(text: str) -> IPAddress | None:
+    """The address in `text`, which may have a port (1.2.3.4:80, [2001:db8::1]:80) or an IPv6 zone
+    (fe80::1%eth0), without both; None if there is none. An IPv4 address that is mapped to IPv6 is
+    IPv4."""
+    if match := _WITH_PORT.fullmatch(text):
+        text = match["v6"] or match["v4"]
     try:
-        return ipaddress.ip_address(address).is_private
+        address = ipaddress.ip_address(text)
     except ValueError:
-        return False
+        return None
+    if address.version == 6:
+        return address.ipv4_mapped or ipaddress.IPv6Address(address.packed)
+    return address
 
 
 def _network_address() -> str:

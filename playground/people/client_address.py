@@ -5,23 +5,20 @@ It is kept in memory only.
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 from contextvars import ContextVar
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from playground.people.addresses import is_private
+from playground.people.addresses import is_private, network
 
 _ADDRESS: ContextVar[str] = ContextVar("client_address", default="")
 
 
 def client_address() -> str:
-    """The address of the client whose request this thread or task answers; "" if there is none.
-
-    For IPv6 it is the /64 network, because one client may use all addresses of such a network.
-    """
+    """The `network` of the client whose request this thread or task answers; "" outside of
+    requests."""
     return _ADDRESS.get()
 
 
@@ -35,7 +32,7 @@ class ClientAddress:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            _ADDRESS.set(_network(_address(Request(scope), self._proxies)))
+            _ADDRESS.set(network(_address(Request(scope), self._proxies)))
         await self._app(scope, receive, send)
 
 
@@ -47,22 +44,10 @@ def _address(request: Request, proxies: int | None) -> str:
     number of proxies with private addresses: the address of the visitor is then the last one that
     is not private.
     """
-    forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
-    if proxies == 0 or not forwarded:
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    chain = [entry for entry in map(str.strip, reversed(forwarded)) if entry]
+    if proxies == 0 or not chain:
         return request.client.host if request.client else ""
-    chain = [entry.strip() for entry in reversed(forwarded.split(","))]
     if proxies is None:
         return next(itertools.filterfalse(is_private, chain), chain[0])
     return chain[min(proxies, len(chain)) - 1]
-
-
-def _network(address: str) -> str:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4 or parsed.is_loopback:
-        return str(parsed)
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Network((parsed.packed, 64), strict=False).network_address)

@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn.config
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from playground.people.addresses import network
 
 MAX_FILES = 65_536  # open at once, if the system allows so many
 MAX_HEAD_BYTES = 65_536  # of a request: its first line and headers
@@ -43,7 +46,7 @@ class ConnectionLimits:
     max_by_address: int
     head_seconds: float
     answer_seconds: float
-    open: Counter[str] = field(default_factory=Counter)  # by address
+    open: Counter[str] = field(default_factory=Counter)  # by address, or /64 network of IPv6
     # connections on which a request, or the rest of one, is awaited, oldest first
     waiting: OrderedDict[Guarded, None] = field(default_factory=OrderedDict)
     by_address: Counter[str] = field(default_factory=Counter)  # of the connections in `waiting`
@@ -77,6 +80,10 @@ class Guarded(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.limits = type(self).limits  # the current ones: a later server may have others
+        if isinstance(self.app, ProxyHeadersMiddleware):
+            # It would let whoever connects over the loopback interface choose their address. How
+            # many proxies are to be believed is a setting (`ClientAddress`).
+            self.app = self.app.app
         self.address = ""
         self._in_head = False
         self._head = 0  # bytes of the chunks received since the head in progress began
@@ -86,7 +93,7 @@ class Guarded(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # so that writing pauses while anything is unread
-        self.address = self.client[0] if self.client else ""
+        self.address = network(self.client[0]) if self.client else ""
         self.limits.open[self.address] += 1
         too_many = self.limits.open.total() > self.limits.max_connections
         if too_many and self.limits.waiting:

@@ -7,20 +7,28 @@ sites' pages; after DNS rebinding, a request has the site's name as its host.
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from align_core.config.errors import shown
 from playground.people import log
 from playground.people.addresses import is_loopback
 
 _OWN = ("same-origin", "none")  # "none": the visitor typed the address or used a bookmark
 _REFUSED = "this request comes from a page of another site"
-_ONCE = ("host", "origin", "sec-fetch-site")  # headers on which the refusal depends
+# The headers on which the refusal depends.
+_ONCE = ("host", "origin", "sec-fetch-site", "sec-fetch-mode", "x-forwarded-host")
 _REPEATED = "expected one {name} header, got {count}"
+# host[:port] of RFC 3986, section 3.2, with the names of DNS and "_", which Docker's names have.
+_NAME = r"(?P<name>[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*)"
+_HOST = re.compile(rf"(?:{_NAME}|\[(?P<v6>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{{1,5}}))?", re.ASCII)
+MAX_NAME, MAX_PORT = 253, 65_535
+_MALFORMED = "{name}: expected host or host:port, got {got}"
 _WRONG_HOST = (
     "expected a request to this machine by its own name, got {host}; "
     "the variable PLAYGROUND_HOSTS takes further names"
@@ -31,9 +39,10 @@ class OtherSites:
     """Middleware that refuses requests from other sites' pages, and limits who may frame this page.
 
     A browser that opens the page, from any site's link or in a frame, passes. So does a request
-    without the browser's headers about its origin, as from `gradio_client` or curl. `hosts` are
-    further names of the server. A request over the loopback interface, the only one on which a
-    `local` server listens, must name one of `hosts` or the machine itself as its host. `frames` is
+    without the browser's headers about its origin, as from `gradio_client` or curl. What is not
+    host[:port] where a host is expected is refused. `hosts` are further names of the server. A
+    request over the loopback interface, the only one on which a `local` server listens, must name
+    one of `hosts` or the machine itself as its host. `frames` is
     a list of sources for CSP's frame-ancestors, with which browsers decide who may frame the page;
     None allows every frame.
     """
@@ -72,33 +81,45 @@ class OtherSites:
         for name in _ONCE:
             if (count := len(headers.getlist(name))) > 1:
                 return _REPEATED.format(name=name, count=count)
-        host = headers.get("host", "")
+        host = headers.get("host", "").lower()
+        # Each of several proxies may add a name. No page can make a browser send this header.
+        forwarded = [
+            name.strip() for name in headers.get("x-forwarded-host", "").lower().split(",")
+        ]
+        for name, hosts in (("host", [host]), ("x-forwarded-host", forwarded)):
+            for got in hosts if name in headers else ():
+                if _name(got) is None:
+                    return _MALFORMED.format(name=name, got=shown(got))
         client = scope.get("client")
         if self._local or (client and is_loopback(client[0])):
-            name = _name(host)
+            name = _name(host) or ""
             if not (name.endswith(".localhost") or is_loopback(name) or self._is_named(host)):
-                return _WRONG_HOST.format(host=host)
+                return _WRONG_HOST.format(host=shown(host))
         if scope.get("method") == "GET" and headers.get("sec-fetch-mode") == "navigate":
             return None
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         if site is not None:
             return None if site in _OWN else _REFUSED
         if origin is not None:
-            page = origin.partition("://")[2]
-            # Each of several proxies may add a name. No page can make a browser send this header.
-            forwarded = ",".join(headers.getlist("x-forwarded-host")).split(",")
-            here = (host, *map(str.strip, forwarded))
-            return None if page and (page in here or self._is_named(page)) else _REFUSED
+            scheme, _, page = origin.lower().partition("://")
+            is_page = scheme in ("http", "https") and _name(page) is not None
+            is_here = page in (host, *forwarded) or self._is_named(page)
+            return None if is_page and is_here else _REFUSED
         return None
 
     def _is_named(self, host: str) -> bool:
         """Whether `host`, with or without its port, is among the names of this server."""
-        return host.lower() in self._hosts or _name(host) in self._hosts
+        return host in self._hosts or _name(host) in self._hosts
 
 
-def _name(host: str) -> str:
-    """The name in a Host header, without its port and in lower case; "" if it is malformed."""
+def _name(host: str) -> str | None:
+    """The name or address in `host`, which is host[:port] in lower case; None if it is not."""
+    match = _HOST.fullmatch(host)
+    if match is None or int(match["port"] or 0) > MAX_PORT or len(match["name"] or "") > MAX_NAME:
+        return None
+    if match["v6"] is None:
+        return match["name"]
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return str(ipaddress.IPv6Address(match["v6"]))
     except ValueError:
-        return ""
+        return None

@@ -46,16 +46,22 @@ class Presenters:
         """Whether there is a key, so that somebody may become a presenter."""
         return self._key is not None
 
-    def seconds_to_wait(self, address: str) -> float:
-        """The seconds that an attempt from this address has to wait, at most MAX_SECONDS."""
-        since = time.monotonic() - WRONG_KEY_SECONDS
+    def begin_attempt(self, address: str) -> float:
+        """Count a wrong key from this address, until `sign_in` finds that it is right; returns the
+        seconds that the attempt has to wait, at most MAX_SECONDS.
+
+        Keys that are sent at once thus wait as those that are sent one after another.
+        """
+        now = time.monotonic()
         with self._lock:
-            recent = [sender for then, sender in self._wrong if then > since]
+            recent = [sender for then, sender in self._wrong if now - then < WRONG_KEY_SECONDS]
+            self._wrong.append((now, address))
         seconds = SECONDS_BY_ADDRESS * recent.count(address) + SECONDS_IN_ALL * len(recent)
         return min(seconds, MAX_SECONDS)
 
     def sign_in(self, visitor: str | None, key: Any, address: str) -> bool:
-        """Make the visitor a presenter if `key` is right; returns whether it is.
+        """Make the visitor a presenter if `key` is right; returns whether it is. Call this after
+        the wait that `begin_attempt` returns.
 
         `key` is as typed, or as in a URL, where characters may be encoded.
         """
@@ -69,14 +75,20 @@ class Presenters:
             if len(wrong) < MAX_WRONG_KEYS:
                 if is_right:
                     self._visitors.add(visitor)
+                    self._withdraw(address)
                     return True
                 log.refused("key", "wrong")
                 wrong.append(now)
-                self._wrong.append((now, address))
             self._wrong_by_visitor[visitor] = wrong
             if len(self._wrong_by_visitor) > MAX_REMEMBERED:
                 self._wrong_by_visitor.popitem(last=False)
             return False
+
+    def _withdraw(self, address: str) -> None:
+        """Do not count the latest attempt from this address."""
+        senders = [sender for _, sender in self._wrong]
+        if address in senders:
+            del self._wrong[len(senders) - 1 - senders[::-1].index(address)]
 
 
 def _readings(key: str) -> tuple[str, str, str]:

@@ -95,7 +95,7 @@ def _lay_out(
     # Gradio sets attributes on the functions that it serves, which bound methods do not allow.
     async def sign_in(request: gr.Request, key: Any) -> bool:
         visitors, sender = queue.visitors, client_address()
-        await asyncio.sleep(visitors.presenters.seconds_to_wait(sender))
+        await asyncio.sleep(visitors.presenters.begin_attempt(sender))
         return visitors.presenters.sign_in(visitors.sender(request), key, sender)
 
     async def new_events(request: gr.Request, sent: Any) -> Response:

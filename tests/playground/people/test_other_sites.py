@@ -89,7 +89,7 @@ def test_a_foreign_host_name_on_the_loopback_is_refused():
         assert not wrong
     answer = site(local=True).get("/", headers={"Host": "evil.example"})
     assert answer.json()["line"] == (
-        "expected a request to this machine by its own name, got evil.example; the variable "
+        "expected a request to this machine by its own name, got 'evil.example'; the variable "
         "PLAYGROUND_HOSTS takes further names"
     )
     assert site().get("/", headers={"Host": "any.example"}).status_code == 200
@@ -101,6 +101,8 @@ def test_a_repeated_header_is_refused_whatever_its_values():
         ("Host", "localhost"),
         ("Origin", "http://localhost"),
         ("Sec-Fetch-Site", "none"),
+        ("Sec-Fetch-Mode", "navigate"),
+        ("X-Forwarded-Host", "localhost"),
     ):
         once, twice = [(name, value)], [(name, value), (name.lower(), "evil.example")]
         assert site(local=True).get("http://localhost/", headers=once).status_code == 200, name
@@ -108,6 +110,63 @@ def test_a_repeated_header_is_refused_whatever_its_values():
             answer = site(local=True).get("http://localhost/", headers=headers)
             assert (answer.status_code, answer.json()["why"]) == (403, "site")
             assert answer.json()["line"] == f"expected one {name.lower()} header, got 2"
+
+
+MALFORMED = (
+    *("evil@localhost", "localhost/evil", "localhost:abc", "localhost:99999", "localhost:", ":80"),
+    *(
+        "localhost.",
+        "localhost..",
+        "a..localhost",
+        ".localhost",
+        "localhost evil",
+        "localhost:80:80",
+    ),
+    *(
+        "localhost?x",
+        "localhost#x",
+        "localhost\\evil",
+        "localhost%00",
+        "localhost,,evil",
+        "l\xf6calhost",
+    ),
+    *(
+        "[::1",
+        "::1",
+        "[::1]80",
+        "[::1]:80:80",
+        "[::1%25lo]",
+        "[1.2.3]",
+        "[localhost]",
+        "localhost:+80",
+    ),
+    *("x" * 64 + ".localhost", "x." * 130 + "localhost", "http://localhost", '"localhost"', ""),
+)
+
+
+def test_a_host_that_is_not_a_host_is_refused_wherever_it_stands():
+    """Whatever the port and the name, only host[:port] is read; proxies differ in the rest."""
+    servers = (site(local=True, hosts=["localhost"]), site(hosts=["localhost"]))
+    for client in servers:
+        passed = []
+        for host in MALFORMED:
+            sent = host.encode("latin-1")
+            here = {"Host": "localhost"}
+            for headers in ({"Host": sent}, here | {"X-Forwarded-Host": sent}):
+                answer = client.get("/", headers=headers)
+                name = [*headers][-1].lower()
+                line = answer.json()["line"] if answer.status_code == 403 else ""
+                if not line.startswith(f"{name}: expected host or host:port, got "):
+                    passed.append((headers, answer.text))
+            headers = here | {"Origin": b"http://" + sent}
+            if client.get("/", headers=headers).status_code != 403:
+                passed.append((headers, "passed"))
+        assert not passed
+    for origin in ("localhost", "evil://localhost", "http:localhost", "http://http://localhost"):
+        assert site().get("/", headers={"Host": "localhost", "Origin": origin}).status_code == 403
+    for host in ("LOCALHOST:65535", "[::FFFF:127.0.0.1]:80", "a.b-c.LocalHost"):
+        headers = {"Host": host, "Origin": f"http://{host}", "X-Forwarded-Host": f"{host}, b_c:80"}
+        assert site(local=True).get("/", headers=headers).status_code == 200, host
 
 
 def test_the_page_sends_no_referrer_and_allows_only_the_named_frames():

@@ -68,20 +68,38 @@ def test_wrong_keys_lock_out_their_visitor_for_a_while(clock):
 def test_visitors_without_wrong_keys_get_in_while_others_guess(clock):
     presenters = Presenters(KEY)
     for i in range(2 * MAX_REMEMBERED):
+        presenters.begin_attempt("proxy")
         presenters.sign_in(f"guesser {i % 1500}", "wrong", "proxy")
-    assert presenters.seconds_to_wait("proxy") == module.MAX_SECONDS
+    assert presenters.begin_attempt("proxy") == module.MAX_SECONDS
     assert presenters.sign_in("ann", KEY, "proxy")
+    presenters.begin_attempt("proxy")
     assert len(presenters._wrong) == len(presenters._wrong_by_visitor) == MAX_REMEMBERED
 
 
 def test_an_attempt_waits_longer_with_wrong_keys_from_its_address_and_in_total(clock):
     presenters = Presenters(KEY)
-    assert presenters.seconds_to_wait("here") == 0
-    presenters.sign_in("ann", "wrong", "here")
-    presenters.sign_in("bob", "wrong", "there")
-    presenters.sign_in("bob", "wrong", "there")
-    assert presenters.seconds_to_wait("here") == pytest.approx(0.2 + 3 * 0.05)
-    assert presenters.seconds_to_wait("there") == pytest.approx(2 * 0.2 + 3 * 0.05)
-    assert presenters.seconds_to_wait("elsewhere") == pytest.approx(3 * 0.05)
+    assert presenters.begin_attempt("here") == 0
+    assert presenters.begin_attempt("there") == pytest.approx(0.05)
+    assert presenters.begin_attempt("there") == pytest.approx(0.2 + 2 * 0.05)
+    assert presenters.begin_attempt("here") == pytest.approx(0.2 + 3 * 0.05)
+    assert presenters.begin_attempt("elsewhere") == pytest.approx(4 * 0.05)
     clock.now += module.WRONG_KEY_SECONDS
-    assert presenters.seconds_to_wait("there") == 0
+    assert presenters.begin_attempt("there") == 0
+
+
+def test_keys_that_are_sent_at_once_wait_as_those_sent_one_after_another(clock):
+    at_once, one_by_one = Presenters(KEY), Presenters(KEY)
+    waits = [at_once.begin_attempt("here") for _ in range(20)]
+    expected = []
+    for i in range(20):
+        expected.append(one_by_one.begin_attempt("here"))
+        one_by_one.sign_in(f"guesser {i}", "wrong", "here")
+    assert waits == expected == pytest.approx([min(0.25 * i, 3.0) for i in range(20)])
+
+
+def test_a_right_key_costs_nobody_time(clock):
+    presenters = Presenters(KEY)
+    presenters.begin_attempt("there")
+    for visitor in ("ann", "bob"):
+        assert presenters.begin_attempt("here") == pytest.approx(0.05)
+        assert presenters.sign_in(visitor, KEY, "here")
