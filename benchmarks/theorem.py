@@ -15,10 +15,12 @@ import argparse
 import json
 import statistics
 import tempfile
-from functools import lru_cache
+from dataclasses import replace
 from math import ceil, hypot
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from align_core.config.task_card import known_card
 from align_core.evaluation import prepared
@@ -45,7 +47,7 @@ METHODS: dict[str, dict[str, Any]] = {
 SEEDS = range(5)
 BETAS = (0.3, 0.5, 0.7, 1.0, 2.0)  # one for each seed
 PROMPTS = 128  # held-out
-SAMPLES = 32  # texts a prompt, for each side
+SAMPLES = 64  # texts a prompt, for each side
 WIDEST = 0.05  # nats of reward: the median half-width that is asked for
 
 
@@ -67,14 +69,15 @@ def measure(directories: list[Path], samples: int, most: int | None) -> None:
     """Measure the runs that are missing in the results, which are stored after each one."""
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     short = [(method, task, seed) for seed in SEEDS for task in TASKS for method in METHODS]
-    missing = [one for one in [*directories, *short] if _name(one) not in results]
-    for one in missing[:most]:
+    missing = [
+        (noise, one)
+        for noise, one in enumerate([*short, *directories])
+        if _name(one) not in results
+    ]
+    for noise, one in missing[:most]:
         with tempfile.TemporaryDirectory() as folder:
-            if isinstance(one, Path):  # with noise of its own
-                results[_name(one)] = _measured(one, samples, len(SEEDS) + directories.index(one))
-            else:
-                path = _trained(*one, Path(folder) / "run")
-                results[_name(one)] = _measured(path, samples, one[2])
+            path = one if isinstance(one, Path) else _trained(*one, Path(folder) / "run")
+            results[_name(one)] = _measured(path, samples, noise)
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
         print(_name(one), results[_name(one)], flush=True)
 
@@ -94,7 +97,11 @@ def _trained(method: str, task: str, seed: int, path: Path) -> Path:
 
 
 def _measured(path: Path, samples: int, noise: int) -> dict[str, Any]:
-    """Both sides for a run at its β, or at the β of its seed if it has none."""
+    """Both sides for a run at its β, or at the β of its seed if it has none.
+
+    The `noise`, which no other run has, seeds the texts and how the stored samples are divided
+    between the sides, so that the sides differ independently from run to run.
+    """
     from align_core.evaluation.optimum_distance import optimum_distance
     from align_core.models.loading import load_policy
 
@@ -108,12 +115,10 @@ def _measured(path: Path, samples: int, noise: int) -> dict[str, Any]:
     return facts | optimum_distance(prompts, stored, beta, *evaluations)
 
 
-@lru_cache(maxsize=1)  # the noise of an evaluator takes 256 MB
 def _against_reference(
     task: str, samples: int, noise: int
 ) -> tuple[list[str], ReferenceSamples, list[Evaluator]]:
-    """Held-out prompts, their stored samples, and the evaluators of both sides, which sample the
-    task's reference once for all runs with this noise."""
+    """Held-out prompts, their stored samples, and the evaluators of both sides."""
     from align_core.evaluation.evaluator import Evaluator
     from align_core.evaluation.optimum_distance import SECOND_SEED_OFFSET
     from align_core.models.loading import load_policy, load_tokenizer
@@ -121,7 +126,7 @@ def _against_reference(
     from align_core.models.sampling import end_ids
 
     the_task, reference = get_task(task), known_card(task).reference
-    stored = prepared.stored_samples(task, reference, "heldout")
+    stored = _shuffled(prepared.stored_samples(task, reference, "heldout"), noise)
     model, tokenizer = load_policy(reference), load_tokenizer(reference)
     prompts = the_task.prompts("heldout")[:PROMPTS]
     settings = {"stored": stored, "max_new_tokens": the_task.max_new_tokens, "samples": samples}
@@ -134,6 +139,13 @@ def _against_reference(
             for seed in (noise, noise + SECOND_SEED_OFFSET)
         ],
     )
+
+
+def _shuffled(stored: ReferenceSamples, seed: int) -> ReferenceSamples:
+    """The samples of each prompt in another order: each side has those at every second place."""
+    order = np.random.default_rng(seed).permutation(stored.rewards.shape[1])
+    names = ("tokens", "lengths", "ended", "rewards")
+    return replace(stored, **{name: getattr(stored, name)[:, order] for name in names})
 
 
 def apart(result: dict[str, Any]) -> float:
