@@ -27,6 +27,20 @@ _FILE, _RESULT = "state.json", "result.json"
 State = dict[str, Any]
 
 
+def folder_in(runs: Path) -> Path:
+    """The folder of the quick runs in a folder of `runs`.
+
+    Version 0.1 called it `trials` and the state of a quick run trial.json; these are renamed.
+    """
+    folder, earlier = runs / "quick_runs", runs / "trials"
+    if earlier.is_dir() and not folder.exists():
+        with contextlib.suppress(OSError):  # a folder that cannot be written
+            earlier.rename(folder)
+            for file in folder.glob("*/trial.json"):
+                file.rename(file.with_name(_FILE))
+    return folder
+
+
 class QuickRuns:
     """The newest quick run of each experiment, in `root`. Threads may share it.
 

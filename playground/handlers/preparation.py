@@ -31,10 +31,10 @@ class PreparationHandlers:
         if visitor is None or card is None or card.reference is None:
             return self._words["own"]["missing"]
         self._queue.visitors.own.touch(visitor)
-        self._queue.trials.prune(_PREFIX, MAX_ENDED_KEPT)
+        self._queue.quick_runs.prune(_PREFIX, MAX_ENDED_KEPT)
         command = (_MODULE, card.full_name, card.reference)
         try:
-            self._queue.join_trial(visitor, _name(visitor), None, command)
+            self._queue.join_quick_run(visitor, _name(visitor), None, command)
         except NoPlace as refusal:
             return self._words["visitors"][refusal.reason]
         except OSError as error:
@@ -45,10 +45,10 @@ class PreparationHandlers:
         """Stop the visitor's preparation, or remove it from the queue."""
         if visitor is None:
             return
-        if self._queue.queued_trial(visitor) == _name(visitor):
+        if self._queue.queued_quick_run(visitor) == _name(visitor):
             self._queue.leave(visitor)
         else:
-            self._queue.trials.stop(_name(visitor))
+            self._queue.quick_runs.stop(_name(visitor))
 
     def preparation(self, _: Any = None, visitor: Visitor = None) -> dict[str, Any]:
         """The state of the visitor's newest preparation.
@@ -59,20 +59,22 @@ class PreparationHandlers:
         """
         words = self._words["own"]["preparing"]
         name = _name(visitor) if visitor else ""
-        if visitor and self._queue.is_trial_queued(name):
+        if visitor and self._queue.is_quick_run_queued(name):
             position, sentence = self._queue.position(visitor), ""
             if position:
                 wait = durations.wait(position.seconds, position.estimated, self._words)
-                sentence = self._words["lab"]["trial"]["waits"].format(n=position.number, wait=wait)
+                sentence = self._words["lab"]["quick_run"]["waits"].format(
+                    n=position.number, wait=wait
+                )
             return {"status": "waiting", "sentence": sentence, "done": 0.0}
-        trial = self._queue.trials.state(name) if visitor else None
-        if trial is None:
+        newest = self._queue.quick_runs.state(name) if visitor else None
+        if newest is None:
             return {"status": None, "sentence": "", "done": 0.0}
-        status, count = trial["status"], trial.get("count", 0)
+        status, count = newest["status"], newest.get("count", 0)
         if status == "running":
-            sentence = words["running" if count else "starting"].format(**trial)
-            return {"status": status, "sentence": sentence, "done": trial["done"] / max(1, count)}
-        sentence = messages.translate(trial, self._words) or words[status]
+            sentence = words["running" if count else "starting"].format(**newest)
+            return {"status": status, "sentence": sentence, "done": newest["done"] / max(1, count)}
+        sentence = messages.translate(newest, self._words) or words[status]
         return {"status": status, "sentence": sentence, "done": 1.0}
 
 

@@ -264,19 +264,19 @@ class TrainHandlers:
     def visitor_state(self, run: str | None, visitor: Visitor = None) -> dict[str, Any]:
         """The visitor's rights to the `run` that their page shows, and their position in the queue.
 
-        own:      the visitor's live run, or None
-        steers:   whether they may control `run`
-        shared:   whether they share `run`; None if it is not theirs
-        files:    whether they may download `run`, which has ended or is recorded
-        other:    another live run, which they may watch, as {run, method, task}, or None
-        free:     whether a run would start at once
-        trial:    the owner of the live quick run of an experiment: "own", "other" or None
-        place:    their position in the queue, or None
-        wait:     the time until their turn, as text
-        refused:  the reasons why their queued run could not start
-        presents: whether they are a presenter
-        several:  whether the server has had several visitors
-        timed:    whether the speed of this machine is known, so that `run_label` has a duration
+        own:       the visitor's live run, or None
+        steers:    whether they may control `run`
+        shared:    whether they share `run`; None if it is not theirs
+        files:     whether they may download `run`, which has ended or is recorded
+        other:     another live run, which they may watch, as {run, method, task}, or None
+        free:      whether a run would start at once
+        quick_run: the owner of the live quick run of an experiment: "own", "other" or None
+        place:     their position in the queue, or None
+        wait:      the time until their turn, as text
+        refused:   the reasons why their queued run could not start
+        presents:  whether they are a presenter
+        several:   whether the server has had several visitors
+        timed:     whether the speed of this machine is known, so that `run_label` has a duration
         """
         live = self._client.live()
         position = self._queue.position(visitor)
@@ -297,7 +297,7 @@ class TrainHandlers:
             ),
             "other": self._another(live, run, visitor),
             "free": self._queue.has_free_slot(),
-            "trial": self._queue.live_trial_owner(visitor),
+            "quick_run": self._queue.live_quick_run_owner(visitor),
             "place": position and position.number,
             "wait": wait,
             "refused": [error_messages.translate(message, self._words) for message in errors],

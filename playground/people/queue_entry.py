@@ -21,7 +21,7 @@ class Entry:
     start: Callable[[], str]
     duration: Duration
     options: Mapping[str, Any] = field(default_factory=dict)  # of a run
-    trial: str | None = None  # the name of the experiment; None for a run
+    quick_run: str | None = None  # the name of the experiment; None for a run
     address: str = field(default_factory=client_address)  # of the visitor; "" if unknown
     context: Context = field(default_factory=copy_context)
 

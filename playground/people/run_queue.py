@@ -16,7 +16,7 @@ from typing import Any
 from align_core.config.errors import ConfigError
 from align_core.config.messages import Message, plain
 from align_core.config.run_config import resolve
-from align_core.experiments.quick_runs import QuickRuns
+from align_core.experiments.quick_runs import QuickRuns, folder_in
 from align_core.runs.client import Busy, Client
 from align_core.runs.events import FINAL
 from playground.limits import Limits
@@ -52,7 +52,7 @@ class Position:
 
 
 class RunQueue:
-    """Runs, and quick runs of the lab's experiments (`trials`), that wait for a slot of `client`.
+    """Runs, and the lab's experiments as `quick_runs`, that wait for a slot of `client`.
 
     First come, first served, but presenters go first. A queued run starts in its turn even if its
     visitor's page is closed. A visitor has at most one live or queued run or quick run; programs
@@ -68,17 +68,17 @@ class RunQueue:
         client: Client,
         visitors: Visitors,
         time_limit: float | None = None,
-        trials: QuickRuns | None = None,
+        quick_runs: QuickRuns | None = None,
         attendance: Attendance | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self.visitors = visitors
         self.time_limit = time_limit
         self._limits = limits
-        self.trials = trials or QuickRuns(client.root / "trials")
+        self.quick_runs = quick_runs or QuickRuns(folder_in(client.root))
         self._client = client
         self._attendance = attendance or Attendance()
-        self._waiting_times = WaitingTimes(client, self.trials)
+        self._waiting_times = WaitingTimes(client, self.quick_runs)
         self._lock = threading.Lock()
         self._entries: list[Entry] = []
         self._live: dict[str, str] = {}  # run or quick run -> its owner (`owner_of`)
@@ -116,7 +116,7 @@ class RunQueue:
         duration = self._waiting_times.run_duration(options, bound, pace)
         return self._enqueue(Entry(visitor, start, duration, options))
 
-    def join_trial(
+    def join_quick_run(
         self,
         visitor: Visitor,
         name: str,
@@ -137,10 +137,10 @@ class RunQueue:
         duration = self._waiting_times.expect(name, min(bound, seconds or math.inf))
 
         def start() -> str:
-            self.trials.start(name, visitor, self.time_limit, command)
+            self.quick_runs.start(name, visitor, self.time_limit, command)
             return name
 
-        self._enqueue(Entry(visitor, start, duration, trial=name))
+        self._enqueue(Entry(visitor, start, duration, quick_run=name))
 
     def configurations(self) -> list[Mapping[str, Any]]:
         """The configurations of live runs, and the options of queued ones."""
@@ -162,29 +162,29 @@ class RunQueue:
 
     def has_free_slot(self) -> bool:
         """Whether a run could start now if the queue were empty."""
-        taken = len(self._client.live()) + len(self.trials.live())
+        taken = len(self._client.live()) + len(self.quick_runs.live())
         return self._client.free() and taken < self._client.at_once
 
-    def live_trial_owner(self, visitor: Visitor) -> str | None:
+    def live_quick_run_owner(self, visitor: Visitor) -> str | None:
         """The owner of the live quick run: "own" for the visitor, or "other"; None without one."""
-        owners = [self._live.get(name) for name in self.trials.live()]
+        owners = [self._live.get(name) for name in self.quick_runs.live()]
         is_own = owner_of(visitor, client_address()) in owners
         return "own" if is_own else "other" if owners else None
 
-    def may_stop_trial(self, visitor: Visitor, name: str) -> bool:
+    def may_stop_quick_run(self, visitor: Visitor, name: str) -> bool:
         """Whether the visitor may stop the quick run of an experiment."""
-        started_by = (self.trials.state(name) or {}).get("owner")
+        started_by = (self.quick_runs.state(name) or {}).get("owner")
         is_own = not self.visitors.public if started_by is None else started_by == visitor
         return is_own or visitor in self.visitors.presenters
 
-    def is_trial_queued(self, name: str) -> bool:
+    def is_quick_run_queued(self, name: str) -> bool:
         """Whether a quick run of an experiment is queued."""
-        return any(entry.trial == name for entry in self._entries)
+        return any(entry.quick_run == name for entry in self._entries)
 
-    def queued_trial(self, visitor: Visitor) -> str | None:
+    def queued_quick_run(self, visitor: Visitor) -> str | None:
         """The experiment whose quick run the visitor has queued; None if there is none."""
         owner = owner_of(visitor, client_address())
-        return next((entry.trial for entry in self._entries if entry.owner == owner), None)
+        return next((entry.quick_run for entry in self._entries if entry.owner == owner), None)
 
     def leave(self, visitor: Visitor) -> None:
         """Remove the visitor's run or quick run from the queue, if there is one."""
@@ -215,8 +215,8 @@ class RunQueue:
         with self._lock:
             if self._has_run(entry):
                 raise refusal(AlreadyHasRun)
-            trial = entry.trial
-            if trial and (trial in self.trials.live() or self.is_trial_queued(trial)):
+            name = entry.quick_run
+            if name and (name in self.quick_runs.live() or self.is_quick_run_queued(name)):
                 return None
             self._start_errors.pop(entry.owner, None)
             self._begun.pop(entry.owner, None)
@@ -242,8 +242,9 @@ class RunQueue:
         return too_many or len(self._entries) >= self._limits.waiting
 
     def _has_run(self, new: Entry) -> bool:
-        runs, trials = self._client.live(), self.trials.live()
-        self._live = {name: owner for name, owner in self._live.items() if name in (*runs, *trials)}
+        runs = self._client.live()
+        live = {*runs, *self.quick_runs.live()}
+        self._live = {name: owner for name, owner in self._live.items() if name in live}
         owned = any(self.visitors.owns(new.visitor, run) for run in runs)
         return owned or new.owner in (
             *self._live.values(),
@@ -275,7 +276,7 @@ class RunQueue:
         first = self._entries[0]
         try:
             name = self._begin(first)
-            if first.trial is None:
+            if first.quick_run is None:
                 _remember(self._begun, first.owner, name)
         except Busy:
             raise

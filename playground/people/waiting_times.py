@@ -19,13 +19,12 @@ Duration = tuple[float, bool]  # seconds; True if they are estimated, False if t
 
 
 class WaitingTimes:
-    """The waiting times behind the live runs of `client` and the live quick runs, `trials`.
-    Thread-safe."""
+    """The waiting times behind the live runs of `client` and the live `quick_runs`. Thread-safe."""
 
-    def __init__(self, client: Client, trials: QuickRuns) -> None:
+    def __init__(self, client: Client, quick_runs: QuickRuns) -> None:
         self._client = client
-        self._trials = trials
-        self._trial_seconds: dict[str, float] = {}  # by experiment; infinite if unknown
+        self._quick_runs = quick_runs
+        self._quick_run_seconds: dict[str, float] = {}  # by experiment; infinite if unknown
         self._lock = threading.Lock()
         self._estimates: tuple[float, list[tuple[float | None, bool]]] = (-math.inf, [])
 
@@ -44,7 +43,7 @@ class WaitingTimes:
             now = time.monotonic()
             if now - then > ESTIMATE_SECONDS or len(waits) != len(durations):
                 slots = [self._live_run_duration(run) for run in self._client.live()]
-                slots += [self.trial_duration(name) for name in self._trials.live()]
+                slots += [self.quick_run_duration(name) for name in self._quick_runs.live()]
                 slots += [(0.0, True)] * (self._client.at_once - len(slots))
                 heapq.heapify(slots)
                 waits = []
@@ -63,13 +62,13 @@ class WaitingTimes:
     def expect(self, name: str, seconds: float) -> Duration:
         """Store the seconds of an experiment's quick run, infinite if unknown; returns its
         duration."""
-        self._trial_seconds[name] = seconds
-        return self.trial_duration(name)
+        self._quick_run_seconds[name] = seconds
+        return self.quick_run_duration(name)
 
-    def trial_duration(self, name: str) -> Duration:
+    def quick_run_duration(self, name: str) -> Duration:
         """The remaining duration of the live or queued quick run of an experiment."""
-        seconds = self._trial_seconds.get(name, math.inf)
-        if name in self._trials.live() and (state := self._trials.state(name)):
+        seconds = self._quick_run_seconds.get(name, math.inf)
+        if name in self._quick_runs.live() and (state := self._quick_runs.state(name)):
             return max(0.0, seconds - (time.time() - state["began"])), math.isfinite(seconds)
         return seconds, math.isfinite(seconds)
 

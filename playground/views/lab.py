@@ -15,7 +15,7 @@ from align_core.experiments.claims import comparison_counts, render_verdicts
 from align_core.experiments.sentences import render_findings
 from playground.content import coverage
 from playground.handlers.links import FIELDS
-from playground.handlers.quick_experiments import QuickExperimentHandlers
+from playground.handlers.quick_runs import QuickRunHandlers
 from playground.people.requests import with_visitor
 from playground.people.run_queue import RunQueue
 from playground.text.machines import machine
@@ -60,7 +60,7 @@ _FIRST = {"responses": 4, "beta": 0.5, "seed": 0}  # the settings of the recorde
 def build(words: dict[str, Any], queue: RunQueue) -> None:
     """Lay out the view. The coverage experiment trains on request, which takes 0.05 seconds; quick
     runs of the others go through `queue`."""
-    handlers = QuickExperimentHandlers(queue, words)
+    handlers = QuickRunHandlers(queue, words)
     bind = partial(with_visitor, queue.visitors)
 
     def train(settings: Any) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def test_programs_without_a_token_share_a_place_at_each_address_and_no_other(cli
         come_from(address)
         assert queue.join(None, RUN) is None
         with pytest.raises(AlreadyHasRun):
-            queue.join_trial(None, "shift", 20.0)
+            queue.join_quick_run(None, "shift", 20.0)
     assert queue.position(None).number == 2
     come_from("10.0.0.3")
     assert queue.position(None) is None

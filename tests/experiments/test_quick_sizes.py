@@ -68,7 +68,7 @@ def processes_of_their_own_measure_the_same(name, part, measured, monkeypatch):
     """From the page, with all other parts measured before."""
     monkeypatch.setenv("MEASURED", str(measured))
     monkeypatch.setenv("MISSING", part)
-    runs = QuickRuns(measured.parent / "page", module="tests.fakes.resumed_trial")
+    runs = QuickRuns(measured.parent / "page", module="tests.fakes.resumed_quick_run")
     runs.start(name)
     state = ended(runs)
     assert (state["status"], state["message"]) == ("finished", "")

@@ -14,12 +14,12 @@ export function quickRuns({ element, props, server }, pictures) {
   let timer = null;
 
   function add(card, name) {
-    make("h3", "", card, words.trial.title);
-    make("p", "", card, words.trial.what);
-    const host = (hosts[name] = make("div", "trial", card));
+    make("h3", "", card, words.quick_run.title);
+    make("p", "", card, words.quick_run.what);
+    const host = (hosts[name] = make("div", "quick-run", card));
     const buttons = make("p", "buttons", host);
     button("attempt", props.quick_runs[name], buttons, () => act(host, server.start(name)));
-    button("stop", words.trial.stop, buttons, () => act(host, server.stop(name))).hidden = true;
+    button("stop", words.quick_run.stop, buttons, () => act(host, server.stop(name))).hidden = true;
     make("p", "stands", host).setAttribute("role", "status");
     make("div", "", make("div", "bar", host)).parentElement.hidden = true;
     make("p", "error", host).setAttribute("role", "alert");

@@ -14,7 +14,7 @@ export function mount({ element, props, server }) {
 
   function draw(state) {
     if (!state.standing) return;
-    const { own, steers, shared, other, free, place, wait, refused, presents, several, trial } = state.standing;
+    const { own, steers, shared, other, free, place, wait, refused, presents, several, quick_run } = state.standing;
     const watching = isWatching(state);
     // controls.css shows the buttons that fit.
     train.dataset.turn = place ? "wait" : own ? "" : !free ? "join" : watching ? "run" : "";
@@ -24,7 +24,7 @@ export function mount({ element, props, server }) {
     const names = method && { method: words.methods[method].name, task: words.tasks[task]?.name ?? task };
     const busy = !own && names && fill(free ? words.others_free : words.others, names);
     const failed = refused.length ? fill(words.refused, { why: refused.join("; ") }) : "";
-    show(".line", waiting || failed || busy || (trial ? words.trials[trial] : ""));
+    show(".line", waiting || failed || busy || (quick_run ? words.quick_runs[quick_run] : ""));
     find(".watch").hidden = !other || Boolean(own);
     find(".share").hidden = shared === null || !several;
     if (wish?.on === shared || wish?.run !== state.run?.name) wish = null;

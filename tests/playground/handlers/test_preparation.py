@@ -50,9 +50,9 @@ def queue(tmp_path, monkeypatch):
         visitors.own.keep(MINE, staged, replace(card, reference="sft-reviews"), files)
     queue = RunQueue(client, visitors)
     yield queue
-    for name in queue.trials.live():
-        queue.trials.stop(name)
-    until(lambda: not queue.trials.live())
+    for name in queue.quick_runs.live():
+        queue.quick_runs.stop(name)
+    until(lambda: not queue.quick_runs.live())
     visitors.own.delete(MINE)
     task_card.forget(card.full_name)
     client.close()
@@ -71,7 +71,7 @@ def test_a_visitor_prepares_their_own_task(queue):
     assert handlers.preparation(None, MINE)["status"] is None
     assert handlers.prepare(None, THEIRS) == handlers.prepare(None, None) == WORDS["own"]["missing"]
     assert handlers.prepare(None, MINE) == ""
-    folder = queue.trials._root / f"prepare-{MINE[:16]}"
+    folder = queue.quick_runs._root / f"prepare-{MINE[:16]}"
     until((folder / "asked").exists)
     path = queue.visitors.own.full_name(MINE, "own")
     assert (folder / "asked").read_text() == f"{path} sft-reviews"
@@ -91,7 +91,7 @@ def test_a_preparation_is_stopped(queue):
 
 
 def test_a_preparation_waits_in_the_queue_while_another_is_live(queue):
-    queue.trials.start("other", THEIRS, command=("slow_preparation", "a", "b"))
+    queue.quick_runs.start("other", THEIRS, command=("slow_preparation", "a", "b"))
     handlers = PreparationHandlers(queue, WORDS)
     assert handlers.prepare(None, MINE) == ""
     state = handlers.preparation(None, MINE)
@@ -104,10 +104,10 @@ def test_a_preparation_waits_in_the_queue_while_another_is_live(queue):
 def test_few_ended_preparations_are_kept(queue, monkeypatch):
     monkeypatch.setattr(preparation, "MAX_ENDED_KEPT", 1)
     for age, name in ((20, "prepare-old"), (10, "prepare-new"), (30, "frontier")):
-        folder = queue.trials._root / name
+        folder = queue.quick_runs._root / name
         folder.mkdir(parents=True)
         os.utime(folder, (time.time() - age,) * 2)
     handlers = PreparationHandlers(queue, WORDS)
     assert handlers.prepare(None, MINE) == ""
-    names = {folder.name for folder in queue.trials._root.iterdir()}
+    names = {folder.name for folder in queue.quick_runs._root.iterdir()}
     assert names == {"prepare-new", "frontier", f"prepare-{MINE[:16]}"}

@@ -92,7 +92,7 @@ def test_only_the_owners_page_counts_and_its_hidden_tab_counts_longer(attendance
     sent = []
     client = SimpleNamespace(live=lambda: ["hers"], send=lambda *stop, **_: sent.append(stop))
     visitors = SimpleNamespace(owns=lambda visitor, run: visitor == "ann")
-    queue = RunQueue(client, visitors, trials=SimpleNamespace(), attendance=attendance)
+    queue = RunQueue(client, visitors, quick_runs=SimpleNamespace(), attendance=attendance)
     queue.note_request("ann", hidden=True)
     for now, visitor in ((1170, "bob"), (1179.9, "bob"), (1180, "bob")):
         clock.now = now

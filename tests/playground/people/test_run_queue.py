@@ -341,7 +341,7 @@ def test_invented_visitors_do_not_fill_the_queue(client, visitors, people, monke
         with pytest.raises(QueueFull):
             queue.join(person, SHORT)
         with pytest.raises(QueueFull):
-            queue.join_trial(person, "shift", 20.0)
+            queue.join_quick_run(person, "shift", 20.0)
     visitors.presenters.sign_in(people[1], KEY, "here")
     assert queue.join(people[1], SHORT) is None
     assert len(estimates) == 1 + 2 + 3 + 1, "once for each visitor who came"

@@ -1,4 +1,4 @@
-"""Trials of the lab's experiments in the run queue, and the state of their cards."""
+"""Quick runs of the lab's experiments in the run queue, and the state of their cards."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 from align_core.experiments.quick_runs import QuickRuns
 from playground import text
-from playground.handlers import quick_experiments as module
-from playground.handlers.quick_experiments import NAMES, QuickExperimentHandlers
+from playground.handlers import quick_runs as module
+from playground.handlers.quick_runs import NAMES, QuickRunHandlers
 from playground.handlers.train import TrainHandlers
 from playground.people.run_queue import AlreadyHasRun, RunQueue
 from playground.people.visitors import Visitors
 from playground.text import durations
-from tests.playground.scripted_trial import GO
+from tests.playground.scripted_quick_run import GO
 from tests.waiting import until
 
 KEY = "correct horse battery"
@@ -27,15 +27,15 @@ LONG = SHORT | {"steps": 5000}
 
 @pytest.fixture
 def queue(client, tmp_path, monkeypatch):
-    monkeypatch.setenv("SCRIPTED_TRIAL", "awaits")
-    trials = QuickRuns(tmp_path / "trials", module="tests.playground.scripted_trial")
-    queue = RunQueue(client, Visitors(client, KEY), trials=trials)
+    monkeypatch.setenv("SCRIPTED_QUICK_RUN", "awaits")
+    quick_runs = QuickRuns(tmp_path / "quick_runs", module="tests.playground.scripted_quick_run")
+    queue = RunQueue(client, Visitors(client, KEY), quick_runs=quick_runs)
     yield queue
     for entry in list(queue._entries):
         queue.leave(entry.visitor)
-    for name in trials.live():
-        trials.stop(name)
-    until(lambda: not trials.live())
+    for name in quick_runs.live():
+        quick_runs.stop(name)
+    until(lambda: not quick_runs.live())
 
 
 @pytest.fixture
@@ -45,11 +45,11 @@ def people(queue):
 
 @pytest.fixture
 def cards(queue):
-    return QuickExperimentHandlers(queue, text.load("en"))
+    return QuickRunHandlers(queue, text.load("en"))
 
 
 def go(tmp_path):
-    (tmp_path / "trials" / GO).touch()
+    (tmp_path / "quick_runs" / GO).touch()
 
 
 def state_of(cards, person, name=NAME, **known):
@@ -57,82 +57,82 @@ def state_of(cards, person, name=NAME, **known):
 
 
 def words(language="en"):
-    return text.load(language)["lab"]["trial"]
+    return text.load(language)["lab"]["quick_run"]
 
 
-def test_a_trial_takes_the_place_of_a_run(client, queue, people, tmp_path):
-    queue.join_trial(people[0], NAME, 16.0)
-    assert queue.trials.live() == [NAME] and not queue.has_free_slot()
+def test_a_quick_run_takes_the_place_of_a_run(client, queue, people, tmp_path):
+    queue.join_quick_run(people[0], NAME, 16.0)
+    assert queue.quick_runs.live() == [NAME] and not queue.has_free_slot()
     assert queue.join(people[1], SHORT) is None
     assert queue.position(people[1]).number == 1
     assert 0 <= queue.position(people[1]).seconds <= 16.0
     assert client.live() == []
     go(tmp_path)
     until(lambda: client.runs())
-    assert not queue.trials.live()
+    assert not queue.quick_runs.live()
 
 
-def test_a_queued_trial_starts_when_a_run_ends(client, queue, people):
+def test_a_queued_quick_run_starts_when_a_run_ends(client, queue, people):
     run = queue.join(people[0], LONG)
-    queue.join_trial(people[1], NAME, 16.0)
-    assert queue.is_trial_queued(NAME) and queue.queued_trial(people[1]) == NAME
-    assert queue.trials.live() == []
+    queue.join_quick_run(people[1], NAME, 16.0)
+    assert queue.is_quick_run_queued(NAME) and queue.queued_quick_run(people[1]) == NAME
+    assert queue.quick_runs.live() == []
     client.send(run, "stop")
-    until(lambda: queue.trials.live() == [NAME] and not queue.is_trial_queued(NAME))
+    until(lambda: queue.quick_runs.live() == [NAME] and not queue.is_quick_run_queued(NAME))
 
 
-def test_two_slots_take_a_run_and_a_trial(client, queue, people):
+def test_two_slots_take_a_run_and_a_quick_run(client, queue, people):
     client.at_once = 2
-    queue.join_trial(people[0], NAME, 16.0)
+    queue.join_quick_run(people[0], NAME, 16.0)
     assert queue.join(people[1], LONG) in client.live()
     assert not queue.has_free_slot()
-    queue.join_trial(people[2], OTHER, 16.0)
-    assert queue.trials.live() == [NAME] and queue.is_trial_queued(OTHER)
+    queue.join_quick_run(people[2], OTHER, 16.0)
+    assert queue.quick_runs.live() == [NAME] and queue.is_quick_run_queued(OTHER)
 
 
-def test_a_visitor_has_one_run_or_trial(queue, people):
-    queue.join_trial(people[0], NAME, 16.0)
+def test_a_visitor_has_one_run_or_quick_run(queue, people):
+    queue.join_quick_run(people[0], NAME, 16.0)
     for refused in (
         lambda: queue.join(people[0], SHORT),
-        lambda: queue.join_trial(people[0], OTHER, 1),
+        lambda: queue.join_quick_run(people[0], OTHER, 1),
     ):
         with pytest.raises(AlreadyHasRun):
             refused()
-    queue.join_trial(people[1], OTHER, 16.0)
+    queue.join_quick_run(people[1], OTHER, 16.0)
     with pytest.raises(AlreadyHasRun):
         queue.join(people[1], SHORT)
 
 
-def test_an_experiment_has_one_trial_at_a_time(queue, people):
-    queue.join_trial(people[0], NAME, 16.0)
-    queue.join_trial(people[1], NAME, 16.0)
-    assert queue.queued_trial(people[1]) is None
-    queue.join_trial(people[1], OTHER, 16.0)
-    queue.join_trial(people[2], OTHER, 16.0)
-    assert queue.queued_trial(people[2]) is None
+def test_an_experiment_has_one_quick_run_at_a_time(queue, people):
+    queue.join_quick_run(people[0], NAME, 16.0)
+    queue.join_quick_run(people[1], NAME, 16.0)
+    assert queue.queued_quick_run(people[1]) is None
+    queue.join_quick_run(people[1], OTHER, 16.0)
+    queue.join_quick_run(people[2], OTHER, 16.0)
+    assert queue.queued_quick_run(people[2]) is None
 
 
-def test_the_time_limit_also_applies_to_trials(client, people, tmp_path, monkeypatch):
-    monkeypatch.setenv("SCRIPTED_TRIAL", "waits")
-    trials = QuickRuns(tmp_path / "trials", module="tests.playground.scripted_trial")
-    queue = RunQueue(client, Visitors(client), time_limit=0.5, trials=trials)
-    queue.join_trial(people[0], NAME, None)
-    until(lambda: not trials.live())
-    state = state_of(QuickExperimentHandlers(queue, text.load("zh")), people[0])
+def test_the_time_limit_also_applies_to_quick_runs(client, people, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCRIPTED_QUICK_RUN", "waits")
+    quick_runs = QuickRuns(tmp_path / "quick_runs", module="tests.playground.scripted_quick_run")
+    queue = RunQueue(client, Visitors(client), time_limit=0.5, quick_runs=quick_runs)
+    queue.join_quick_run(people[0], NAME, None)
+    until(lambda: not quick_runs.live())
+    state = state_of(QuickRunHandlers(queue, text.load("zh")), people[0])
     assert state["status"] == "stopped"
     assert text.load("zh")["messages"]["time_limit"] in state["sentence"]
 
 
-def test_the_train_view_shows_a_live_trial(client, queue, people):
+def test_the_train_view_shows_a_live_quick_run(client, queue, people):
     handlers = TrainHandlers(client, text.load("en"), queue)
-    assert handlers.visitor_state(None, people[0])["trial"] is None
-    queue.join_trial(people[0], NAME, 16.0)
+    assert handlers.visitor_state(None, people[0])["quick_run"] is None
+    queue.join_quick_run(people[0], NAME, 16.0)
     states = [handlers.visitor_state(None, person) for person in people[:2]]
-    assert [state["trial"] for state in states] == ["own", "other"]
+    assert [state["quick_run"] for state in states] == ["own", "other"]
     assert not states[0]["free"]
 
 
-def test_a_card_follows_its_trial_and_gets_its_result_once(cards, people, tmp_path):
+def test_a_card_follows_its_quick_run_and_gets_its_result_once(cards, people, tmp_path):
     me, other = people[:2]
     assert state_of(cards, me)["status"] is None
     assert cards.start(NAME, me) == ""
@@ -152,7 +152,7 @@ def test_a_card_follows_its_trial_and_gets_its_result_once(cards, people, tmp_pa
     assert state_of(cards, other, OTHER)["status"] is None
 
 
-def test_only_owner_and_presenter_stop_a_trial(cards, queue, people):
+def test_only_owner_and_presenter_stop_a_quick_run(cards, queue, people):
     queue.visitors.presenters.sign_in(people[2], KEY, "here")
     for stops, ended in ((1, False), (0, True), (2, True)):
         cards.start(NAME, people[0])
@@ -161,9 +161,9 @@ def test_only_owner_and_presenter_stop_a_trial(cards, queue, people):
         if ended:
             until(lambda: state_of(cards, people[0])["status"] == "stopped")
         else:
-            assert queue.trials.live() == [NAME]
+            assert queue.quick_runs.live() == [NAME]
             cards.stop(NAME, people[0])
-            until(lambda: not queue.trials.live())
+            until(lambda: not queue.quick_runs.live())
 
 
 def test_a_queue_position_is_shown_and_can_be_given_up(cards, client, queue, people):
@@ -174,34 +174,32 @@ def test_a_queue_position_is_shown_and_can_be_given_up(cards, client, queue, peo
     assert re.match(re.escape(words()["waits"].split("{")[0]) + "1", mine["sentence"])
     assert theirs["sentence"] == words()["waits_other"]
     cards.stop(NAME, people[2])
-    assert queue.is_trial_queued(NAME), "it is another visitor's"
+    assert queue.is_quick_run_queued(NAME), "it is another visitor's"
     cards.stop(NAME, people[1])
     assert state_of(cards, people[1])["status"] is None
 
 
-def test_a_second_trial_is_refused_in_plain_words(cards, people):
+def test_a_second_quick_run_is_refused_in_plain_words(cards, people):
     cards.start(NAME, people[0])
     assert cards.start(OTHER, people[0]) == text.load("en")["visitors"]["one_each"]
 
 
-def test_a_killed_trial_is_reported_in_both_languages(cards, queue, people, tmp_path):
+def test_a_killed_quick_run_is_reported_in_both_languages(cards, queue, people, tmp_path):
     cards.start(NAME, people[0])
     until(lambda: state_of(cards, people[0]).get("done"))
-    pid = int((tmp_path / "trials" / NAME / "pids").read_text().split()[0])
+    pid = int((tmp_path / "quick_runs" / NAME / "pids").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)
     until(lambda: state_of(cards, people[0])["status"] == "failed")
     for language in text.languages():
-        sentence = state_of(QuickExperimentHandlers(queue, text.load(language)), people[0])[
-            "sentence"
-        ]
+        sentence = state_of(QuickRunHandlers(queue, text.load(language)), people[0])["sentence"]
         assert text.load(language)["messages"]["killed"] in sentence
 
 
 @pytest.mark.parametrize("name", ["coverage", "../../etc", None, ["shift"], {}, 7])
-def test_only_experiments_have_trials(cards, queue, people, name):
+def test_only_experiments_have_quick_runs(cards, queue, people, name):
     assert cards.start(name, people[0]) == ""
     cards.stop(name, people[0])
-    assert not queue.trials.live()
+    assert not queue.quick_runs.live()
     assert set(cards.states(name, people[0])) == set(NAMES)
 
 

@@ -25,7 +25,7 @@ def seconds(name: str) -> float | None:
         return None
 
 
-class QuickExperimentHandlers:
+class QuickRunHandlers:
     """Handlers of the cards. They validate the requests of visitors."""
 
     def __init__(self, queue: RunQueue, words: dict[str, Any]) -> None:
@@ -34,7 +34,7 @@ class QuickExperimentHandlers:
 
     def labels(self) -> dict[str, str]:
         """The label of each experiment's button, with the duration of its quick run if known."""
-        words = self._words["lab"]["trial"]
+        words = self._words["lab"]["quick_run"]
         labels = {}
         for name in NAMES:
             expected = seconds(name)
@@ -62,7 +62,7 @@ class QuickExperimentHandlers:
         if name not in NAMES:
             return ""
         try:
-            self._queue.join_trial(visitor, name, seconds(name))
+            self._queue.join_quick_run(visitor, name, seconds(name))
         except NoPlace as refusal:
             return self._words["visitors"][refusal.reason]
         except OSError as error:
@@ -73,50 +73,50 @@ class QuickExperimentHandlers:
         """Stop a quick run that the visitor may stop, or remove it from the queue."""
         if name not in NAMES:
             return
-        if self._queue.queued_trial(visitor) == name:
+        if self._queue.queued_quick_run(visitor) == name:
             self._queue.leave(visitor)
-        elif self._queue.may_stop_trial(visitor, name):
-            self._queue.trials.stop(name)
+        elif self._queue.may_stop_quick_run(visitor, name):
+            self._queue.quick_runs.stop(name)
 
     def _state(self, name: str, stamp: Any, visitor: Visitor) -> dict[str, Any]:
-        words = self._words["lab"]["trial"]
-        if self._queue.is_trial_queued(name):
-            is_own = self._queue.queued_trial(visitor) == name
+        words = self._words["lab"]["quick_run"]
+        if self._queue.is_quick_run_queued(name):
+            is_own = self._queue.queued_quick_run(visitor) == name
             position = self._queue.position(visitor) if is_own else None
             sentence = words["waits_other"]
             if position:
                 wait = durations.wait(position.seconds, position.estimated, self._words)
                 sentence = words["waits"].format(n=position.number, wait=wait)
             return {"status": "waiting", "own": is_own, "steers": is_own, "sentence": sentence}
-        trial = self._queue.trials.state(name)
-        if trial is None:
+        newest = self._queue.quick_runs.state(name)
+        if newest is None:
             return {"status": None, "own": False, "steers": False, "sentence": ""}
-        status, is_own = trial["status"], trial["owner"] == visitor
+        status, is_own = newest["status"], newest["owner"] == visitor
         state = {
             "status": status,
             "own": is_own,
-            "steers": self._queue.may_stop_trial(visitor, name),
+            "steers": self._queue.may_stop_quick_run(visitor, name),
         }
         owner_words = words["own" if is_own else "other"]
         if status == "running":
-            progress = words["running" if trial["count"] else "starting"].format(**trial)
-            done = trial["done"] / max(1, trial["count"])
+            progress = words["running" if newest["count"] else "starting"].format(**newest)
+            done = newest["done"] / max(1, newest["count"])
             return {**state, "done": done, "sentence": f"{owner_words} {progress}"}
-        outcome = messages.translate(trial, self._words) or words[status].format(
-            time=durations.duration(trial["ended"] - trial["began"], self._words)
+        outcome = messages.translate(newest, self._words) or words[status].format(
+            time=durations.duration(newest["ended"] - newest["began"], self._words)
         )
         state["sentence"] = f"{owner_words} {outcome}"
         if status == "finished":
-            state["stamp"] = trial["began"]
-            state["result"] = None if stamp == trial["began"] else self._result(name)
+            state["stamp"] = newest["began"]
+            state["result"] = None if stamp == newest["began"] else self._result(name)
         return state
 
     def _result(self, name: str) -> dict[str, Any] | None:
         words = self._words["lab"]
         try:
-            result = self._queue.trials.result(name)
+            result = self._queue.quick_runs.result(name)
         except OSError:  # a new quick run replaces it at this moment
             return None
-        size = words["trial"]["size"].format(runs=result["runs"], seeds=result["seeds"])
+        size = words["quick_run"]["size"].format(runs=result["runs"], seeds=result["seeds"])
         panels = experiments.load(name).panels(result, words["figures"])
         return {"panels": panels, "size": size}

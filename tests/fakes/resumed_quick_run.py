@@ -1,4 +1,4 @@
-"""A quick run that has all parts but one: python -m tests.fakes.resumed_trial NAME FOLDER.
+"""A quick run that has all parts but one: python -m tests.fakes.resumed_quick_run NAME FOLDER.
 
 `MEASURED` is the folder of a finished one, and `MISSING` the name of the part to measure.
 """

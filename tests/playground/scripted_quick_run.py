@@ -1,4 +1,4 @@
-"""A trial without training: it reports three parts, and ends as SCRIPTED_TRIAL says.
+"""A quick run without training: it reports three parts, and ends as SCRIPTED_QUICK_RUN says.
 
 In tests it replaces `align_core.experiments.quick_process`.
 """
@@ -17,7 +17,7 @@ from align_core import experiments
 from align_core.config.messages import Message, to_event
 from align_core.experiments.quick_process import exit_with_stdin, print_line, report_progress
 
-GO = "go"  # "awaits" waits for this file, beside the trials' folders
+GO = "go"  # "awaits" waits for this file, beside the quick runs' folders
 
 
 def main(name: str, folder: Path) -> int:
@@ -28,7 +28,7 @@ def main(name: str, folder: Path) -> int:
     (folder / "pids").write_text(f"{os.getpid()} {other.pid}")
     report_progress(0, 3)
     report_progress(1, 3)
-    match os.environ["SCRIPTED_TRIAL"]:
+    match os.environ["SCRIPTED_QUICK_RUN"]:
         case "fails":
             print_line(to_event(Message("memory", {}, "There is not enough memory")))
             return 1
