@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from playground.people.no_place import NoPlace
-from playground.people.run_queue import RunQueue
+from playground.handlers.queue import QueueHandlers
 from playground.people.visitors import Visitor
-from playground.text import durations, messages
-from playground.text.paths import without_folders
+from playground.text import messages
 
 MAX_ENDED_KEPT = 300  # ended preparations whose states are kept
 _PREFIX = "prepare-"  # of the names of preparations among the queue's quick runs
 _MODULE = "align_core.evaluation.prepare_process"
 
 
-class PreparationHandlers:
+class PreparationHandlers(QueueHandlers):
     """Handlers of the button Prepare. A visitor can prepare only their own task, one at a time.
 
     Gradio passes each of them one value, which is not used.
     """
-
-    def __init__(self, queue: RunQueue, words: dict[str, Any]) -> None:
-        self._queue = queue
-        self._words = words
 
     def prepare(self, _: Any = None, visitor: Visitor = None) -> str:
         """Start or queue the preparation. Returns an error message, or ""."""
@@ -32,14 +26,7 @@ class PreparationHandlers:
             return self._words["own"]["missing"]
         self._queue.visitors.own.touch(visitor)
         self._queue.quick_runs.prune(_PREFIX, MAX_ENDED_KEPT)
-        command = (_MODULE, card.full_name, card.reference)
-        try:
-            self._queue.join_quick_run(visitor, _name(visitor), None, command)
-        except NoPlace as refusal:
-            return self._words["visitors"][refusal.reason]
-        except OSError as error:
-            return without_folders(str(error))
-        return ""
+        return self._join(visitor, _name(visitor), None, (_MODULE, card.full_name, card.reference))
 
     def stop_preparing(self, _: Any = None, visitor: Visitor = None) -> None:
         """Stop the visitor's preparation, or remove it from the queue."""
@@ -60,20 +47,15 @@ class PreparationHandlers:
         words = self._words["own"]["preparing"]
         name = _name(visitor) if visitor else ""
         if visitor and self._queue.is_quick_run_queued(name):
-            position, sentence = self._queue.position(visitor), ""
-            if position:
-                wait = durations.wait(position.seconds, position.estimated, self._words)
-                sentence = self._words["lab"]["quick_run"]["waits"].format(
-                    n=position.number, wait=wait
-                )
-            return {"status": "waiting", "sentence": sentence, "done": 0.0}
+            return {"status": "waiting", "sentence": self._place(visitor), "done": 0.0}
         newest = self._queue.quick_runs.state(name) if visitor else None
         if newest is None:
             return {"status": None, "sentence": "", "done": 0.0}
-        status, count = newest["status"], newest.get("count", 0)
+        status = newest["status"]
         if status == "running":
-            sentence = words["running" if count else "starting"].format(**newest)
-            return {"status": status, "sentence": sentence, "done": newest["done"] / max(1, count)}
+            sentence = words["running" if newest["count"] else "starting"].format(**newest)
+            done = newest["done"] / max(1, newest["count"])
+            return {"status": status, "sentence": sentence, "done": done}
         sentence = messages.translate(newest, self._words) or words[status]
         return {"status": status, "sentence": sentence, "done": 1.0}
 

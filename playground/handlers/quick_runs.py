@@ -7,11 +7,9 @@ from typing import Any
 
 from align_core import experiments
 from align_core.config import model_index
-from playground.people.no_place import NoPlace
-from playground.people.run_queue import RunQueue
+from playground.handlers.queue import QueueHandlers
 from playground.people.visitors import Visitor
 from playground.text import durations, messages
-from playground.text.paths import without_folders
 
 NAMES = experiments.TRAINED  # the others are interactive on their cards, or take seconds
 _MEASURED = model_index.ASSETS / "lab_quick.json"  # written by benchmarks.lab_quick
@@ -25,12 +23,8 @@ def seconds(name: str) -> float | None:
         return None
 
 
-class QuickRunHandlers:
+class QuickRunHandlers(QueueHandlers):
     """Handlers of the cards. They validate the requests of visitors."""
-
-    def __init__(self, queue: RunQueue, words: dict[str, Any]) -> None:
-        self._queue = queue
-        self._words = words
 
     def labels(self) -> dict[str, str]:
         """The label of each experiment's button, with the duration of its quick run if known."""
@@ -59,15 +53,7 @@ class QuickRunHandlers:
 
     def start(self, name: Any, visitor: Visitor = None) -> str:
         """Start or queue a quick run of an experiment. Returns an error message, or ""."""
-        if name not in NAMES:
-            return ""
-        try:
-            self._queue.join_quick_run(visitor, name, seconds(name))
-        except NoPlace as refusal:
-            return self._words["visitors"][refusal.reason]
-        except OSError as error:
-            return without_folders(str(error))
-        return ""
+        return self._join(visitor, name, seconds(name)) if name in NAMES else ""
 
     def stop(self, name: Any, visitor: Visitor = None) -> None:
         """Stop a quick run that the visitor may stop, or remove it from the queue."""
@@ -82,11 +68,7 @@ class QuickRunHandlers:
         words = self._words["lab"]["quick_run"]
         if self._queue.is_quick_run_queued(name):
             is_own = self._queue.queued_quick_run(visitor) == name
-            position = self._queue.position(visitor) if is_own else None
-            sentence = words["waits_other"]
-            if position:
-                wait = durations.wait(position.seconds, position.estimated, self._words)
-                sentence = words["waits"].format(n=position.number, wait=wait)
+            sentence = (self._place(visitor) if is_own else "") or words["waits_other"]
             return {"status": "waiting", "own": is_own, "steers": is_own, "sentence": sentence}
         newest = self._queue.quick_runs.state(name)
         if newest is None:
