@@ -26,13 +26,13 @@ from playground.content import optimum, recordings, story, tasks
 from playground.endpoints.questions import Questions
 from playground.endpoints.routes import EndpointRoutes
 from playground.handlers.ask import AskHandlers
-from playground.handlers.asking import AskingHandlers
 from playground.handlers.chosen_language import ChosenLanguage
 from playground.handlers.compare import CompareHandlers
 from playground.handlers.health import health_route
 from playground.handlers.housekeeping import Housekeeping
 from playground.handlers.link_code import link_code_route
 from playground.handlers.mixtures import MixtureHandlers
+from playground.handlers.query_handlers import QueryHandlers
 from playground.handlers.rendered import Rendered
 from playground.handlers.run_files import RunFiles
 from playground.own.models import Models
@@ -219,7 +219,7 @@ def _lay_out(
         runs = VisibleRuns(client, queue.visitors, visitor)
         return runs, VisibleModels(helper, queue.visitors, visitor)
 
-    def handlers_of(handlers: type[AskingHandlers]) -> HandlersOf:
+    def handlers_of(handlers: type[QueryHandlers]) -> HandlersOf:
         return lambda request: handlers(*visible(request), words, recorded)
 
     ask_handlers, compare_handlers = handlers_of(AskHandlers), handlers_of(CompareHandlers)

@@ -11,13 +11,13 @@ from align_core.config.methods import method_named
 from align_core.runs.events import of_kind
 from playground.content.realigned import optimum_at
 from playground.content.run_list import MAX_LISTED, list_recordings, list_runs
-from playground.handlers.asking import AskingHandlers
+from playground.handlers.query_handlers import QueryHandlers
 
 _GENERATE = ("task", "models", "prompt", "n", "temperature", "seed", "realign")
 _SCORE = ("task", "model", "reference", "prompt", "completions")
 
 
-class AskHandlers(AskingHandlers):
+class AskHandlers(QueryHandlers):
     """Handlers of these views."""
 
     def runs(self, task: Any) -> list[dict[str, Any]]:

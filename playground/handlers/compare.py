@@ -21,7 +21,7 @@ from playground.content.run_list import (
     list_recordings,
     list_runs,
 )
-from playground.handlers.asking import AskingHandlers
+from playground.handlers.query_handlers import QueryHandlers
 from playground.handlers.train import LARGEST, shown_delta
 
 MAX_RUNS = 4  # compared at once
@@ -46,7 +46,7 @@ _RELATIVE = {ABOVE, _KL, _GAIN, "eval/frontier_efficiency", "eval/win_rate"}
 CURVES = (_GOLD, "eval/proxy_reward", _KL, "eval/accuracy", "eval/margin")  # one chart for each
 
 
-class CompareHandlers(AskingHandlers):
+class CompareHandlers(QueryHandlers):
     """Handlers of the Compare view."""
 
     def runs(self, query: Any) -> list[dict[str, Any]]:

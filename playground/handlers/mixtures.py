@@ -11,7 +11,7 @@ from align_core.config.errors import ConfigError
 from align_core.runs import events as log
 from playground.content import charts, histories
 from playground.content.realigned import beta_at
-from playground.handlers.asking import AskingHandlers
+from playground.handlers.query_handlers import QueryHandlers
 
 SHARES = tuple(0.25 * quarter for quarter in range(9))  # λ: the values of the slider
 # The settings that two runs must share if one of them is compared with a mixture of the other.
@@ -19,7 +19,7 @@ _ALIKE = ("task", "model", "method", "loss")
 _KL, _GAIN = "eval/kl", "eval/gain"
 
 
-class MixtureHandlers(AskingHandlers):
+class MixtureHandlers(QueryHandlers):
     """Handlers of these evaluations."""
 
     def mixture(self, query: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from playground.handlers.queue import QueueHandlers
+from playground.handlers.queue_handlers import QueueHandlers
 from playground.people.visitors import Visitor
 from playground.text import messages
 

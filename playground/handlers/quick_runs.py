@@ -7,7 +7,7 @@ from typing import Any
 
 from align_core import experiments
 from align_core.config import model_index
-from playground.handlers.queue import QueueHandlers
+from playground.handlers.queue_handlers import QueueHandlers
 from playground.people.visitors import Visitor
 from playground.text import durations, messages
 

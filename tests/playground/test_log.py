@@ -16,7 +16,7 @@ from align_core.config.errors import ConfigError, option_error
 from align_core.inference.client import Unanswered
 from align_core.runs import forkserver
 from playground import text
-from playground.handlers.asking import AskingHandlers
+from playground.handlers.query_handlers import QueryHandlers
 from playground.handlers.train import TrainHandlers
 from playground.people import log
 from playground.people.json_requests import Refused
@@ -25,7 +25,7 @@ from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitors
 
 SECRET = "the visitor's secret <b>"
-answer = AskingHandlers(None, None, text.load("en"), {})._answer
+answer = QueryHandlers(None, None, text.load("en"), {})._answer
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_a_logged_error_is_one_line_with_its_place(lines):
     thread.start()
     thread.join()
     first, second = events(read)
-    assert first.pop("where").startswith("playground/handlers/asking.py:")
+    assert first.pop("where").startswith("playground/handlers/query_handlers.py:")
     assert first == {"event": "fault", "error": "AttributeError"}
     assert (second["error"], second["where"].partition(":")[0]) == (
         *("ZeroDivisionError", "test_log.py"),

@@ -1,4 +1,4 @@
-"""What the requests about trained models have in common: whose runs they see, and their answers."""
+"""What the queries of trained models have in common: whose runs they see, and their answers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from playground.people.access import VisibleModels, VisibleRuns
 from playground.text import error_messages
 
 
-class AskingHandlers:
-    """Handlers of requests about the runs of `client` and the `recorded` ones, name -> recording.
+class QueryHandlers:
+    """Handlers of queries of the runs of `client` and the `recorded` ones, name -> recording.
 
     `helper` validates the queries of visitors and asks the models of these runs. Errors are in the
     language of `words`.
