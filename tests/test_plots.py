@@ -66,7 +66,7 @@ def test_the_frontier_figure_equals_the_pages(ppo):
     assert aim.marker.symbol == "diamond"
     trail, metrics = shown["healthy-ppo"], ppo.metrics.dropna(subset="eval/kl")
     assert list(trail.x) == list(metrics["eval/kl"])
-    np.testing.assert_allclose(trail.y, metrics["eval/gain"] * page["whole"], atol=1e-4)
+    np.testing.assert_allclose(trail.y, metrics["eval/gain"] * page["full_gain"], atol=1e-4)
     assert trail.line.color == plots.COLOURS["policy"] and trail.marker.size[-1] == 14
 
 

@@ -58,7 +58,7 @@ def of_pair(task: Any, model: Any) -> Optimum | None:
         except OSError:  # the cache was cleared meanwhile
             continue
         optimum = _prepared(entry, model, changed)
-        if optimum is not None and optimum.frontier["whole"] is not None:
+        if optimum is not None and optimum.frontier["full_gain"] is not None:
             return optimum
     return of_task(task) if task in BUILT_IN and model == known_reference(task) else None
 
@@ -86,7 +86,7 @@ def full_gain(config: Mapping[str, Any]) -> float | None:
     """The gain in nats that corresponds to an `eval/gain` of 1; None for a run that started from a
     model whose optimum is not known."""
     optimum = of_pair(config["task"], config["model"])
-    return None if optimum is None else optimum.frontier["whole"]
+    return None if optimum is None else optimum.frontier["full_gain"]
 
 
 def target(query: Any) -> dict[str, Any] | None:
@@ -155,14 +155,14 @@ class Optimum:
 
     @cached_property
     def frontier(self) -> dict[str, Any]:
-        """The data of the frontier chart: `curve`, `gain_kl` and `best_of` of `Trade`, its full
-        gain as `whole`, the name of the `reference`, and the `texts` of the optimum for β → ∞,
-        which is the reference."""
+        """The data of the frontier chart: `curve`, `full_gain`, `gain_kl` and `best_of` of
+        `Trade`, the name of the `reference`, and the `texts` of the optimum for β → ∞, which is the
+        reference."""
         trade = Trade.of(self._samples.rewards)
         return {
             "curve": [[_rounded(kl), _rounded(gain)] for kl, gain in trade.curve],
             "reference": self._model,
-            "whole": trade.full_gain and _rounded(trade.full_gain),
+            "full_gain": trade.full_gain and _rounded(trade.full_gain),
             "gain_kl": trade.gain_kl and _rounded(trade.gain_kl),
             "best_of": [[n, _rounded(kl), _rounded(gain)] for n, kl, gain in trade.best_of],
             "texts": self._texts(at_quantile(self._samples.rewards, np.inf, QUANTILE)),

@@ -95,9 +95,9 @@ def _at(known: optimum.Optimum, beta: float) -> Target | None:
 
 def _frontier(config: Mapping[str, Any]) -> Frontier | None:
     known = optimum.of_pair(config["task"], config["model"])
-    if not known or known.frontier["whole"] is None:
+    if not known or known.frontier["full_gain"] is None:
         return None
-    return Frontier(known.frontier["whole"], known.frontier["curve"])
+    return Frontier(known.frontier["full_gain"], known.frontier["curve"])
 
 
 class _Summary:

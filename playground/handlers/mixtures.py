@@ -27,7 +27,7 @@ class MixtureHandlers(QueryHandlers):
 
         The answer is {"answers", "errors"}, and its answers are:
 
-        kl, gain: of the mixture; a gain of 1 is the `whole` of `Optimum.frontier`
+        kl, gain: of the mixture; a gain of 1 is the `full_gain` of `Optimum.frontier`
         rows:     the samples, each as `charts.row`
         beta:     β/λ, or None (`beta_at`)
         trained:  the last {"kl", "gain"} of a finished run at this β/λ with the same task, model,

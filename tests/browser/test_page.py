@@ -191,7 +191,7 @@ def an_ended_run_is_mixed_with_its_reference_until_beta_moves(page, helper, monk
     slider.fill("0.5")
     page.wait_for_function("window.playground.mixture?.path.length === 9")
     expect(policy.locator(".name")).to_have_text(words["legend"]["mixture"].format(share=0.5))
-    gain = f"{0.125 * optimum.of_task('reviews').frontier['whole']:+.2f}"
+    gain = f"{0.125 * optimum.of_task('reviews').frontier['full_gain']:+.2f}"
     expect(policy.locator("strong")).to_have_text(words["stands"].format(gain=gain, kl="0.50"))
     expect(target.locator(".name")).to_have_text(words["legend"]["target"].format(beta=1))
     expect(page.locator("#example .policy .completion")).to_have_text(COLD.strip())

@@ -106,7 +106,7 @@ def a_link_starts_a_race_on_one_clock(page):
     expect(names(page)).to_have_text(RUNNERS)
     expect(page.locator("#frontier .policy .name")).to_have_text(RUNNERS[0])
     expect(page.locator("#frontier .ghost .name")).to_have_text(RUNNERS[1])
-    gain = f"+{0.8 * optimum.of_task('reviews').frontier['whole']:.2f}"
+    gain = f"+{0.8 * optimum.of_task('reviews').frontier['full_gain']:.2f}"
     says = ENGLISH["race"]["result"]
     parts = {
         "gain": says["gain_even"].format(who=RUNNERS[0], other=RUNNERS[1], mine=gain, others=gain),

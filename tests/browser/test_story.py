@@ -182,7 +182,7 @@ def ppo_and_dpo_are_compared_by_their_measurements(page):
     runs = [data(name)["run"] for name in ("ppo", "dpo")]
     cells = [row.locator("td").all_inner_texts() for row in page.locator(".story tr").all()]
     assert cells[2] == [f"{run['seconds']:.0f} s" for run in runs]
-    gains = [run["points"]["eval/gain"][-1][1] * data("frontier")["whole"] for run in runs]
+    gains = [run["points"]["eval/gain"][-1][1] * data("frontier")["full_gain"] for run in runs]
     assert cells[3] == [f"{gain:+.2f}" for gain in gains]
     assert cells[4] == [f"{run['points']['eval/kl'][-1][1]:.2f}" for run in runs]
     assert page.evaluate(f"{TRACES}.length") == 5, "the limit, and for each run a trail and its end"

@@ -39,7 +39,7 @@ def test_shipped_samples_have_the_present_rewards_of_their_texts(fetched, split)
 
 def test_shipped_samples_belong_to_the_fetched_weights(fetched, monkeypatch):
     shipped = prepared.shipped_folder("manners")
-    assert optimum.of_pair(**PAIR).frontier["whole"] > 0, "recorded runs need no model"
+    assert optimum.of_pair(**PAIR).frontier["full_gain"] > 0, "recorded runs need no model"
     (entry,) = prepared.named(**PAIR)
     assert entry.path == shipped
     assert prepared.entries() == [], "they are no part of the cache"

@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-FRONTIER = {"whole": 2.5, "reference": "sft", "curve": [[0, 0], [1, 2], [2, 2.5]]}
+FRONTIER = {"full_gain": 2.5, "reference": "sft", "curve": [[0, 0], [1, 2], [2, 2.5]]}
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from playground import text
 
-FRONTIER = {"whole": 2, "reference": "sft", "curve": [[0, 0], [2, 2]]}
+FRONTIER = {"full_gain": 2, "reference": "sft", "curve": [[0, 0], [2, 2]]}
 WORDS = text.load("en")["race"]
 NAMES = ["A", "B"]
 

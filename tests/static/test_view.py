@@ -98,14 +98,14 @@ def test_the_gain_equals_the_one_in_the_frontier_chart_if_the_run_is_in_it(view)
     measured = series(gain=[0, 0.4], gold_reward=[0.25, 1.5], gold_reward_reference=[0.25, 0.25])
     own = run(series=measured)
     own["config"]["model"] = "sft"
-    frontiers = {"reviews sft": {"reference": "sft", "whole": 2.5}}
+    frontiers = {"reviews sft": {"reference": "sft", "full_gain": 2.5}}
     # The task's own frontier, which was unknown before.
     frontiers["reviews another"] = frontiers["reviews sft"]
     assert view("gainAt", own, None, frontiers) == pytest.approx(1)
     assert view("gainAt", own, 5, frontiers) == 0
     assert view("gainAt", own, None, {}) == pytest.approx(1.25)
     assert view("gainAt", own, None, {"reviews sft": None}) == pytest.approx(1.25)
-    unsure = {"reviews sft": {"reference": "sft", "whole": None}}
+    unsure = {"reviews sft": {"reference": "sft", "full_gain": None}}
     assert view("gainAt", own, None, unsure) == pytest.approx(1.25)
     own["config"]["model"] = "another"
     assert view("gainAt", own, None, frontiers) == pytest.approx(1.25)

@@ -5,19 +5,19 @@ export const NARROWEST = 2.6; // nats of KL that every picture of the trade-off 
 const FLAT = 0.02; // half the least height of an axis, so that rounding noise looks flat
 
 // The trail of a run that started from this frontier's reference: {steps, x: KL, y: gain} of every
-// measured step; that of any other run is empty. `whole` is the optimum's gain at `gain_kl` nats, in
-// nats; a run's gain is `whole` times its share of it, `eval/gain`. The plain difference of mean rewards
+// measured step; that of any other run is empty. `full_gain` is the optimum's gain at `gain_kl` nats, in
+// nats; a run's gain is `full_gain` times its share of it, `eval/gain`. The plain difference of mean rewards
 // would depend on the few samples of the reference: it would have three times the noise, and the limit
 // is drawn without that noise.
-export function trail(run, { whole, reference }) {
-  if (!run || !whole || run.config.model !== reference) return { steps: [], x: [], y: [] };
+export function trail(run, { full_gain, reference }) {
+  if (!run || !full_gain || run.config.model !== reference) return { steps: [], x: [], y: [] };
   const { x: steps = [], y: kl = [] } = run.series["eval/kl"] ?? {};
   const shares = run.series["eval/gain"]?.y ?? [];
   const count = Math.min(kl.length, shares.length);
   return {
     steps: steps.slice(0, count),
     x: kl.slice(0, count),
-    y: shares.slice(0, count).map((share) => share * whole),
+    y: shares.slice(0, count).map((share) => share * full_gain),
   };
 }
 

@@ -81,8 +81,8 @@ export function mixing({ element, props, server }, shownFrontier, changed) {
     if (!answer) return fill(words.measuring, { share });
     const { beta, trained: other } = answer;
     if (!beta) return fill(words.mix_without_beta, { share });
-    const whole = shownFrontier()?.whole;
-    const ends = other && whole && { gain: signed(other.gain * whole), kl: number(other.kl) };
+    const fullGain = shownFrontier()?.full_gain;
+    const ends = other && fullGain && { gain: signed(other.gain * fullGain), kl: number(other.kl) };
     return [words.mix_at, ends ? words.trained_there : words.not_trained_there]
       .map((sentence) => fill(sentence, { share, beta, trained, ...ends }))
       .join(" ");
@@ -100,7 +100,7 @@ export function mixing({ element, props, server }, shownFrontier, changed) {
     const { share = 1, answers } = mixed.get(run.name) ?? {};
     if (share === 0) return { share, x: 0, y: 0 };
     const answer = answers?.get(share);
-    return answer?.gain == null ? null : { share, x: answer.kl, y: answer.gain * shownFrontier().whole };
+    return answer?.gain == null ? null : { share, x: answer.kl, y: answer.gain * shownFrontier().full_gain };
   }
 
   put(".mixing h2", words.mix);

@@ -71,8 +71,8 @@ export const samplesOnStage = (state) => state.mixture?.samples ?? samplesAt(run
 // the run, the gain is the one drawn there.
 export function gainAt({ config, series }, step, frontiers) {
   const share = valueAt(series["eval/gain"], step);
-  const { reference, whole } = frontiers[pairKey(config)] ?? {};
-  if (share !== undefined && whole && config.model === reference) return share * whole;
+  const { reference, full_gain } = frontiers[pairKey(config)] ?? {};
+  if (share !== undefined && full_gain && config.model === reference) return share * full_gain;
   return valueAt(series["eval/gold_reward"], step) - valueAt(series["eval/gold_reward_reference"], step);
 }
 

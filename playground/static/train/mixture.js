@@ -71,7 +71,7 @@ export function mount({ element, props, server }) {
     if (share === 0) return { x: 0, y: 0 };
     if (share === 1) return { x: x.at(-1), y: y.at(-1) };
     const answer = answers.get(share);
-    return answer ? { x: answer.kl, y: answer.gain * frontier.whole } : null;
+    return answer ? { x: answer.kl, y: answer.gain * frontier.full_gain } : null;
   }
 
   // The run's last texts, and at the other shares those of the mixture.
@@ -87,7 +87,7 @@ export function mount({ element, props, server }) {
     const { beta, trained } = answers.get(share) ?? {};
     if (share === 1) return words.as_trained;
     if (!beta) return fill(words.mix_without_beta, { share });
-    const ends = trained && { gain: signed(trained.gain * mixed.frontier.whole), kl: number(trained.kl) };
+    const ends = trained && { gain: signed(trained.gain * mixed.frontier.full_gain), kl: number(trained.kl) };
     const values = { share, beta, trained: mixed.run.config.beta, ...ends };
     return [words.mix_at, words.diamond, ends ? words.trained_there : words.not_trained_there]
       .map((sentence) => fill(sentence, values))

@@ -43,7 +43,7 @@ def test_a_prepared_pair_has_frontier_and_target(pair):
     limit = Frontier.of(samples.rewards)
     assert frontier["gain_kl"] == pytest.approx(limit.gain_kl, abs=1e-4)
     full_gain = limit.at(limit.gain_kl)[0] - samples.rewards.mean()
-    assert frontier["whole"] == pytest.approx(full_gain, abs=1e-4)
+    assert frontier["full_gain"] == pytest.approx(full_gain, abs=1e-4)
     target = optimum.target({**pair, "beta": 3.0})
     w = np.exp((samples.rewards - samples.rewards.max(-1, keepdims=True)) / 3.0)
     w /= w.sum(-1, keepdims=True)
@@ -51,8 +51,8 @@ def test_a_prepared_pair_has_frontier_and_target(pair):
     assert target["gain"] == pytest.approx(best, abs=1e-4) and target["known"]
     assert target["samples"] == round((1 / (w**2).sum(-1)).mean())
     assert [shown["prompt"] for shown in target["texts"]] == samples.prompts
-    assert optimum.full_gain({**pair, "beta": 1.0}) == frontier["whole"]
-    assert _frontier(pair).full_gain == frontier["whole"]
+    assert optimum.full_gain({**pair, "beta": 1.0}) == frontier["full_gain"]
+    assert _frontier(pair).full_gain == frontier["full_gain"]
     ppo = {**pair, "method": "ppo"}
     assert _target({**ppo, "beta": 3.0}).gain == target["gain"]
     assert _target({**ppo, "beta": 0.05}) is None, "too few samples"

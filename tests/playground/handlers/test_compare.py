@@ -235,7 +235,8 @@ def test_runs_are_followed_with_their_last_texts_and_drawn_metrics(handlers, cli
     assert [sample["step"] for sample in ppo["samples"]] == [7]
     assert ppo["config"]["method"] == "ppo"
     assert "method" in [row["setting"] for row in answer["settings"]]
-    above = 0.5 * optimum.of_task("reviews").frontier["whole"]  # the eval/gain of both runs is 0.5
+    full_gain = optimum.of_task("reviews").frontier["full_gain"]
+    above = 0.5 * full_gain  # the eval/gain of both runs is 0.5
     assert answer["numbers"][1] == {"number": ABOVE, "values": [above, above], "best": []}
     again = handlers.compare([{"run": PPO, "offset": ppo["offset"]}])
     assert (again["runs"][0]["step"], again["runs"][0]["points"]) == (None, {})
