@@ -51,12 +51,12 @@ def measure(count: int) -> dict[str, float]:
         client = Client(folder)
         train = TrainHandlers(client, text.load())
         first = _milliseconds(client.runs)
-        cursor = train.delta({"run": names[0], "chosen": True})
+        cursor = train.live.delta({"run": names[0], "chosen": True})
         known = {name: cursor[name] for name in ("run", "offset")}
         return {
             "first": first,
             "next": _milliseconds(client.runs, POLLS),
-            "poll": _milliseconds(lambda: train.new_events(known), POLLS),
+            "poll": _milliseconds(lambda: train.live.new_events(known), POLLS),
         }
 
 

@@ -69,7 +69,7 @@ class Recordings:
         return self._recordings[run].config
 
     def delta(self, run: str, cursor: dict[str, Any]) -> dict[str, Any]:
-        """The events after `cursor`, a `valid_cursor`, in the form of `TrainHandlers.delta`.
+        """The events after `cursor`, a `valid_cursor`, in the form of `LiveView.delta`.
 
         The cursor's `elapsed` is the time in seconds since the page began to show the run. The
         replay starts at the evaluation of the reference, without the time for loading the models.

@@ -21,8 +21,8 @@ from playground.content.run_list import (
     list_recordings,
     list_runs,
 )
+from playground.handlers.new_events import translated_delta, valid_cursor
 from playground.handlers.query_handlers import QueryHandlers
-from playground.handlers.train import LARGEST, shown_delta
 
 MAX_RUNS = 4  # compared at once
 MAX_SEARCH_LENGTH = 100  # characters of a search, which looks for each word in each run
@@ -71,11 +71,12 @@ class CompareHandlers(QueryHandlers):
         Unknown runs, and those beyond MAX_RUNS, are left out.
         """
         cursors = cursors if isinstance(cursors, list) else []
-        cursors = [cursor for cursor in cursors if isinstance(cursor, dict)][:MAX_RUNS]
+        cursors = [valid_cursor(cursor) for cursor in cursors if isinstance(cursor, dict)]
         runs = []
-        for cursor in (cursor for cursor in cursors if self._is_known(_name(cursor))):
+        for cursor in cursors[:MAX_RUNS]:
             with contextlib.suppress(ConfigError):  # deleted meanwhile
-                runs.append(self._update(_name(cursor), cursor.get("offset")))
+                if self._is_known(cursor["run"]):
+                    runs.append(self._update(cursor["run"], cursor["offset"] or 0))
         logs = [self._log(run["run"]) for run in runs]
         histories = [history(run["config"], log) for run, log in zip(runs, logs, strict=True)]
         numbers = [
@@ -97,11 +98,10 @@ class CompareHandlers(QueryHandlers):
         names = ("task", "models", "n", "seed")
         return self._answer(self._helper.head_to_head, query, names)
 
-    def _is_known(self, run: str) -> bool:
+    def _is_known(self, run: Any) -> bool:
         return run in self._recorded or self._client.has(run)
 
-    def _update(self, run: str, offset: Any) -> dict[str, Any]:
-        start = offset if isinstance(offset, int) and 0 <= offset < LARGEST else 0
+    def _update(self, run: str, start: int) -> dict[str, Any]:
         if run in self._recorded:
             recording = self._recorded[run]
             config, model = recording.config, recording.has_model
@@ -110,7 +110,7 @@ class CompareHandlers(QueryHandlers):
             self._client.status(run)  # appends a final status if the run's process is gone
             config, model = self._client.config(run), has_model(self._client, run)
             events, end = self._client.events(run, start)
-        delta = shown_delta(events, self._words)
+        delta = translated_delta(events, self._words)
         points = delta["points"]
         return {
             "run": run,
@@ -200,7 +200,3 @@ def number_rows(
         indices = [i for i, value in enumerate(values) if value is not None and value == best]
         rows.append({"number": name, "values": values, "best": indices})
     return rows
-
-
-def _name(cursor: Mapping[str, Any]) -> str:
-    return str(cursor.get("run"))

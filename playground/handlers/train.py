@@ -1,9 +1,7 @@
-"""Requests of the Train view: its controls, and the live view of a run."""
+"""Requests of the controls of the Train view: settings, presets, starts and commands of runs."""
 
 from __future__ import annotations
 
-import contextlib
-import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -17,22 +15,16 @@ from align_core.config.option_checks import has
 from align_core.config.task_card import card
 from align_core.runs.client import Client
 from align_core.runs.events import settings_at
-from playground.content import charts
-from playground.content.recordings import Recordings
-from playground.content.repeating import repeating
-from playground.content.summaries import Summaries
 from playground.content.tasks import EARLIER, OTHERS, OWN
 from playground.handlers import form, links
-from playground.handlers.run_to_show import RunToShow
+from playground.handlers.live_view import LiveView
 from playground.people import log
 from playground.people.no_place import NoPlace
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor, Visitors
-from playground.text import durations, error_messages, messages
-from playground.voting import provenance
+from playground.text import durations, error_messages
 
 PACES = (0.0, 0.5, 2.0)  # seconds between two steps
-LARGEST = 2**53  # beyond it, integers are not exact in JavaScript
 
 
 class TrainHandlers:
@@ -48,9 +40,7 @@ class TrainHandlers:
         self._queue = queue or RunQueue(client, Visitors(client))
         self._visitors = self._queue.visitors
         self._words = words
-        self._summaries = Summaries(client, words)
-        self.recordings = Recordings(self._summaries)
-        self._run_to_show = RunToShow(client, self._visitors, self.recordings)
+        self.live = LiveView(client, words, self._queue)
 
     def choose(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """A `task` or `method` was chosen. Returns the `form.controls` of its defaults.
@@ -80,11 +70,11 @@ class TrainHandlers:
         It is the `linked` configuration, from the page's URL, or that of the run that the page will
         show, with its latest values. `watched` is the run that the page shows now.
         """
-        run = self._run_to_show(visitor, watched, chosen=True)
+        run = self.live.run_to_show(visitor, watched, chosen=True)
         if linked is not None:
             config = linked
-        elif run is not None and run in self.recordings:
-            config = self.recordings.config(run)
+        elif run is not None and run in self.live.recordings:
+            config = self.live.recordings.config(run)
         elif run is None or not self._client.has(run):  # deleted since
             config = form.default_config(form.FIRST_METHOD, form.first_task())
         else:
@@ -197,152 +187,13 @@ class TrainHandlers:
         if isinstance(values, dict):
             self._visitors.share(visitor, values.get("run"), values.get("on") is True)
 
-    def end_offset(self, run: str) -> float:
-        """The byte offset at the end of this run's events, for pages that show the run; infinite if
-        `delta` may answer with another run."""
-        if run in self.recordings or any(other != run for other in self._client.live()):
-            return math.inf
-        try:
-            return self._client.end_offset(run)
-        except ConfigError:  # the run was deleted
-            return math.inf
-
-    def delta(self, cursor: Any, visitor: Visitor = None) -> dict[str, Any]:
-        """The events of a run after `cursor`, {"run", "offset", "chosen"}: a new cursor,
-        `charts.delta`, and the run's `summary` (`Summaries.of`) if there are new events.
-
-        `run` is None if there is nothing to show; `RunToShow` has the rules. A page that `waits`
-        for its turn gets its queued run, even if that has ended already. A run that is new to the
-        page is sent from its beginning, with `config` and `trained_on` (`provenance.trained_on`).
-        """
-        cursor = valid_cursor(cursor)
-        begun = self._queue.last_begun(visitor) if cursor.get("waits") is True else None
-        chosen = begun is not None or cursor.get("chosen") is True
-        run = self._run_to_show(visitor, begun or cursor["run"], chosen)
-        if run is None:
-            return {"run": None}
-        if run in self.recordings:
-            return self.recordings.delta(run, cursor)
-        try:
-            return self._stored_delta(run, cursor, visitor)
-        except ConfigError:  # deleted since
-            return {"run": None}
-
-    def _stored_delta(self, run: str, cursor: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
-        """`delta` of a run on the disk. Raises ConfigError if there is no such run."""
-        self._run_to_show.remember(visitor, run)
-        config, votes, offset = None, None, cursor["offset"]
-        if run != cursor["run"] or offset is None:
-            config, offset = self._client.config(run), 0
-            votes = provenance.trained_on(self._client, config)
-            config = self._visitors.page_config(visitor, config)
-            self._client.status(run)  # appends a final status if the run's process is gone
-        events, offset = self._client.events(run, offset)
-        summary = self._summaries.of(run) if events else None
-        if summary and summary["time_left"] is not None:
-            summary = {
-                **summary,
-                "time_left": durations.duration(summary["time_left"], self._words),
-            }
-        delta = shown_delta(events, self._words)
-        new_cursor = {"run": run, "offset": offset}
-        return {**new_cursor, "config": config, "trained_on": votes, "summary": summary, **delta}
-
-    def new_events(self, cursor: Any, visitor: Visitor = None) -> dict[str, Any]:
-        """`delta`, the `visitor_state` as `standing`, and, if `delta` has a `config`, the texts of
-        `repeating` as `repeat`. The cursor also says whether the tab is `hidden`, and whether the
-        page `presents` on a projector."""
-        delta = self.delta(cursor, visitor)
-        sent = valid_cursor(cursor)
-        self._queue.note_request(visitor, sent.get("hidden") is True)
-        if sent.get("presents") is True:
-            self._visitors.present(visitor)
-        config = delta.get("config")
-        texts = {"repeat": repeating(config)} if config else {}
-        return {**delta, **texts, "standing": self.visitor_state(delta["run"], visitor)}
-
-    def visitor_state(self, run: str | None, visitor: Visitor = None) -> dict[str, Any]:
-        """The visitor's rights to the `run` that their page shows, and their position in the queue.
-
-        own:       the visitor's live run, or None
-        steers:    whether they may control `run`
-        shared:    whether they share `run`; None if it is not theirs
-        files:     whether they may download `run`, which has ended or is recorded
-        other:     another live run, which they may watch, as {run, method, task}, or None
-        free:      whether a run would start at once
-        quick_run: the owner of the live quick run of an experiment: "own", "other" or None
-        place:     their position in the queue, or None
-        wait:      the time until their turn, as text
-        refused:   the reasons why their queued run could not start
-        presents:  whether they are a presenter
-        several:   whether the server has had several visitors
-        timed:     whether the speed of this machine is known, so that `run_label` has a duration
-        """
-        live = self._client.live()
-        position = self._queue.position(visitor)
-        stored = None if run in self.recordings else run
-        wait = ""
-        if position:
-            wait = durations.wait(position.seconds, position.estimated, self._words)
-        errors = self._queue.start_errors(visitor)
-        return {
-            "own": self._run_to_show.own_live(visitor),
-            "steers": run in live and self._visitors.may_control(visitor, run),
-            "shared": None if stored is None else self._visitors.shared(visitor, stored),
-            "files": run in self.recordings
-            or (
-                stored is not None
-                and stored not in live
-                and self._visitors.may_control(visitor, stored)
-            ),
-            "other": self._another(live, run, visitor),
-            "free": self._queue.has_free_slot(),
-            "quick_run": self._queue.live_quick_run_owner(visitor),
-            "place": position and position.number,
-            "wait": wait,
-            "refused": [error_messages.translate(message, self._words) for message in errors],
-            "presents": visitor in self._visitors.presenters,
-            "several": self._visitors.has_several,
-            "timed": self._client.knows_machine(),
-        }
-
-    def _another(self, live: list[str], run: str | None, visitor: Visitor) -> dict[str, Any] | None:
-        """The newest of the `live` runs that is not `run`: its name, method and task."""
-        for other in reversed(live):
-            if other != run:
-                with contextlib.suppress(ConfigError):  # deleted since
-                    config = self._visitors.page_config(visitor, self._client.config(other))
-                    return {"run": other, "method": config["method"], "task": config["task"]}
-        return None
-
     def _controlled_run(self, visitor: Visitor, shown: Any) -> str | None:
         if shown in self._client.live() and self._visitors.may_control(visitor, shown):
             return shown
-        return self._run_to_show.own_live(visitor)
+        return self.live.run_to_show.own_live(visitor)
 
     def _field_error(self, message: Message) -> list[str]:
         """[field, text] of a message of a ConfigError, in the page's language."""
         fields = {flag(field): field for field in form.option_names()}
         option = message.values.get("option", "")
         return [fields.get(option, ""), error_messages.translate(message, self._words)]
-
-
-def shown_delta(events: list[dict[str, Any]], words: dict[str, Any]) -> dict[str, Any]:
-    """`charts.delta` of events, with the message of the status in the page's language."""
-    delta = charts.delta(events)
-    if status := delta["status"]:
-        status["message"] = messages.translate(status, words)
-        status.pop("cause", None)
-    return delta
-
-
-def valid_cursor(sent: Any) -> dict[str, Any]:
-    """The cursor that a page sent, with None for invalid values."""
-    sent = sent if isinstance(sent, dict) else {}
-    run, offset, elapsed = (sent.get(name) for name in ("run", "offset", "elapsed"))
-    return {
-        **sent,
-        "run": run if isinstance(run, str) else None,
-        "offset": offset if isinstance(offset, int) and 0 <= offset < LARGEST else None,
-        "elapsed": elapsed if isinstance(elapsed, int | float) and 0 <= elapsed < LARGEST else None,
-    }

@@ -19,7 +19,8 @@ from playground.handlers import links
 from playground.handlers.form import ADVANCED, FIRST_METHOD, PREFERENCES, SETTINGS, first_task
 from playground.handlers.long_polling import LongPoll
 from playground.handlers.mixtures import SHARES
-from playground.handlers.train import TrainHandlers, valid_cursor
+from playground.handlers.new_events import valid_cursor
+from playground.handlers.train import TrainHandlers
 from playground.people.client_address import client_address
 from playground.people.requests import as_shown, with_named_task, with_named_values, with_visitor
 from playground.people.run_queue import RunQueue
@@ -77,20 +78,20 @@ def _lay_out(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The controls of the settings by name, and all controls that handlers read or change."""
     updates = Threads("updates", UPDATE_THREADS)
-    long_poll = LongPoll(handlers.end_offset, updates)
+    long_poll = LongPoll(handlers.live.end_offset, updates)
     pictures = picture_threads()
 
     def picture_of(query: Callable[[Any], Any]) -> Callable[..., Any]:
         return pictures.serve(with_named_task(queue.visitors, query))
 
-    news = bind("new_events", handlers.new_events)
+    news = bind("new_events", handlers.live.new_events)
 
     def read_events(request: gr.Request, cursor: dict[str, Any]) -> Response:
         # A response, because FastAPI would convert each value of a dict in the event loop.
         return ORJSONResponse(news(request, cursor))
 
     def trail(request: gr.Request, run: Any) -> dict[str, Any] | None:
-        return handlers.recordings.trail(run)
+        return handlers.live.recordings.trail(run)
 
     # Gradio sets attributes on the functions that it serves, which bound methods do not allow.
     async def sign_in(request: gr.Request, key: Any) -> bool:
@@ -174,7 +175,7 @@ def _lay_out(
                     server_functions=[mixture],
                     words=words["try"] | words["mixture"],
                     shares=SHARES,
-                    models=handlers.recordings.with_model(),
+                    models=handlers.live.recordings.with_model(),
                 )
                 part(
                     "readings",
@@ -184,7 +185,7 @@ def _lay_out(
                     presets=words["presets"],
                     race=words["race"],
                 )
-                preset = presets.strip(handlers.recordings, pictures.serve(trail), words)
+                preset = presets.strip(handlers.live.recordings, pictures.serve(trail), words)
                 curves("charts", charts.BESIDE)
             part("samples", templates.SAMPLES, "train/samples", **texts)
             curves("own", charts.BELOW, part=charts.PART)

@@ -49,7 +49,7 @@ def test_unreadable_presets_are_skipped_with_one_line(assets, tmp_path, caplog):
         assert presets.names() == ["healthy-ppo"] and [*recorded()] == ["recorded/healthy-ppo"]
     assert len(caplog.records) == len(FILES) + 3
     client = Client(tmp_path / "runs")
-    assert TrainHandlers(client, WORDS).delta({"run": None})["run"] == "recorded/healthy-ppo"
+    assert TrainHandlers(client, WORDS).live.delta({"run": None})["run"] == "recorded/healthy-ppo"
     client.estimate(method="ppo", task="reviews", steps=3)
 
 
@@ -71,9 +71,9 @@ def test_an_unreadable_recording_is_not_offered(assets, tmp_path, spoil):
         (run / "machine.txt").unlink(missing_ok=True)
         (run / "machine.txt").mkdir()
     train = TrainHandlers(Client(tmp_path / "runs"), WORDS)
-    shown = train.delta({"run": None})
+    shown = train.live.delta({"run": None})
     is_offered = spoil in ("steps", "machine")
     assert (shown["run"] == "recorded/healthy-ppo") == is_offered
     train.restore()
-    train.recordings.cards()
+    train.live.recordings.cards()
     CompareHandlers(Client(tmp_path / "runs"), None, WORDS, recorded()).runs({"task": "reviews"})

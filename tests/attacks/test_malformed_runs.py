@@ -72,10 +72,10 @@ class Reader:
         self.session = session
 
     def answers(self, run: str) -> dict:
-        shown = self.train.delta({"run": run, "chosen": True}, "somebody")
+        shown = self.train.live.delta({"run": run, "chosen": True}, "somebody")
         return {
             "shown": shown,
-            "polled": self.train.new_events(
+            "polled": self.train.live.new_events(
                 {"run": shown["run"], "offset": shown.get("offset")}, "somebody"
             ),
             "restored": self.train.restore(watched=run, visitor="somebody"),
@@ -188,7 +188,7 @@ def test_a_watched_run_may_disappear(root, reader):
     assert after["shown"]["run"] != name
     assert [run["run"] for run in after["compared"]["runs"]] == [HEALTHY]
     assert reader.client.runs() == [HEALTHY]
-    reader.train.end_offset(name)
+    reader.train.live.end_offset(name)
     is_json(after)
 
 

@@ -82,7 +82,7 @@ def test_the_status_of_a_failed_run_has_no_path(client, words):
     for kind, given in causes.items():
         cause = {"cause": {"kind": kind, "values": given}} if kind else {}
         run.append({**failed, "message": f"OSError: {where} is gone", **cause})
-        shown = train.delta({"run": RUN, "chosen": True})["status"]["message"]
+        shown = train.live.delta({"run": RUN, "chosen": True})["status"]["message"]
         assert str(client.root) not in shown and "model" in shown
 
 

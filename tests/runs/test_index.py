@@ -67,11 +67,11 @@ def test_each_run_is_read_once_and_listed_once(root, calls):
 def test_a_poll_of_a_page_reads_only_the_shown_run(root, calls):
     train = TrainHandlers(Client(root), text.load())
     newest = f"2026-01-02-{COUNT - 1:06d}-ppo-reviews"
-    cursor = train.delta({"run": newest, "chosen": True})
+    cursor = train.live.delta({"run": newest, "chosen": True})
     assert cursor["run"] == newest
     calls.clear()
     for _ in range(5):
-        train.new_events({name: cursor[name] for name in ("run", "offset")})
+        train.live.new_events({name: cursor[name] for name in ("run", "offset")})
     assert calls["open"] <= 5 and calls["scandir"] == 0
 
 

@@ -33,7 +33,7 @@ def follow(handlers, *moments, run=None):
     """The deltas of a page that polls at these times, in seconds since it first showed the run."""
     cursor, deltas = {"run": run}, []
     for elapsed in moments:
-        deltas.append(handlers.delta({**cursor, "elapsed": elapsed}))
+        deltas.append(handlers.live.delta({**cursor, "elapsed": elapsed}))
         cursor = {"run": deltas[-1]["run"], "offset": deltas[-1]["offset"]}
     return deltas
 
@@ -46,7 +46,7 @@ def test_a_first_visit_is_shown_a_recorded_run_and_its_settings(handlers):
     shown = handlers.restore()
     assert (shown["task"], shown["method"]["value"]) == ("reviews", "ppo")
     assert (shown["beta"]["value"], shown["seed"]["value"]) == (0.25, 3)
-    first = handlers.delta({"run": None, "offset": 0, "elapsed": 99.0})
+    first = handlers.live.delta({"run": None, "offset": 0, "elapsed": 99.0})
     assert first["run"] == FIRST
     assert first["config"] == resolve(**FIRST_SETTINGS).model_dump()
 
@@ -70,7 +70,7 @@ def test_a_page_that_slept_gets_all_events(handlers):
 @pytest.mark.parametrize("offset", [None, -1, "x"])
 @pytest.mark.parametrize("elapsed", [None, "1", -5, 60])
 def test_an_invalid_cursor_starts_from_the_beginning(handlers, offset, elapsed):
-    delta = handlers.delta({"run": FIRST, "offset": offset, "elapsed": elapsed})
+    delta = handlers.live.delta({"run": FIRST, "offset": offset, "elapsed": elapsed})
     assert delta["config"] is not None
     assert points(delta) == [[0, 0.0]]
 
@@ -82,7 +82,7 @@ def test_an_invalid_time_brings_no_new_events(handlers, elapsed):
 
 @pytest.mark.parametrize("run", ["recorded/none", "recorded/../other", ["recorded/other"], {}, 7])
 def test_an_unknown_run_counts_as_the_first(handlers, run):
-    assert handlers.delta({"run": run, "offset": 0})["run"] == FIRST
+    assert handlers.live.delta({"run": run, "offset": 0})["run"] == FIRST
 
 
 def test_a_replay_has_the_times_of_its_evaluations(handlers):
@@ -92,14 +92,14 @@ def test_a_replay_has_the_times_of_its_evaluations(handlers):
 
 
 def test_a_recording_s_trail_is_whole_and_has_the_policy_s_texts_alone(handlers):
-    trail = handlers.recordings.trail(FIRST)
+    trail = handlers.live.recordings.trail(FIRST)
     assert trail["points"] == {
         "eval/kl": [[0, 0.0], [1, 0.5], [2, 1.0]],
         "eval/gain": [[0, 0.0], [1, 0.4], [2, 0.8]],
         CLOCK: [[0, 2.0], [1, 6.0], [2, 10.0]],
     }
     assert (trail["run"], trail["status"]["name"]) == (FIRST, "finished")
-    whole = handlers.recordings._recordings[FIRST].events
+    whole = handlers.live.recordings._recordings[FIRST].events
     written = {event["step"]: event["samples"] for event in whole if event["kind"] == "samples"}
     assert [evaluation["step"] for evaluation in trail["samples"]] == [0, 1, 2]
     for evaluation in trail["samples"]:
@@ -111,11 +111,11 @@ def test_a_recording_s_trail_is_whole_and_has_the_policy_s_texts_alone(handlers)
 
 @pytest.mark.parametrize("run", ["recorded/none", "healthy-ppo", ["recorded/other"], {}, None])
 def test_an_unknown_recording_has_no_trail(handlers, run):
-    assert handlers.recordings.trail(run) is None
+    assert handlers.live.recordings.trail(run) is None
 
 
 def test_a_recording_may_have_its_model(handlers, fake_assets):
-    assert handlers.recordings.with_model() == []
+    assert handlers.live.recordings.with_model() == []
     record(fake_assets, "kept", {"method": "dpo", "task": "reviews"}, model=True)
     summaries = Summaries(handlers._client, text.load())
     assert Recordings(summaries).with_model() == ["recorded/kept"]
@@ -133,18 +133,19 @@ def test_a_chosen_preset_returns_its_run_and_settings(handlers):
 def test_an_unknown_preset_changes_nothing(handlers, preset):
     shown = handlers.play({"preset": preset})
     assert (shown["task"], shown["method"]["value"]) == ("reviews", "ppo")
-    assert handlers.delta({"run": shown["live"]["run"]})["run"] == FIRST
+    assert handlers.live.delta({"run": shown["live"]["run"]})["run"] == FIRST
 
 
 def test_the_visitors_own_run_precedes_a_recorded_one(handlers, monkeypatch):
     client = handlers._client
     name = "2026-01-02-030405-dpo-capitals"
     RunDirectory.create(client.root / name, resolve("dpo", "capitals"))
-    assert handlers.delta({"run": None})["run"] == name
+    assert handlers.live.delta({"run": None})["run"] == name
     # The visitor chose it.
-    assert handlers.delta({"run": "recorded/other"})["run"] == "recorded/other"
+    assert handlers.live.delta({"run": "recorded/other"})["run"] == "recorded/other"
     monkeypatch.setattr(client, "live", lambda: [name])
-    assert handlers.delta({"run": "recorded/other"})["run"] == name  # a live run takes precedence
+    # A live run takes precedence.
+    assert handlers.live.delta({"run": "recorded/other"})["run"] == name
     assert handlers.play({"preset": "other"})["task"] == "capitals"
 
 

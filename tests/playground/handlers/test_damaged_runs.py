@@ -65,7 +65,7 @@ def requested(client):
             {"task": "reviews", "method": "ppo"}
         ),
         "compared": compare.compare(cursors),
-        "shown": train.delta({"run": None}),
+        "shown": train.live.delta({"run": None}),
         "restored": train.restore(),
         "needed": client.estimate(method="ppo", task="reviews", steps=10),
     }
@@ -101,7 +101,7 @@ def test_every_declared_event_is_shown(client):
             compared(client),
         )
         answers = [
-            train.delta({"run": None}),
+            train.live.delta({"run": None}),
             train.restore(),
             compare.compare([{"run": name}]),
             client.estimate(method="ppo", task="reviews", steps=10),

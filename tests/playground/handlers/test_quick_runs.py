@@ -125,9 +125,9 @@ def test_the_time_limit_also_applies_to_quick_runs(client, people, tmp_path, mon
 
 def test_the_train_view_shows_a_live_quick_run(client, queue, people):
     handlers = TrainHandlers(client, text.load("en"), queue)
-    assert handlers.visitor_state(None, people[0])["quick_run"] is None
+    assert handlers.live.visitor_state(None, people[0])["quick_run"] is None
     queue.join_quick_run(people[0], NAME, 16.0)
-    states = [handlers.visitor_state(None, person) for person in people[:2]]
+    states = [handlers.live.visitor_state(None, person) for person in people[:2]]
     assert [state["quick_run"] for state in states] == ["own", "other"]
     assert not states[0]["free"]
 

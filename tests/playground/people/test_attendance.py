@@ -72,13 +72,13 @@ def test_a_run_whose_owner_left_is_stopped_and_its_owner_is_informed(client, que
     first = queue.join(people[0], LONG)
     begun(client, 1)
     clock.now += 59
-    pages.new_events({"run": first, "offset": 0}, people[0])
-    pages.new_events({"run": first, "offset": 0}, people[2])  # a watcher
+    pages.live.new_events({"run": first, "offset": 0}, people[0])
+    pages.live.new_events({"run": first, "offset": 0}, people[2])  # a watcher
     clock.now += 61
     assert client.live() == [first], "nobody waits"
     queue.join(people[1], LONG)
     second = begun(client, 2)
-    told = pages.new_events({}, people[0])
+    told = pages.live.new_events({}, people[0])
     assert (told["run"], told["status"]["name"]) == (first, "stopped")
     assert told["status"]["message"] == words["messages"]["unwatched"]
     queue.join(people[2], LONG)

@@ -51,11 +51,11 @@ def test_a_cold_start_delays_no_other_visitor(client, held):
     ann, bob, eve = (visitors.from_token(digit * 64) for digit in "abc")
     handlers = TrainHandlers(client, text.load("en"), queue)
     run = at_once(queue.join, ann, RUN)
-    assert at_once(handlers.new_events, {"run": run}, bob)["run"] == run
-    assert at_once(handlers.visitor_state, run, ann)["own"] == run
+    assert at_once(handlers.live.new_events, {"run": run}, bob)["run"] == run
+    assert at_once(handlers.live.visitor_state, run, ann)["own"] == run
     assert at_once(queue.join, bob, RUN) is None
-    assert at_once(handlers.visitor_state, run, bob)["place"] == 1
-    assert at_once(handlers.visitor_state, run, eve)["free"] is False
+    assert at_once(handlers.live.visitor_state, run, bob)["place"] == 1
+    assert at_once(handlers.live.visitor_state, run, eve)["free"] is False
     at_once(queue.leave, bob)
     held.set()
 

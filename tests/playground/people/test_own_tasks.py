@@ -114,5 +114,5 @@ def test_a_run_on_an_own_task_opens_only_for_its_maker(visitors, path, run):
     assert handlers.restore(watched=run, visitor=me)["task"] == path
     assert handlers.restore(watched=run, visitor=other)["task"] == "reviews"
     cursor = {"run": run, "chosen": True}
-    assert handlers.delta({**cursor, "offset": -1}, me)["config"]["task"] == tasks.OWN
-    assert handlers.delta({**cursor, "offset": -1}, other)["config"]["task"] == tasks.OTHERS
+    assert handlers.live.delta({**cursor, "offset": -1}, me)["config"]["task"] == tasks.OWN
+    assert handlers.live.delta({**cursor, "offset": -1}, other)["config"]["task"] == tasks.OTHERS

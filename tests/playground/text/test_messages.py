@@ -139,7 +139,7 @@ def test_a_killed_run_is_reported_in_chinese(fake_assets, tmp_path):
     finally:
         client.close()
     cause, model = expected("zh", "killed"), expected("zh", "lost")
-    status = handlers.delta({"run": None})["status"]
+    status = handlers.live.delta({"run": None})["status"]
     message = expected("zh", "cut_off", cause=cause, model=model)
     assert status == {"name": "failed", "message": message}
     assert "killed from outside" in RunDirectory(client.root / run).status()["message"]

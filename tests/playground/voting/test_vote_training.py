@@ -189,7 +189,7 @@ def test_voters_get_back_a_text_of_the_newest_policy_of_their_votes(
 
 def shown(client, run, visitor=None):
     """A newly opened page's `trained_on` of a run, and the whole answer."""
-    delta = TrainHandlers(client, WORDS).delta({"run": run, "chosen": True}, visitor)
+    delta = TrainHandlers(client, WORDS).live.delta({"run": run, "chosen": True}, visitor)
     return delta["trained_on"], json.dumps(delta)
 
 
