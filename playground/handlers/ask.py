@@ -60,14 +60,14 @@ class AskHandlers(QueryHandlers):
         reply = self._answer(self._helper.generate, query, _GENERATE)
         for answer in reply["answers"]:
             run = answer["model"]
-            if run in self._recorded or self._client.has(run):
+            if self._knows(run):
                 answer["optimum"] = self._optimum(run, query.get("realign"))
         return reply
 
     def _optimum(self, run: str, share: float | None) -> dict[str, Any] | None:
         with contextlib.suppress(ConfigError):  # deleted since
-            config, settings = self._settings_of(run)
-            return optimum_at(config, settings["beta"], 1.0 if share is None else share)
+            share = 1.0 if share is None else share
+            return optimum_at(self._config_of(run), self._betas_of(run), share)
         return None
 
     def score(self, query: Any) -> dict[str, Any]:

@@ -41,8 +41,8 @@ class MixtureHandlers(QueryHandlers):
         measured, run = reply["answers"], arguments["model"]
         beta = trained = None
         with contextlib.suppress(ConfigError):  # deleted since
-            config, settings = self._settings_of(run)
-            beta = beta_at(config, settings["beta"], arguments["share"])
+            config = self._config_of(run)
+            beta = beta_at(config, self._betas_of(run), arguments["share"])
             trained = None if beta is None else self._trained(config, beta)
         rows = [charts.row(sample) for sample in measured["samples"]]
         numbers = {name: measured[name] for name in ("kl", "gain")}

@@ -51,9 +51,18 @@ class QueryHandlers:
         errors = [error_messages.translate(message, self._words) for message in messages]
         return {"answers": [], "errors": errors}
 
-    def _settings_of(self, run: str) -> tuple[Mapping[str, Any], dict[str, histories.History]]:
-        """The configuration, as stored, and the `histories.history` of a run. Raises ConfigError if
-        there is no such run."""
+    def _knows(self, run: Any) -> bool:
+        """Whether `run` is a recorded run, or one that the visitor may see."""
+        return run in self._recorded or self._client.has(run)
+
+    def _config_of(self, run: str) -> Mapping[str, Any]:
+        """The configuration of a run, as stored. Raises ConfigError if there is no such run."""
         if run in self._recorded:
-            return self._recorded[run].config, self._recorded[run].histories
-        return self._client.stored_config(run), histories.run_history(self._client, run)
+            return self._recorded[run].config
+        return self._client.stored_config(run)
+
+    def _betas_of(self, run: str) -> histories.History:
+        """The history of a run's β. Raises ConfigError if there is no such run."""
+        if run in self._recorded:
+            return self._recorded[run].histories["beta"]
+        return histories.run_history(self._client, run)["beta"]

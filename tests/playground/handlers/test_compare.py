@@ -14,15 +14,9 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
 from playground.content import optimum, recordings
+from playground.content.comparisons import ABOVE, NUMBERS, differences, last_numbers, number_rows
 from playground.content.histories import history
-from playground.handlers import compare
-from playground.handlers.compare import (
-    ABOVE,
-    CompareHandlers,
-    differences,
-    last_numbers,
-    number_rows,
-)
+from playground.handlers.compare import CURVES, CompareHandlers
 from playground.people.access import VisibleRuns
 from playground.people.visitors import Visitors
 from tests.playground.recordings import MACHINE, record
@@ -290,6 +284,6 @@ def test_every_answer_is_json(handlers):
 def test_every_setting_number_and_curve_has_a_text():
     words = WORDS["compare"]
     assert set(words["settings"]) == set(RunConfig.model_fields)
-    assert set(words["numbers"]) == set(compare.NUMBERS)
-    assert set(words["shares"]) < set(compare.NUMBERS)
-    assert set(words["curves"]) == set(compare.CURVES) <= set(WORDS["charts"]["metrics"])
+    assert set(words["numbers"]) == set(NUMBERS)
+    assert set(words["shares"]) < set(NUMBERS)
+    assert set(words["curves"]) == set(CURVES) <= set(WORDS["charts"]["metrics"])
