@@ -39,6 +39,7 @@ FLOORS = {
         {"voting", "own", "endpoints"},
         {"handlers"},
         {"views"},
+        {"server"},
         {"app"},
     ),
 }

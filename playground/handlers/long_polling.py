@@ -10,11 +10,21 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
+import gradio as gr
+from gradio.routes import ORJSONResponse
+from starlette.responses import Response
+
+from playground.handlers.live_view import LiveView
+from playground.handlers.new_events import valid_cursor
+from playground.people.requests import with_visitor
 from playground.people.threads import Threads
+from playground.people.visitors import Visitors
 
 TIMEOUT = 2.0  # seconds; a server that shuts down may have to wait for this long
 POLL_SECONDS = 0.1
+UPDATE_THREADS = 8  # for all pages in one language
 
 _Waiting = dict[int, tuple[float, asyncio.Future[None]]]  # offset -> its deadline, and its answer
 
@@ -73,3 +83,22 @@ class LongPoll:
                 future.set_result(None)
         if not waiting:
             del self._waiting[run]
+
+
+def new_events(live: LiveView, visitors: Visitors) -> Callable[..., Any]:
+    """`LiveView.new_events` as a function for Gradio, which waits for events (`LongPoll.wait`)."""
+    threads = Threads("updates", UPDATE_THREADS)
+    long_poll = LongPoll(live.end_offset, threads)
+    read = with_visitor(visitors, "new_events", live.new_events)
+
+    def response(request: gr.Request, cursor: dict[str, Any]) -> Response:
+        # A response, because FastAPI would convert each value of a dict in the event loop.
+        return ORJSONResponse(read(request, cursor))
+
+    async def new_events(request: gr.Request, sent: Any) -> Response:
+        cursor = valid_cursor(sent)
+        if cursor["run"] is not None and cursor["offset"] is not None:
+            await long_poll.wait(cursor["run"], cursor["offset"])
+        return await threads.run(response, request, cursor)
+
+    return new_events

@@ -87,6 +87,21 @@ class TrainHandlers:
         controls["method"]["value"] = config["method"]
         return {"task": config["task"], **controls}
 
+    def open(self, query: Mapping[str, str], visitor: Visitor = None) -> dict[str, Any]:
+        """A page was opened, with this `query` in its URL. Returns what `restore` does, and the
+        `link_errors` if there are any."""
+        if "task" in query:
+            query = {**query, "task": self._visitors.own.full_name(visitor, query["task"])}
+        linked = links.read(query)
+        values = self.restore(linked, visitor=visitor)
+        errors = self.link_errors(query, linked) if linked else []
+        return {**values, "errors": errors} if errors else values
+
+    def adopt(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+        """The visitor's run on votes began, which was requested in Rate; `votes` is its name.
+        Returns what `restore` does for this run."""
+        return self.restore(watched=values["votes"], visitor=visitor)
+
     def reset(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """The default settings were requested. Returns what `restore` does."""
         return self.restore(form.default_config(form.FIRST_METHOD, form.first_task()))

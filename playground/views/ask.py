@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import gradio as gr
-
 from playground.handlers.ask import AskHandlers
-from playground.people.requests import HandlersOf, server_functions
-from playground.people.threads import Threads
+from playground.people.requests import server_functions
 from playground.views import run_picker
 from playground.views.parts import part
+from playground.views.shared import Shared
 
 _ASK = """
 <form class="asking" autocomplete="off">
@@ -50,30 +49,29 @@ _MIX = """
 """
 
 
-def build_try(handlers_of: HandlersOf, words: dict[str, Any], questions: Threads) -> None:
-    """Lay out the view that samples several models' completions of a prompt, in the threads
-    `questions`."""
-    functions = server_functions(handlers_of, AskHandlers.runs)
-    functions += server_functions(handlers_of, AskHandlers.generate, threads=questions)
+def build_try(shared: Shared) -> None:
+    """Lay out the view that samples several models' completions of a prompt."""
     lines = f'<div class="lines">{_PROMPT}{_BUTTON}</div>{_MIX}'
-    _view("try", _ASK.format(numbers=_NUMBERS, lines=lines), functions, words)
+    _view("try", _ASK.format(numbers=_NUMBERS, lines=lines), AskHandlers.generate, shared)
 
 
-def build_score(handlers_of: HandlersOf, words: dict[str, Any], questions: Threads) -> None:
-    """Lay out the view that shows a text's rewards and log-probabilities, which are computed in the
-    threads `questions`."""
-    functions = server_functions(handlers_of, AskHandlers.runs)
-    functions += server_functions(handlers_of, AskHandlers.score, threads=questions)
+def build_score(shared: Shared) -> None:
+    """Lay out the view that shows a text's rewards and log-probabilities."""
     lines = f'<div class="lines">{_PROMPT}{_ANSWER}{_BUTTON}</div>'
-    _view("score", _ASK.format(numbers="", lines=lines), functions, words)
+    _view("score", _ASK.format(numbers="", lines=lines), AskHandlers.score, shared)
 
 
-def _view(name: str, template: str, functions: list[Any], words: dict[str, Any]) -> gr.HTML:
-    return part(
+def _view(name: str, template: str, query: Callable[..., Any], shared: Shared) -> None:
+    """Lay out a view that sends its form as a `query`, which a method of AskHandlers answers."""
+    words, handlers_of = shared.words, shared.handlers_of(AskHandlers)
+    part(
         name,
         template,
         f"ask/{name}",
-        server_functions=functions,
+        server_functions=[
+            *server_functions(handlers_of, AskHandlers.runs),
+            *server_functions(handlers_of, query, threads=shared.questions),
+        ],
         words={**words["try"], **words[name]},
         shading=words["samples"] | words["shading"],
         **run_picker.props(words),

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from playground.content import optimum
 from playground.handlers.compare import CURVES, CompareHandlers
-from playground.handlers.mixtures import SHARES
-from playground.people.requests import HandlersOf, server_functions, with_named_task
-from playground.people.threads import Threads, picture_threads
-from playground.people.visitors import Visitors
+from playground.handlers.mixtures import SHARES, MixtureHandlers
+from playground.people.requests import server_functions, with_named_task
+from playground.people.threads import picture_threads
 from playground.views import run_picker
 from playground.views.parts import PLOTLY_HEAD, part
+from playground.views.shared import Shared
 
 _COMPARE = """
 <form class="asking" autocomplete="off">
@@ -58,16 +55,10 @@ _COMPARE = """
 """
 
 
-def build(
-    handlers_of: HandlersOf,
-    words: dict[str, Any],
-    visitors: Visitors,
-    questions: Threads,
-    mixture: Callable[..., Any],
-) -> None:
-    """Lay out the view that compares runs. Their win rates against each other are computed in the
-    threads `questions`. `mixture` is the server function that mixes an ended run's policy with its
-    reference."""
+def build(shared: Shared) -> None:
+    """Lay out the view that compares runs."""
+    words, handlers_of = shared.words, shared.handlers_of(CompareHandlers)
+    mixture_handlers = shared.handlers_of(MixtureHandlers)
     pictures = picture_threads()
     part(
         "compare",
@@ -76,9 +67,9 @@ def build(
         server_functions=[
             *server_functions(handlers_of, CompareHandlers.runs),
             *server_functions(handlers_of, CompareHandlers.compare, threads=pictures),
-            *server_functions(handlers_of, CompareHandlers.head_to_head, threads=questions),
-            pictures.serve(with_named_task(visitors, optimum.frontier)),
-            mixture,
+            *server_functions(handlers_of, CompareHandlers.head_to_head, threads=shared.questions),
+            pictures.serve(with_named_task(shared.visitors, optimum.frontier)),
+            *server_functions(mixture_handlers, MixtureHandlers.mixture, threads=shared.questions),
         ],
         words={**words["try"], **words["mixture"], **words["compare"]},
         shares=SHARES,

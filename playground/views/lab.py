@@ -17,9 +17,9 @@ from playground.content import coverage
 from playground.handlers.links import FIELDS
 from playground.handlers.quick_runs import QuickRunHandlers
 from playground.people.requests import with_visitor
-from playground.people.run_queue import RunQueue
 from playground.text.machines import machine
 from playground.views.parts import PLOTLY_HEAD, part
+from playground.views.shared import Shared
 
 # Links to runs in the Train view that show the same effect: {experiment: {link: settings}}.
 LIVE: dict[str, dict[str, dict[str, Any]]] = {
@@ -57,11 +57,12 @@ _LAB = '<div class="lab"></div>'
 _FIRST = {"responses": 4, "beta": 0.5, "seed": 0}  # the settings of the recorded example
 
 
-def build(words: dict[str, Any], queue: RunQueue) -> None:
+def build(shared: Shared) -> None:
     """Lay out the view. The coverage experiment trains on request, which takes 0.05 seconds; quick
-    runs of the others go through `queue`."""
-    handlers = QuickRunHandlers(queue, words)
-    bind = partial(with_visitor, queue.visitors)
+    runs of the others go through the run queue."""
+    words = shared.words
+    handlers = QuickRunHandlers(shared.queue, words)
+    bind = partial(with_visitor, shared.visitors)
 
     def train(settings: Any) -> dict[str, Any]:
         return coverage.train(settings, words["lab"]["live"])

@@ -11,9 +11,9 @@ from align_core.config.task_card import BUILT_IN
 from playground.content import optimum
 from playground.handlers.ask import AskHandlers
 from playground.handlers.form import FIRST_TASK
-from playground.people.requests import HandlersOf, server_functions
-from playground.people.threads import Threads
+from playground.people.requests import server_functions
 from playground.views.parts import part
+from playground.views.shared import Shared
 
 _LEARN = """
 <div class="learn">
@@ -36,15 +36,15 @@ _LEARN = """
 """
 
 
-def build(handlers_of: HandlersOf, words: dict[str, Any], questions: Threads) -> None:
-    """Lay out the view. Only the numbers of a visitor's own run are queried from the server, in the
-    threads `questions`."""
+def build(shared: Shared) -> None:
+    """Lay out the view. Only the numbers of a visitor's own run are queried from the server."""
+    words, handlers_of = shared.words, shared.handlers_of(AskHandlers)
     part(
         "learn",
         _LEARN,
         "learn/learn",
         server_functions=server_functions(
-            handlers_of, AskHandlers.newest_run, AskHandlers.score, threads=questions
+            handlers_of, AskHandlers.newest_run, AskHandlers.score, threads=shared.questions
         ),
         words=words["learn"],
         shading=words["samples"] | words["shading"],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from playground.content.recordings import Recordings
+from playground.people.threads import Threads
 from playground.text.durations import duration
 from playground.text.machines import machine
 from playground.views.parts import part
@@ -67,11 +67,16 @@ _STRIP = """
 """
 
 
-def strip(recordings: Recordings, trail: Callable[..., Any], all_words: dict[str, Any]) -> gr.HTML:
+def strip(recordings: Recordings, pictures: Threads, all_words: dict[str, Any]) -> gr.HTML:
     """The row of presets; its value is the name of the chosen one.
 
-    `trail` is `recordings.trail` as a server function.
+    Trails of recordings are read in the threads `pictures`.
     """
+
+    # Gradio sets attributes on the functions that it serves, which bound methods do not allow.
+    def trail(request: gr.Request, run: Any) -> dict[str, Any] | None:
+        return recordings.trail(run)
+
     cards, words = recordings.cards(), all_words["presets"]
     for card in cards.values():
         card["machine"] = machine(card["machine"], words)
@@ -90,7 +95,7 @@ def strip(recordings: Recordings, trail: Callable[..., Any], all_words: dict[str
             if counterpart in cards
         },
         races={name: pair for name, pair in RACES.items() if {*pair} <= cards.keys()},
-        server_functions=[trail],
+        server_functions=[pictures.serve(trail)],
         words=words,
     )
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from align_core.votes.simulated_raters import CROWDS
 from playground.handlers.ask import AskHandlers
-from playground.people.requests import HandlersOf, server_functions
+from playground.people.requests import server_functions
 from playground.views import run_picker
 from playground.views.parts import part
+from playground.views.shared import Shared
 from playground.voting.routes import SIMULATED_VOTES
 from playground.voting.vote_training import PIPELINES
 
@@ -76,11 +75,12 @@ _RATE = """
 """
 
 
-def build(handlers_of: HandlersOf, words: dict[str, Any]) -> gr.HTML:
+def build(shared: Shared) -> gr.HTML:
     """Lay out the view. Votes bypass Gradio; they are sent to the routes of `voting.routes`.
 
     Returns the part. Its event `trained` means that a run on the votes was requested.
     """
+    words = shared.words
     refused = {
         **words["ballot"]["refused"],
         "presenter": words["rate"]["only_presenter"],
@@ -92,7 +92,7 @@ def build(handlers_of: HandlersOf, words: dict[str, Any]) -> gr.HTML:
         _RATE,
         "rate/rate",
         events=("trained",),
-        server_functions=server_functions(handlers_of, AskHandlers.runs),
+        server_functions=server_functions(shared.handlers_of(AskHandlers), AskHandlers.runs),
         words={**words["try"], **words["ballot"], **words["rate"], "refused": refused},
         enough={
             task: dict(zip(("enough", "share", "of_many"), numbers, strict=True))

@@ -15,10 +15,10 @@ import gradio as gr
 import pytest
 from gradio import networking
 
-from playground.app import Page
 from playground.limits import Limits
 from playground.people import connections
 from playground.people.bodies import MAX_VALUES, _has_half_characters, _is_simple
+from playground.server.page import Page
 from playground.settings import Settings
 from tests.waiting import until
 

@@ -5,9 +5,9 @@ import pytest
 from gradio import networking
 from starlette.testclient import TestClient
 
-from playground.app import CLOSED, Page
 from playground.people import page_states
 from playground.people.page_states import PageState
+from playground.server.page import CLOSED, Page
 from playground.settings import Settings
 
 

@@ -22,7 +22,6 @@ from align_core.inference.client import InferenceClient
 from align_core.optimum import ReferenceSamples
 from align_core.runs.client import Client
 from playground import text
-from playground.app import Page
 from playground.content import recordings
 from playground.endpoints import routes
 from playground.endpoints.questions import Questions
@@ -30,6 +29,7 @@ from playground.endpoints.routes import EndpointRoutes
 from playground.people.rate_limit import RateLimit
 from playground.people.threads import Threads
 from playground.people.visitors import Visitors
+from playground.server.page import Page
 from playground.settings import Settings
 from tests import loops
 from tests.waiting import until
