@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +20,7 @@ from align_core.runs.client import Client
 from align_core.runs.durations import time_left
 from playground.content import optimum
 from playground.content.readings import readings, sentence
-from playground.content.readings.measures import Frontier, Target
+from playground.content.readings.measures import Frontier, Run, Target
 from playground.text.paths import without_folders
 
 UNUSED_KINDS = {"samples", "token", "phase", "distance"}  # events that no rule reads
@@ -53,17 +54,18 @@ class Summaries:
     def summarise(self, config: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, Any]:
         """The summary of a run with these events, as `of` returns it; those of UNUSED_KINDS may be
         missing."""
-        newest = log.status(events)
-        status = newest and {"name": newest["status"], "message": newest["message"]}
+        newest, now = log.status(events), log.settings_at(config, events)
         changes = log.of_kind(events, "change")
         beta_steps = (event["step"] for event in changes if "beta" in event["settings"])
-        beta_since = max(beta_steps, default=0)
-        now = log.settings_at(config, events)
-        target, frontier = _target(now), _frontier(now)
-        sentences = [
-            (reading.tone, sentence(reading, self._words))
-            for reading in readings(now, log.series(events), status, target, beta_since, frontier)
-        ]
+        run = Run(
+            config=now,
+            series=log.series(events),
+            status=newest["status"] if newest else "starting",
+            target=_target(now),
+            frontier=_frontier(now),
+            beta_since=max(beta_steps, default=0),
+        )
+        sentences = [(reading.tone, sentence(reading, self._words)) for reading in readings(run)]
         if is_code(config["task"]) and card(config["task"]) is None:
             line = self._unnamed.format(task=without_folders(config["task"]))
             sentences.insert(0, ("warning", line))
@@ -100,11 +102,11 @@ def _frontier(config: Mapping[str, Any]) -> Frontier | None:
     return Frontier(known.frontier["full_gain"], known.frontier["curve"])
 
 
+@dataclass(slots=True)
 class _Summary:
     """The events of a log up to `offset` that the rules need, and their summary."""
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.offset = 0
-        self.events: list[dict[str, Any]] = []
-        self.content: dict[str, Any] = {"sentences": [], "time_left": None}
+    offset: int = 0
+    events: list[dict[str, Any]] = field(default_factory=list)
+    content: dict[str, Any] = field(default_factory=lambda: {"sentences": [], "time_left": None})
+    lock: threading.Lock = field(default_factory=threading.Lock)

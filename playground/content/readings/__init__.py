@@ -7,17 +7,17 @@ the group's reading. Its sentence is in the catalogue.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from align_core.config.methods import Method, methods
 from playground.content.readings import curves, evaluations
-from playground.content.readings.measures import Frontier, Reading, Rule, Run, Series, Target
+from playground.content.readings.measures import Reading, Rule, Run
 
 MAX_READINGS = 3  # at once; nobody can read more while the curves move
 
-_REWARD_RULES: tuple[Rule, ...]
-_REWARD_RULES = (evaluations.past_best, evaluations.below_reference, evaluations.overpaid)
-_REWARD_RULES += (
+_REWARD_RULES: tuple[Rule, ...] = (
+    evaluations.past_best,
+    evaluations.below_reference,
+    evaluations.overpaid,
     evaluations.far,
     evaluations.rising,
     evaluations.no_better,
@@ -45,40 +45,21 @@ CURVES: RuleGroups = (
 )
 
 
-def readings(
-    config: Mapping[str, Any],
-    series: Series,
-    status: Mapping | None,
-    target: Target | None = None,
-    beta_since: int = 0,
-    frontier: Frontier | None = None,
-) -> list[Reading]:
-    """One to three readings of a run, the most important first.
-
-    Args:
-        config: the run's configuration, with its current β.
-        series: metric -> [(step, value), …] of all metrics in the log, without nulls.
-        status: the newest status, {"name": …}; None before the first.
-        target: the optimum at the current β, if known; used once the run has ended.
-        beta_since: the step at which the current β was set.
-        frontier: that of the model from which the run started; None if it is not known.
-    """
-    name = status["name"] if status else "starting"
-    ended = name in ("finished", "stopped")
-    run = Run(config, series, target if ended else None, frontier, beta_since)
-    method = methods()[config["method"]]
+def readings(run: Run) -> list[Reading]:
+    """One to three readings of a run, the most important first."""
+    method = methods()[run.config["method"]]
     groups = _curve_rules(method)
     if len(run.points) > 1 and method.makes == "policy":
         groups = EVALUATIONS[method.learns_from] + groups
     chosen = [reading for group in groups if (reading := _first_reading(group, run))]
-    step = max((points[-1][0] for points in series.values() if points), default=0)
-    kl = series.get("eval/kl", ())
+    step = max((points[-1][0] for points in run.series.values() if points), default=0)
+    kl = run.series.get("eval/kl", ())
     if len(kl) > 1 and not run.points:
         chosen.append(Reading("no_gold", "note", {"kl": kl[-1][1]}))
-    if name == "failed":
+    if run.status == "failed":
         chosen.insert(0, Reading("failed", "warning", {"step": step}))
-    if not chosen and ended:
-        stopped = name == "stopped"
+    if not chosen and run.ended:
+        stopped = run.status == "stopped"
         chosen = [Reading("stopped_early" if stopped else "too_short", "note", {"step": step})]
     if not chosen:
         chosen = [Reading("nothing_yet", "note", {})]

@@ -130,10 +130,10 @@ def efficiency(run: Run) -> Reading | None:
 
 
 def short_of_target(run: Run) -> Reading | None:
-    """The objective of the optimum at this β, and that of the finished run."""
-    if run.target is None or run.drawn_frontier is None or run.config["beta"] is None:
-        return None
+    """The objective of the optimum at this β, and that of the ended run."""
     beta, gain = run.config["beta"], run.gain(run.last)
+    if not run.ended or beta is None or run.target is None or run.drawn_frontier is None:
+        return None
     best, reached = run.target.gain - beta * run.target.kl, gain - beta * run.last.kl
     if best - reached < LEVEL:
         return Reading("on_target", "good", {"beta": beta})

@@ -60,18 +60,22 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """A run's configuration, with its current β, and its metrics.
+    """A run's configuration, with its current β, its metrics, without nulls, and its status.
 
-    `target` is the optimum at that β, once the run has ended, if it is known. `frontier` is that of
-    the model from which the run started, or None if it is not known. The current β was set at step
-    `beta_since`.
+    `target` is the optimum at that β, and `frontier` that of the model from which the run started;
+    None if they are not known. The current β was set at step `beta_since`.
     """
 
     config: Mapping[str, Any]
     series: Series
+    status: str = "starting"
     target: Target | None = None
     frontier: Frontier | None = None
     beta_since: int = 0
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("finished", "stopped")
 
     @cached_property
     def points(self) -> list[Point]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from playground.content.readings import readings
+from playground.content.readings.measures import Run
 from tests.playground.content.readings.examples import (
     DPO,
     EXAMPLES,
@@ -64,4 +65,4 @@ from tests.playground.content.readings.examples import (
     ],
 )
 def test_just_below_its_threshold_a_rule_is_silent(key, config, series):
-    assert key not in [reading.key for reading in readings(config, series, None)]
+    assert key not in [reading.key for reading in readings(Run(config, series))]

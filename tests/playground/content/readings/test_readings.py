@@ -11,7 +11,7 @@ import pytest
 from playground import text
 from playground.content import readings as rules
 from playground.content.readings import Reading, format_number, readings, sentence
-from playground.content.readings.measures import Frontier, Target
+from playground.content.readings.measures import Frontier, Run, Target
 from tests.playground.content.readings.examples import (
     DPO,
     EXAMPLES,
@@ -24,8 +24,7 @@ from tests.playground.content.readings.examples import (
 )
 
 WORDS = text.load("en")["readings"]
-RUNNING, FAILED = {"name": "running"}, {"name": "failed"}
-FINISHED, STOPPED = {"name": "finished"}, {"name": "stopped"}
+RUNNING, FAILED, FINISHED, STOPPED = "running", "failed", "finished", "stopped"
 STATUS = {"failed": FAILED, "too_short": FINISHED, "stopped_early": STOPPED}
 STATUS |= {"short_of_target": FINISHED, "on_target": STOPPED}
 STATUS |= {"two_parts": FINISHED, "better_than_learned": FINISHED}
@@ -33,20 +32,16 @@ TARGET = Target(gain=2.5, kl=0.9)  # objective at β = 0.5: 2.05
 FRONTIER = Frontier(full_gain=2.0, curve=[(0.0, 0.0), (0.5, 1.0), (1.5, 1.8)])  # 1.4 at KL 1
 
 
-def keys(config, series, status=RUNNING):
-    return [reading.key for reading in readings(config, series, status)]
+def keys(config, series, status=RUNNING, target=None, frontier=None, **beta_since):
+    run = Run(config, series, status, target, frontier, **beta_since)
+    return [reading.key for reading in readings(run)]
 
 
 @pytest.mark.parametrize("key", EXAMPLES)
 def test_every_reading_has_an_example_run(key):
     config, series, values = EXAMPLES[key]
-    (reading,) = [
-        candidate
-        for candidate in readings(
-            config, series, STATUS.get(key, RUNNING), TARGET, frontier=FRONTIER
-        )
-        if candidate.key == key
-    ]
+    run = Run(config, series, STATUS.get(key, RUNNING), TARGET, FRONTIER)
+    (reading,) = [candidate for candidate in readings(run) if candidate.key == key]
     assert reading.values == pytest.approx(values, abs=1e-12)
 
 
@@ -101,27 +96,24 @@ def test_no_praise_beside_a_warning():
 def test_only_an_ended_run_is_compared_with_the_target():
     series = evaluated(**WELL, gain=[0.0, 1.0])
     keys_at = {
-        status: [
-            reading.key for reading in readings(PPO, series, {"name": status}, TARGET, 0, FRONTIER)
-        ]
+        status: keys(PPO, series, status, TARGET, FRONTIER)
         for status in ("running", "paused", "finished", "stopped")
     }
     assert keys_at["running"] == keys_at["paused"] == ["rising"]
     assert keys_at["finished"] == keys_at["stopped"] == ["rising", "short_of_target"]
     for gap, key in ((0.09, "short_of_target"), (0.1, "two_parts")):
         parts = series | at_the_end(gap=(gap, 0.12), learned=(0.05, 0.05))
-        found = [reading.key for reading in readings(PPO, parts, FINISHED, TARGET, 0, FRONTIER)]
-        assert found == ["rising", key]
+        assert keys(PPO, parts, FINISHED, TARGET, FRONTIER) == ["rising", key]
     assert keys(PPO, series, FINISHED) == ["rising"], "the target is not known"
     del series["eval/gain"]
-    assert [r.key for r in readings(PPO, series, FINISHED, TARGET, 0, FRONTIER)] == ["rising"]
+    assert keys(PPO, series, FINISHED, TARGET, FRONTIER) == ["rising"]
 
 
 def test_a_reported_gain_equals_that_in_the_frontier_chart():
     """A gain of 0.3 · 2 = 0.6, where the curve has 1 + 0.5 · 0.8 = 1.4 at KL 1."""
     shares = {"frontier_efficiency": [0.0, 0.6, 0.5], "gain": [0.0, 0.3, 0.3]}
     series = evaluated([0.0, 0.69, 0.69], [0.0, 1.0, 1.0], **shares)
-    (reading,) = readings(PPO, series, RUNNING, frontier=FRONTIER)
+    (reading,) = readings(Run(PPO, series, RUNNING, frontier=FRONTIER))
     assert reading.key == "wasteful"
     assert reading.values == pytest.approx({"gain": 0.6, "kl": 1.0, "possible": 1.4}, abs=1e-12)
 
@@ -131,9 +123,9 @@ def test_a_new_beta_does_not_apply_to_earlier_kl():
     not risen since."""
     series = evaluated([0.0, 1.5, 1.6], [0.0, 0.95, 0.9])
     config = PPO | {"beta": 4.0}
-    assert [r.key for r in readings(config, series, RUNNING)] == ["overpaid"]
-    assert [r.key for r in readings(config, series, RUNNING, beta_since=10)] == ["improved"]
-    assert [r.key for r in readings(config, series, RUNNING, beta_since=15)] == ["improved"]
+    assert keys(config, series) == ["overpaid"]
+    assert keys(config, series, beta_since=10) == ["improved"]
+    assert keys(config, series, beta_since=15) == ["improved"]
 
 
 def test_beta_is_a_price_only_where_reward_less_beta_kl_is_maximised():
@@ -150,11 +142,11 @@ def test_a_held_policy_gets_no_praise():
 
 
 def test_before_the_first_reading():
-    assert keys(PPO, {}, None) == ["nothing_yet"]
+    assert keys(PPO, {}, "starting") == ["nothing_yet"]
     assert keys(PPO, evaluated([0.2], [0.0])) == ["nothing_yet"]
-    assert keys(PPO, evaluated([0.2], [0.0]), {"name": "paused"}) == ["nothing_yet"]
-    assert keys(PPO, evaluated([0.2], [0.0]), {"name": "finished"}) == ["too_short"]
-    assert keys(PPO, evaluated(**WELL), {"name": "finished"}) == ["rising"]
+    assert keys(PPO, evaluated([0.2], [0.0]), "paused") == ["nothing_yet"]
+    assert keys(PPO, evaluated([0.2], [0.0]), "finished") == ["too_short"]
+    assert keys(PPO, evaluated(**WELL), "finished") == ["rising"]
 
 
 def test_a_long_curve_is_judged_by_its_last_quarter():
@@ -164,14 +156,14 @@ def test_a_long_curve_is_judged_by_its_last_quarter():
         rewards__accuracies=[0.7] * 240,
         rewards__chosen=around(-0.5, 180) + around(-0.8, 60),
     )
-    (reading,) = readings(DPO, series, RUNNING)
+    (reading,) = readings(Run(DPO, series, RUNNING))
     assert reading.key == "chosen_falling"
     assert reading.values == pytest.approx({"chosen": -0.8, "margin": 1.0})
 
 
 def test_an_efficiency_above_1_is_reported_as_1():
     series = evaluated([0.0, 2.0, 2.0], [0.0, 1.0, 1.0], frontier_efficiency=[0.0, 1.0, 1.04])
-    (reading,) = readings(PPO, series, RUNNING)
+    (reading,) = readings(Run(PPO, series, RUNNING))
     assert (reading.key, reading.values["share"]) == ("near_limit", 100)
 
 
