@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from align_core.config.errors import ConfigError, option_error
+from align_core.config.errors import ConfigError, option_error, raise_collected
 from align_core.config.messages import Message, plain
 from align_core.config.task_card import EXPECTED
 from playground.limits import Limits
@@ -55,82 +55,100 @@ class Settings:
         Raises:
             ConfigError: one message for each invalid variable.
         """
-        errors: list[Message] = []
-
-        def number(
-            name: str, default: float | None, expected: str, maximum: float, minimum: float = 1
-        ) -> float | None:
-            text = environment.get(name, "").strip()
-            try:
-                value = float(text) if text else default
-            except ValueError:
-                value = -1
-            if value is not None and not minimum <= value <= maximum:
-                accepted = f"{expected} from {minimum:g} to {maximum:g}"
-                errors.append(option_error(name, text, accepted))
-            return value
-
-        def integer(name: str, default: int, maximum: int, minimum: int = 1) -> int:
-            value = number(name, default, "a whole number", maximum, minimum)
-            assert value is not None, "the default is a number"
-            if value % 1:
-                accepted = f"a whole number from {minimum} to {maximum}"
-                errors.append(option_error(name, environment[name], accepted))
-            return int(value)
-
-        def flag(name: str) -> bool:
-            text = environment.get(name, "").strip().lower()
-            if text not in (*_YES, *_NO):
-                errors.append(option_error(name, text, "1 or 0"))
-            return text in _YES
-
-        def folder(name: str) -> Path | None:
-            return Path(text) if (text := environment.get(name)) else None
-
-        def words(name: str, pattern: re.Pattern[str], expected: str) -> list[str]:
-            words = environment.get(name, "").replace(",", " ").split()
-            if not all(map(pattern.fullmatch, words)):
-                errors.append(option_error(name, environment[name], expected))
-            return words
-
+        variables = _Variables(environment)
         on_space = "SPACE_ID" in environment
-        public = flag("PLAYGROUND_PUBLIC") or on_space
+        public = variables.flag("PLAYGROUND_PUBLIC") or on_space
         space = environment.get("SPACE_HOST")
         address = environment.get("PLAYGROUND_ADDRESS") or (f"https://{space}" if space else "")
-        key = environment.get("PLAYGROUND_PRESENTER_KEY", "") or None
-        if key and (len(key) < MIN_KEY_LENGTH or len(set(key)) == 1):
-            expected = f"expected {MIN_KEY_LENGTH} characters or more, not all the same"
-            errors.append(plain(f"PLAYGROUND_PRESENTER_KEY: {expected}"))
-        names = words("PLAYGROUND_HOSTS", _HOST, "names of hosts, such as align.example.org")
-        frames = words("PLAYGROUND_FRAMES", _FRAME, "addresses such as https://example.org, or *")
-        mcp = flag("PLAYGROUND_MCP")
-        if mcp and importlib.util.find_spec("mcp") is None:
-            needed = "0, or 1 where the package mcp is installed: pip install mcp"
-            errors.append(option_error("PLAYGROUND_MCP", "1", needed))
+        key = _presenter_key(variables)
+        expected = "names of hosts, such as align.example.org"
+        names = variables.words("PLAYGROUND_HOSTS", _HOST, expected)
+        expected = "addresses such as https://example.org, or *"
+        frames = variables.words("PLAYGROUND_FRAMES", _FRAME, expected)
+        mcp = _mcp(variables)
         default_limit = PUBLIC_LIMIT if public else None
         settings = cls(
-            runs=folder("PLAYGROUND_RUNS") or Path("runs"),
-            sessions=folder("PLAYGROUND_SESSIONS"),
-            tasks=folder("PLAYGROUND_TASKS"),
+            runs=variables.folder("PLAYGROUND_RUNS") or Path("runs"),
+            sessions=variables.folder("PLAYGROUND_SESSIONS"),
+            tasks=variables.folder("PLAYGROUND_TASKS"),
             host=environment.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1"),
-            port=integer("GRADIO_SERVER_PORT", 7860, 65535),
+            port=variables.integer("GRADIO_SERVER_PORT", 7860, 65535),
             address=address.rstrip("/") or None,
             hosts=frozenset(name.lower() for name in (*names, urlsplit(address).netloc) if name),
             frames=None if on_space or "*" in frames else " ".join(frames),
-            proxies=None if on_space else integer("PLAYGROUND_PROXIES", 0, 9, minimum=0),
-            runs_at_once=integer("PLAYGROUND_RUNS_AT_ONCE", 1, 64),
-            time_limit=number("PLAYGROUND_TIME_LIMIT", default_limit, "seconds", 86_400),
+            proxies=None if on_space else variables.integer("PLAYGROUND_PROXIES", 0, 9, minimum=0),
+            runs_at_once=variables.integer("PLAYGROUND_RUNS_AT_ONCE", 1, 64),
+            time_limit=variables.number("PLAYGROUND_TIME_LIMIT", default_limit, "seconds", 86_400),
             public=public,
             on_space=on_space,
             zero_gpu=bool(environment.get("SPACES_ZERO_GPU")),
             presenter_key=key,
-            limits=Limits.read(environment, public, errors),
-            log_json=flag("PLAYGROUND_LOG_JSON"),
+            limits=Limits.read(environment, public, variables.errors),
+            log_json=variables.flag("PLAYGROUND_LOG_JSON"),
             mcp=mcp,
         )
-        if errors:
-            raise ConfigError(*errors)
+        raise_collected(variables.errors)
         return settings
+
+
+class _Variables:
+    """Reads variables of an environment; a message for each invalid one is added to `errors`."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.errors: list[Message] = []
+
+    def number(
+        self, name: str, default: float | None, expected: str, maximum: float, minimum: float = 1
+    ) -> float | None:
+        text = self.environment.get(name, "").strip()
+        try:
+            value = float(text) if text else default
+        except ValueError:
+            value = -1
+        if value is not None and not minimum <= value <= maximum:
+            accepted = f"{expected} from {minimum:g} to {maximum:g}"
+            self.errors.append(option_error(name, text, accepted))
+        return value
+
+    def integer(self, name: str, default: int, maximum: int, minimum: int = 1) -> int:
+        value = self.number(name, default, "a whole number", maximum, minimum)
+        assert value is not None, "the default is a number"
+        if value % 1:
+            accepted = f"a whole number from {minimum} to {maximum}"
+            self.errors.append(option_error(name, self.environment[name], accepted))
+        return int(value)
+
+    def flag(self, name: str) -> bool:
+        text = self.environment.get(name, "").strip().lower()
+        if text not in (*_YES, *_NO):
+            self.errors.append(option_error(name, text, "1 or 0"))
+        return text in _YES
+
+    def folder(self, name: str) -> Path | None:
+        return Path(text) if (text := self.environment.get(name)) else None
+
+    def words(self, name: str, pattern: re.Pattern[str], expected: str) -> list[str]:
+        words = self.environment.get(name, "").replace(",", " ").split()
+        if not all(map(pattern.fullmatch, words)):
+            self.errors.append(option_error(name, self.environment[name], expected))
+        return words
+
+
+def _presenter_key(variables: _Variables) -> str | None:
+    key = variables.environment.get("PLAYGROUND_PRESENTER_KEY", "") or None
+    if key and (len(key) < MIN_KEY_LENGTH or len(set(key)) == 1):
+        expected = f"expected {MIN_KEY_LENGTH} characters or more, not all the same"
+        variables.errors.append(plain(f"PLAYGROUND_PRESENTER_KEY: {expected}"))
+    return key
+
+
+def _mcp(variables: _Variables) -> bool:
+    mcp = variables.flag("PLAYGROUND_MCP")
+    if mcp and importlib.util.find_spec("mcp") is None:
+        needed = "0, or 1 where the package mcp is installed: pip install mcp"
+        variables.errors.append(option_error("PLAYGROUND_MCP", "1", needed))
+    return mcp
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[list[str], list[str], bool]:
