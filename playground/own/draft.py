@@ -73,32 +73,9 @@ def files_of(
     if whole := _whole(dropped, max_bytes):
         return whole, []
     stored_toml = _stored_toml(stored)
-    files: dict[str, bytes] = {}
-    tables: dict[str, dict[str, str]] = {}
-    for table, text, name in (
-        ("prompts", draft.prompts, PROMPTS),
-        ("preferences", draft.pairs, f"{PAIRS}.jsonl"),
-    ):
-        if text is None:
-            tables |= {table: stored_toml[table]} if table in stored_toml else {}
-        elif text.strip():
-            if table == "preferences" and not text.lstrip().startswith("{"):
-                name = f"{PAIRS}.csv"
-            files[name] = text.encode(errors="replace")
-            tables[table] = {"file": name}
-    if "demonstrations" in stored_toml:
-        tables["demonstrations"] = stored_toml["demonstrations"]
-    for name, content in dropped.items():
-        table = _table_of(name, content)
-        if (other := tables.get(table, {}).get("file")) in dropped:
-            text = "expected one file of {table}, got {other} as well"
-            raise BadFiles(
-                file_error(name, problem("second_table", text, table=table, other=other))
-            )
-        tables[table] = {"file": name}
-        files[name] = content
+    tables, contents = _tables(draft, dropped, stored_toml)
     named = {name for table in tables.values() for name in table.values()}
-    files = {name: files[name] if name in files else stored[name] for name in named}
+    files = {name: contents[name] if name in contents else stored[name] for name in named}
     form = {
         "title": draft.title.strip(),
         "explanation": draft.explanation.strip() or draft.title.strip(),
@@ -108,13 +85,7 @@ def files_of(
         **tables,
         "reward": draft.reward,
     }
-    errors: list[Error] = []
-
-    def report(path: schema.KeyPath, message: Message) -> None:
-        if path[:1] != ("explanation",) or draft.explanation.strip():
-            errors.append((_MISSING.get(message.code) or _field(path), message))
-
-    schema.checked(form, report)
+    errors = _form_errors(draft, form)
     files[TASK_FILE] = _toml({**_VALID, **tables} if errors else form).encode()
     return files, errors
 
@@ -166,6 +137,50 @@ def _whole(dropped: Dropped, max_bytes: int) -> dict[str, bytes] | None:
     if problems:
         raise BadFiles(*problems)
     return dropped if TASK_FILE in dropped else None
+
+
+def _tables(
+    draft: Draft, dropped: Dropped, stored_toml: Mapping[str, Any]
+) -> tuple[dict[str, dict[str, str]], dict[str, bytes]]:
+    """The tables of task.toml that name files, and the contents of the files that are not stored
+    yet. Raises BadFiles if two dropped files belong to the same table."""
+    tables: dict[str, dict[str, str]] = {}
+    contents: dict[str, bytes] = {}
+    for table, text, name in (
+        ("prompts", draft.prompts, PROMPTS),
+        ("preferences", draft.pairs, f"{PAIRS}.jsonl"),
+    ):
+        if text is None:
+            tables |= {table: stored_toml[table]} if table in stored_toml else {}
+        elif text.strip():
+            if table == "preferences" and not text.lstrip().startswith("{"):
+                name = f"{PAIRS}.csv"
+            contents[name] = text.encode(errors="replace")
+            tables[table] = {"file": name}
+    if "demonstrations" in stored_toml:
+        tables["demonstrations"] = stored_toml["demonstrations"]
+    for name, content in dropped.items():
+        table = _table_of(name, content)
+        if (other := tables.get(table, {}).get("file")) in dropped:
+            text = "expected one file of {table}, got {other} as well"
+            raise BadFiles(
+                file_error(name, problem("second_table", text, table=table, other=other))
+            )
+        tables[table] = {"file": name}
+        contents[name] = content
+    return tables, contents
+
+
+def _form_errors(draft: Draft, form: dict[str, Any]) -> list[Error]:
+    """The errors of the form, whose content for task.toml is `form`."""
+    errors: list[Error] = []
+
+    def report(path: schema.KeyPath, message: Message) -> None:
+        if path[:1] != ("explanation",) or draft.explanation.strip():
+            errors.append((_MISSING.get(message.code) or _field(path), message))
+
+    schema.checked(form, report)
+    return errors
 
 
 def _stored_toml(stored: Mapping[str, bytes]) -> dict[str, Any]:
