@@ -74,6 +74,11 @@ def file_error(name: str, error: Message, inside: str = "") -> Message:
     return problem("dropped", "{file}: {what}", **values)
 
 
+def too_large(max_bytes: int, size: int) -> Message:
+    """The error of files with more than `max_bytes`."""
+    return problem("bytes", "expected at most {most} bytes, got {got}", most=max_bytes, got=size)
+
+
 def second_file() -> Message:
     """The error of a file that has the same name as another one."""
     text = "expected a name of its own, got a second file of this name"

@@ -120,9 +120,18 @@ def stored_files(folder: Path | None) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
+def is_folder(dropped: Dropped) -> bool:
+    """Whether the dropped files are a whole folder: a zip file, or files with a task.toml."""
+    return TASK_FILE in dropped or any(map(_is_archive, dropped))
+
+
+def _is_archive(name: str) -> bool:
+    return name.lower().endswith(".zip")
+
+
 def _whole(dropped: Dropped, max_bytes: int) -> dict[str, bytes] | None:
     """The files of a dropped zip file, or those dropped with a task.toml; None without either."""
-    archives = [name for name in dropped if name.lower().endswith(".zip")]
+    archives = [name for name in dropped if _is_archive(name)]
     if archives and len(dropped) > 1:
         text = "expected a zip file alone, got {got} files"
         message = problem("zip_alone", text, got=len(dropped))

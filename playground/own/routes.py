@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,18 +13,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from align_core.config.messages import Message, from_event, problem
-from align_core.config.task_card import from_row
-from align_core.tasks.folder.files import TASK_FILE
+from align_core.config.messages import Message, problem
 from playground.content.page_names import page_name
-from playground.own import archive, reader
+from playground.own import archive
 from playground.own.archive import BadFiles
-from playground.own.draft import Draft, Error, files_of, form_of, stored_files
+from playground.own.draft import Draft, Error, form_of, stored_files
 from playground.own.models import Models
+from playground.own.saved_tasks import SavedTasks
 from playground.own.scores import scores
 from playground.people.client_address import client_address
 from playground.people.json_requests import Body, Refused, check_rate, parse
-from playground.people.own_tasks import Full, OwnTasks
+from playground.people.own_tasks import OwnTasks
 from playground.people.rate_limit import RateLimit
 from playground.people.threads import Threads
 from playground.people.visitors import Visitors
@@ -73,6 +72,7 @@ class OwnRoutes:
         self._visitors = visitors
         self._own: OwnTasks = visitors.own
         self._models = models
+        self._tasks = SavedTasks(visitors.own, models)
         self._english = catalogues[0]
         self._catalogues = {words["language"]["tag"]: words for words in catalogues}
         self._requests = RateLimit(*LIMIT)
@@ -153,69 +153,11 @@ class OwnRoutes:
 
     def _keep(self, visitor: str, body: _SaveBody) -> list[Error]:
         """Check and store a task; returns its errors."""
-        limits, draft = self._own.limits, body.draft
-        stored = stored_files(self._own.folder(visitor))
         try:
-            dropped = _decoded(body.files, limits.bytes)
-            files, errors = files_of(draft, dropped, stored, limits.unpacked)
+            dropped = _decoded(body.files, self._own.limits.bytes)
+            return self._tasks.save(visitor, body.draft, dropped)
         except BadFiles as error:
             return [("files", line) for line in error.lines]
-        model, model_error = self._models.checked(draft.model)
-        errors += [("model", model_error)] if model_error else []
-        if (size := sum(map(len, files.values()))) > limits.unpacked:
-            return [*errors, ("files", _too_large(limits.unpacked, size))]
-        is_whole = any(name == TASK_FILE or name.lower().endswith(".zip") for name in dropped)
-        if not is_whole:
-            errors += self._refused_parts(draft.reward)
-        with self._own.staged(files) as folder:
-            answer = reader.read(folder)
-            messages = map(from_event, answer["errors"])
-            file_errors = [
-                ("files", message) if is_whole else _in_form(message, files) for message in messages
-            ]
-            # Missing prompts are an error of the form already.
-            errors += [error for error in file_errors if error[0] or not errors]
-            if not answer["errors"]:
-                errors += self._over_limits(answer)
-                if is_whole:
-                    refused = self._refused_parts(form_of(folder)["reward"])
-                    errors += [("files", message) for _, message in refused]
-            if errors:
-                return errors
-            card = replace(from_row(answer["card"]), reference=model)
-            try:
-                self._own.keep(visitor, folder, card, files)
-            except Full as error:
-                return [("", error.message)]
-        return []
-
-    def _over_limits(self, answer: dict[str, Any]) -> list[Error]:
-        limits, counts = self._own.limits, answer["counts"]
-        amounts = {
-            "prompts": (counts["train"] + counts["probe"] + counts["heldout"], limits.prompts),
-            "pairs": (counts["pairs"], limits.pairs),
-            "max_new_tokens": (counts["tokens"], limits.tokens),
-        }
-        text = "expected at most {most} on this server, got {got}"
-        errors = [
-            (field, problem("server_limit", text, most=limit, got=got))
-            for field, (got, limit) in amounts.items()
-            if got > limit
-        ]
-        if counts["longest"] > limits.characters:
-            text = "expected prompts of at most {most} characters, got one of {got}"
-            message = problem("long_prompt", text, most=limits.characters, got=counts["longest"])
-            errors.append(("prompts", message))
-        return errors
-
-    def _refused_parts(self, parts: Sequence[Mapping[str, Any]]) -> list[Error]:
-        """An error for each part whose reward model may not be used here."""
-        return [
-            (f"reward.{at}.model", problem("key", "{key}: {what}", key="model", what=message))
-            for at, part in enumerate(parts)
-            if part.get("kind") == "reward_model"
-            and (message := self._models.reward_model_problem(str(part.get("model", ""))))
-        ]
 
     def _translator(self, language: str) -> Callable[[Message], str]:
         words = self._catalogues.get(language, self._english)
@@ -251,28 +193,5 @@ def _decoded(files: list[_File], max_bytes: int) -> dict[str, bytes]:
     except binascii.Error:
         raise BadFiles(problem("base64", "expected base64")) from None
     if (size := sum(map(len, contents.values()))) > max_bytes:
-        raise BadFiles(_too_large(max_bytes, size))
+        raise BadFiles(archive.too_large(max_bytes, size))
     return contents
-
-
-def _too_large(max_bytes: int, size: int) -> Message:
-    return problem("bytes", "expected at most {most} bytes, got {got}", most=max_bytes, got=size)
-
-
-def _in_form(error: Message, files: Mapping[str, bytes]) -> Error:
-    """The field of the form for an error in a file, and the error without the name of a file that
-    the form wrote."""
-    if error.code not in ("at", "more_errors"):
-        return "", error
-    place = from_event(error.values["place"]).values
-    file, number = place["file"], place.get("number")
-    if file == TASK_FILE:
-        return "", from_event(error.values["what"]) if error.code == "at" else error
-    field = {"prompts.txt": "prompts"}.get(file, "pairs")
-    if file == "prompts.txt" or file.startswith("preferences."):
-        if error.code == "more_errors":
-            return field, problem("more", "{more} more errors", more=error.values["more"])
-        message = from_event(error.values["what"])
-        text = "line {number}: {what}"
-        return field, problem("in_line", text, number=number, what=message) if number else message
-    return "files" if file in files else "", error
