@@ -97,7 +97,7 @@ def open_room(address: str) -> Any:
     """As a presenter, create a session and open its room."""
     import httpx
 
-    from playground.voting.room import Rater
+    from playground.voting.rater_states import Rater
 
     rater = httpx.post(f"{address}vote/join", json={"task": "reviews"}).raise_for_status().json()
     headers = {"X-Session": rater["session"], "X-Rater": rater["token"]}

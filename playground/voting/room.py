@@ -10,10 +10,9 @@ import random
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from align_core.config.errors import ConfigError, option_error
@@ -28,34 +27,11 @@ from playground.people.json_requests import Refused
 from playground.voting.pairs import Pairs
 from playground.voting.provenance import session_of
 from playground.voting.rater_places import RaterPlaces
+from playground.voting.rater_states import Rater, RaterState, RaterStates
 from playground.voting.session_places import SessionPlaces
 
 ACTIVE_SHARE = 0.2  # the share of pairs that is drawn where the reward model is least certain
-MAX_RATER_STATES = 20_000  # kept in memory; a rater whose state is dropped is shown another pair
-# Seconds after which a rater without votes, or a session without raters, may be removed.
-IDLE_SECONDS = 30.0
 MAX_UNDO = 20  # votes that a rater can take back
-
-
-@dataclass(slots=True)
-class _RaterState:
-    """The current pair of a rater, and the pairs that they rated and skipped last, at most MAX_UNDO
-    of each. Pairs are given by their ids, without texts, because there may be many raters."""
-
-    current: int | None = None
-    rated: int = 0
-    undoable: list[int] = field(default_factory=list)
-    skipped: list[int] = field(default_factory=list)
-    seen: float = 0.0  # the time of their last request
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-@dataclass(frozen=True, slots=True)
-class Rater:
-    """A rater as named in a request, not checked."""
-
-    session: str
-    token: str
 
 
 class VotingService:
@@ -84,13 +60,13 @@ class VotingService:
         self._sessions = sessions
         self._pairs = pairs
         self._configurations = configurations
+        self._rater_states = RaterStates()
         self._session_places = SessionPlaces(
-            sessions, limits, self._needed, self._active, self._forget
+            sessions, limits, self._needed, self._rater_states.active_sessions, self._forget
         )
         self._active_share = active_share
         self._rng = random.Random(seed)
         self._lock = threading.Lock()
-        self._rater_states: OrderedDict[Rater, _RaterState] = OrderedDict()
         self._places = RaterPlaces(limits)
         self._active_shares: dict[str, float] = {}
         self._room: str | None = None
@@ -239,12 +215,11 @@ class VotingService:
     def _forget(self, session: str) -> None:
         """Forget a session that was deleted."""
         self._session_places.forget(session)
-        self._places.forget(session)  # outside our lock, which `_places` takes inside its own
+        self._places.forget(session)
+        self._rater_states.forget_session(session)
         with self._lock:
             self._opened.discard(session)
             self._active_shares.pop(session, None)
-            for rater in [rater for rater in self._rater_states if rater.session == session]:
-                del self._rater_states[rater]
 
     def _create(self, task: str, model: str | None) -> str:
         try:
@@ -273,28 +248,11 @@ class VotingService:
         trained_on = map(session_of, self._configurations())
         return {name for name in (self._room, *trained_on) if name is not None}
 
-    def _active(self) -> set[str]:
-        """The sessions with a request of a rater within IDLE_SECONDS."""
-        since = time.monotonic() - IDLE_SECONDS
-        with self._lock:
-            states = [*self._rater_states.items()]
-        return {rater.session for rater, state in states if state.seen > since}
-
     def _new_token(self, name: str) -> str:
-        return self._places.join(self._sessions.open(name), lambda: self._forget_idle(name))
+        active = partial(self._rater_states.forget_idle, name)
+        return self._places.join(self._sessions.open(name), active)
 
-    def _forget_idle(self, session: str) -> set[str]:
-        """Forget the raters of a session who have been idle; returns the tokens of the others."""
-        since, active = time.monotonic() - IDLE_SECONDS, set()
-        with self._lock:
-            for rater, state in [*self._rater_states.items()]:
-                if rater.session == session and state.seen > since:
-                    active.add(rater.token)
-                elif rater.session == session:
-                    del self._rater_states[rater]
-        return active
-
-    def _find(self, rater: Rater) -> tuple[Session, _RaterState]:
+    def _find(self, rater: Rater) -> tuple[Session, RaterState]:
         """The session and the state of a rater. Raises Refused if the rater is unknown."""
         state = self._rater_states.get(rater)
         try:
@@ -305,10 +263,7 @@ class VotingService:
             message = "this rater is not known here: join first"
             raise Refused(401, "unknown", message) from None
         if state is None:
-            with self._lock:
-                state = self._rater_states.setdefault(rater, _RaterState())
-                if len(self._rater_states) > MAX_RATER_STATES:
-                    self._rater_states.popitem(last=False)
+            state = self._rater_states.add(rater)
         state.seen = time.monotonic()
         return session, state
 
@@ -316,14 +271,14 @@ class VotingService:
         in_room = self._open and rater.session == self._room
         return in_room or rater.session not in self._opened
 
-    def _check_current(self, rater: Rater, state: _RaterState, pair: int) -> None:
+    def _check_current(self, rater: Rater, state: RaterState, pair: int) -> None:
         """Raises Refused unless the rater may vote and their ballot is for this pair."""
         if not self._may_vote(rater):
             raise Refused(403, "closed", "the room is closed")
         if state.current != pair:
             raise Refused(409, "order", f"pair {pair} is not on this rater's ballot")
 
-    def _ballot(self, rater: Rater, session: Session, state: _RaterState) -> dict:
+    def _ballot(self, rater: Rater, session: Session, state: RaterState) -> dict:
         may_vote, ballot = self._may_vote(rater), None
         if may_vote and state.current is not None:
             ballot = session.as_ballot(rater.token, state.current)
@@ -337,7 +292,7 @@ class VotingService:
         }
         return {"open": may_vote, "rated": state.rated, "undo": bool(state.undoable), "pair": pair}
 
-    def _draw(self, rater: Rater, session: Session, state: _RaterState) -> Ballot | None:
+    def _draw(self, rater: Rater, session: Session, state: RaterState) -> Ballot | None:
         share = self._active_shares.get(rater.session, self._active_share)
         for _ in range(MAX_UNDO):  # a skipped pair is shown again if few others are left
             ballot = session.ballot(rater.token, share, self._rng)

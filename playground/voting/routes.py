@@ -29,7 +29,8 @@ from playground.people.threads import Threads
 from playground.people.visitors import Visitor, Visitors
 from playground.settings import Settings
 from playground.voting import phone_page
-from playground.voting.room import ACTIVE_SHARE, Rater, VotingService
+from playground.voting.rater_states import Rater
+from playground.voting.room import ACTIVE_SHARE, VotingService
 from playground.voting.vote_training import PIPELINES, VoteTraining, vote_counts
 from playground.voting.voter_return import VoterReturn
 

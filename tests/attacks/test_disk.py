@@ -17,9 +17,9 @@ from playground.people import client_address as module
 from playground.people.client_address import client_address
 from playground.people.json_requests import Refused
 from playground.people.own_tasks import PUBLIC, Full, OwnTasks
-from playground.voting import room as voting
-from playground.voting import session_places
-from playground.voting.room import Rater, VotingService
+from playground.voting import rater_states, session_places
+from playground.voting.rater_states import Rater
+from playground.voting.room import VotingService
 from tests.playground.voting.vote_server import Stored
 
 CARD = TaskCard("own", "Own", "A task.", folder="")
@@ -168,7 +168,7 @@ def test_all_sessions_stay_within_their_bytes(room, sessions, monkeypatch):
         rater, pair = joined(service)
         service.cast(rater, pair, "left")
         raters.append(rater)
-    monkeypatch.setattr(voting, "IDLE_SECONDS", -1)
+    monkeypatch.setattr(rater_states, "IDLE_SECONDS", -1)
     monkeypatch.setattr(session_places, "UNUSED_DAYS", -1)
     service.open_room(raters[0])
     for rater in raters[:2]:
@@ -189,7 +189,7 @@ def test_sessions_of_an_address_make_way_for_its_own(room, come_from):
     other, _ = joined(service)
     come_from("10.0.0.1")
     first, second = joined(service)[0], joined(service)[0]
-    service._rater_states[second].seen -= voting.IDLE_SECONDS  # idle ones go first
+    service._rater_states.get(second).seen -= rater_states.IDLE_SECONDS  # idle ones go first
     third = joined(service)[0]
     assert [*map(service.has_joined, (other, first, second, third))] == [True, True, False, True]
 
@@ -202,7 +202,7 @@ def test_runs_and_sessions_in_use_are_not_deleted_for_room(sessions, monkeypatch
     trained, idle = joined(service)[0], joined(service)[0]
     folder = sessions.root / "trained-on" / trained.session
     waiting.append({"preferences": str(folder / "votes.jsonl")})
-    monkeypatch.setattr(voting, "IDLE_SECONDS", -1)
+    monkeypatch.setattr(rater_states, "IDLE_SECONDS", -1)
     monkeypatch.setattr(service, "_pairs", Unanswering())
     with pytest.raises(Refused, match="busy"):
         joined(service)
@@ -216,7 +216,7 @@ def test_a_vote_that_comes_while_its_session_makes_way_is_kept_or_refused(sessio
     service = VotingService(sessions, Stored(), limits=Limits(sessions=1))
     rater, pair = joined(service)
     session = sessions.open(rater.session)
-    monkeypatch.setattr(voting, "IDLE_SECONDS", -1)
+    monkeypatch.setattr(rater_states, "IDLE_SECONDS", -1)
     tally = session.tally
 
     def voted_since():

@@ -20,7 +20,8 @@ from align_core.votes.sessions import Sessions
 from playground.limits import Limits
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitors
-from playground.voting.room import Rater, VotingService
+from playground.voting.rater_states import Rater
+from playground.voting.room import VotingService
 from playground.voting.vote_training import VoteTraining
 from tests.playground.voting.vote_server import HOSTILE, PAIRS, Stored
 

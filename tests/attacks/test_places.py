@@ -31,10 +31,10 @@ from playground.people.run_queue import RunQueue
 from playground.people.server_limits import check_server_limits
 from playground.people.visitors import Visitors
 from playground.settings import Settings
-from playground.voting import room as voting
-from playground.voting import session_places
+from playground.voting import rater_states, session_places
 from playground.voting.rater_places import RaterPlaces
-from playground.voting.room import Rater, VotingService
+from playground.voting.rater_states import Rater
+from playground.voting.room import VotingService
 from tests.playground.voting.vote_server import Stored
 
 WORDS = text.load()
@@ -171,7 +171,7 @@ def test_a_full_room_removes_idle_raters_for_a_new_one(sessions, come_from, monk
     room.join(Rater("", ""))
     with pytest.raises(Refused, match="6 raters have joined"):
         room.join(Rater("", ""))
-    monkeypatch.setattr(voting, "IDLE_SECONDS", -1)  # all have been idle for a long time
+    monkeypatch.setattr(rater_states, "IDLE_SECONDS", -1)  # all have been idle for a long time
     come_from("10.0.0.1")  # an address whose places are all taken, too
     come = room.join(Rater("", ""))
     assert room.ballot(Rater(come["session"], come["token"]))["open"]
@@ -200,7 +200,7 @@ def test_a_rater_who_could_not_be_stored_takes_no_place():
 def test_nothing_of_a_removed_session_is_kept(sessions):
     room = VotingService(sessions, Stored(), seed=0, limits=Limits(sessions=1))
     first, second = (room.join(Rater("", ""), "reviews")["session"] for _ in range(2))
-    assert first != second and {rater.session for rater in room._rater_states} == {second}
+    assert first != second and {rater.session for rater in room._rater_states._states} == {second}
 
 
 def test_sessions_with_a_vote_are_removed_if_votes_are_pruned(sessions, monkeypatch):
@@ -219,7 +219,7 @@ def test_sessions_with_a_vote_are_removed_if_votes_are_pruned(sessions, monkeypa
     monkeypatch.setattr(session_places, "UNUSED_DAYS", -1)  # nobody has voted for a long time
     with pytest.raises(Refused, match="no room for more"):
         voted()
-    monkeypatch.setattr(voting, "IDLE_SECONDS", -1)  # and the raters are gone
+    monkeypatch.setattr(rater_states, "IDLE_SECONDS", -1)  # and the raters are gone
     room.open_room(raters[0])
     voted()
     assert room.has_joined(raters[0]), "the room stays"

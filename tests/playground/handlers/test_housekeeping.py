@@ -16,7 +16,8 @@ from playground.handlers.housekeeping import Housekeeping
 from playground.limits import Limits
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitors
-from playground.voting.room import Rater, VotingService
+from playground.voting.rater_states import Rater
+from playground.voting.room import VotingService
 from tests.playground.voting.vote_server import Stored
 
 DAY = 86_400
@@ -90,7 +91,7 @@ def test_votes_are_deleted_and_the_open_room_is_not(client, sessions, monkeypatc
     raters = [Rater(ballot["session"], ballot["token"]) for ballot in joined]
     room.open_room(raters[0])
     then = time.time() - 8 * DAY
-    monkeypatch.setattr("playground.voting.room.IDLE_SECONDS", -1.0)
+    monkeypatch.setattr("playground.voting.rater_states.IDLE_SECONDS", -1.0)
     for rater in raters[:2]:
         for file in sessions.root.glob(f"{rater.session}.db*"):
             os.utime(file, (then, then))

@@ -11,7 +11,8 @@ from playground.limits import Limits
 from playground.people import addresses, rate_limit
 from playground.people.json_requests import Refused
 from playground.people.rate_limit import RateLimit
-from playground.voting.room import Rater, VotingService
+from playground.voting.rater_states import Rater
+from playground.voting.room import VotingService
 
 VOTES = ("playground/voting", "align_core/votes")
 PAIRS = [{"prompt": f"{i}", "first": " warm", "second": " cold"} for i in range(10)]
