@@ -42,6 +42,7 @@ from playground.views.theme import Theme
 from playground.voting.pairs import Pairs
 from playground.voting.room import VotingService
 from playground.voting.routes import VoteRoutes
+from playground.voting.vote_reports import VoteReports
 from playground.voting.vote_training import VoteTraining
 
 # Only Gradio knows the values of all controls, including hidden ones. The time makes each object
@@ -115,8 +116,9 @@ def _votes(page: Page, shared: Shared) -> VoteRoutes:
     page.voting = VotingService(
         Sessions(folder), pairs, limits=limits, configurations=queue.configurations
     )
-    training = VoteTraining(client, queue, shared.helper, pairs, folder / TRAINED_ON)
-    return VoteRoutes(page.voting, training, shared.visitors, shared.server)
+    training = VoteTraining(client, queue, pairs, folder / TRAINED_ON)
+    reports = VoteReports(client, shared.helper, folder / TRAINED_ON)
+    return VoteRoutes(page.voting, training, reports, shared.visitors, shared.server)
 
 
 def _lay_out(page: gr.Blocks, shared: Shared, others: dict[str, dict[str, str]]) -> None:

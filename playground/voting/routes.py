@@ -16,8 +16,8 @@ from starlette.routing import Route
 from align_core.config.errors import ConfigError
 from align_core.config.task_card import card
 from align_core.runs.json_lines import to_line
-from align_core.votes import preference_files, statistics
-from align_core.votes.session import CHOICES, Session
+from align_core.votes import preference_files
+from align_core.votes.session import CHOICES
 from align_core.votes.simulated_raters import CROWDS
 from align_core.votes.sqlite_writer import Closed
 from playground.people.addresses import address_for_phones
@@ -31,7 +31,9 @@ from playground.settings import Settings
 from playground.voting import phone_page
 from playground.voting.rater_states import Rater
 from playground.voting.room import ACTIVE_SHARE, VotingService
-from playground.voting.vote_training import PIPELINES, VoteTraining, vote_counts
+from playground.voting.tally import tally
+from playground.voting.vote_reports import VoteReports
+from playground.voting.vote_training import PIPELINES, VoteTraining
 from playground.voting.voter_return import VoterReturn
 
 SIMULATED_VOTES = 200  # cast by one "simulate" request
@@ -87,12 +89,14 @@ class VoteRoutes:
         self,
         voting: VotingService,
         vote_training: VoteTraining,
+        vote_reports: VoteReports,
         visitors: Visitors,
         settings: Settings,
     ) -> None:
         self._voting = voting
         self._vote_training = vote_training
-        self._voter_return = VoterReturn(vote_training)
+        self._vote_reports = vote_reports
+        self._voter_return = VoterReturn(vote_reports)
         self._visitors = visitors
         self._settings = settings
         self._votes = Threads("votes", VOTE_THREADS)
@@ -186,7 +190,7 @@ class VoteRoutes:
         await parse(request, Body, MAX_BYTES)
         rater = self._limited_rater(request)
         self._check_owner(request, rater)
-        return await self._reports.run(lambda: _tally(self._voting.session(rater)))
+        return await self._reports.run(lambda: tally(self._voting.session(rater)))
 
     async def _room(self, request: Request) -> dict[str, Any]:
         """Open, close, set up or look at the room; returns its status and the invitation.
@@ -254,7 +258,7 @@ class VoteRoutes:
         rater = self._limited_rater(request)
         self._check_owner(request, rater)
         return await self._reports.run(
-            lambda: self._vote_training.report(self._voting.session(rater))
+            lambda: self._vote_reports.report(self._voting.session(rater))
         )
 
     async def _return(self, request: Request) -> dict[str, Any]:
@@ -306,20 +310,3 @@ def _check_presenter(allowed: bool) -> None:
 
 def _rater(request: Request) -> Rater:
     return Rater(request.headers.get("x-session", ""), request.headers.get("x-rater", ""))
-
-
-def _tally(session: Session) -> dict[str, Any]:
-    """Counts of the votes so far, and the most `disputed` pair.
-
-    `asks` names the reward model whose least certain pairs are drawn: the "embedded" one, one
-    trained on the "votes", or "none" if the pairs are not scored yet.
-    """
-    votes, scored_by = session.votes(), session.scored_by()
-    sources = {getattr(card(session.task), "reward_model", None): "embedded", None: "none"}
-    stats = statistics.stats(votes)
-    return {
-        **{name: stats[name] for name in ("votes", "raters", "ties", "both_bad", "agreement")},
-        **vote_counts(votes),
-        "asks": sources.get(scored_by, "votes"),
-        "disputed": next(iter(statistics.disputed(votes, 1)), None),
-    }

@@ -1,4 +1,4 @@
-"""Training on a session's votes, and reports on the runs.
+"""Training on a session's votes.
 
 The preference files of a session's runs are in a folder of the session, so that its runs can be
 found by their configurations, even after a restart. Deleting the session deletes its files, not its
@@ -7,9 +7,7 @@ runs.
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-from functools import lru_cache
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +15,13 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import Message
 from align_core.config.methods import methods
 from align_core.config.task_card import BUILT_IN
-from align_core.inference.client import InferenceClient, Unanswered
 from align_core.runs.client import Client
-from align_core.runs.events import of_kind, replay, settings_at
 from align_core.votes import preference_files, simulated_raters, statistics
 from align_core.votes.session import Session
-from playground.content import optimum
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor
-from playground.voting import verdicts
 from playground.voting.pairs import Pairs
-from playground.voting.provenance import file_name, numbers, trained_on
+from playground.voting.provenance import file_name
 
 # Pipeline -> the method that learns from the votes, and the method that then optimises the reward
 # model that the first one made, or None.
@@ -39,32 +33,16 @@ PIPELINES = {
 }
 HELD_OUT = 0.25  # share of the prompts whose votes are kept to evaluate the reward model
 EVALUATIONS = 6  # during a run
-SHOWN = 4  # sample texts in a report
-ENDED = ("finished", "stopped")  # statuses of runs that have a model
-DISAGREEING = 3  # pairs in a report on which raters and gold reward disagree
-
-
-def vote_counts(votes: statistics.Votes) -> dict[str, int]:
-    """How many votes prefer a text, among those to train on (`to_train`) and among those kept for
-    evaluation (`held_out`)."""
-    parts = zip(("to_train", "held_out"), statistics.held_out(votes, HELD_OUT), strict=True)
-    return {
-        name: sum(vote["choice"] in statistics.DECIDED for vote in part) for name, part in parts
-    }
 
 
 class VoteTraining:
     """Trains on votes, through the run `queue`. Thread-safe."""
 
-    def __init__(
-        self, client: Client, queue: RunQueue, helper: InferenceClient, pairs: Pairs, folder: Path
-    ) -> None:
+    def __init__(self, client: Client, queue: RunQueue, pairs: Pairs, folder: Path) -> None:
         self._client = client
         self._queue = queue
-        self._helper = helper
         self._pairs = pairs
         self._folder = folder
-        self._held_out_metrics = lru_cache(maxsize=64)(self._compute_held_out_metrics)
 
     def train(
         self,
@@ -94,19 +72,12 @@ class VoteTraining:
             NoPlace: the visitor has another run or quick run, or too many wait.
         """
         votes = session.votes()
-        model = votes[0]["model"] if votes else None
         to_train, _ = statistics.held_out(votes, HELD_OUT)
-        decided = [vote for vote in to_train if vote["choice"] in statistics.DECIDED]
-        if not decided:
+        if not any(vote["choice"] in statistics.DECIDED for vote in to_train):
             text = "there is no vote that prefers a text: rate some pairs first"
             raise ConfigError(Message("no_votes", {}, text))
-        folder = self._folder / session.name
-        folder.mkdir(parents=True, exist_ok=True)
-        has_stored_pairs = session.task in BUILT_IN  # simulated raters need stored pairs
-        more = round(len(decided) * simulated / (1 - simulated)) if has_stored_pairs else 0
         method, next_method = PIPELINES[pipeline]
-        makes_rewards = methods()[method].makes == "reward model"
-        start = {"task": session.task, "model": self._model(model)}
+        start = {"task": session.task, "model": self._model(votes[0]["model"])}
 
         def then(run: str) -> dict[str, Any] | None:
             self._pairs.score(session, run)
@@ -114,151 +85,42 @@ class VoteTraining:
                 return None
             return {**start, "method": next_method, "reward_model": str(self._client.root / run)}
 
-        file = folder / f"{secrets.token_hex(4)}.jsonl"
+        file, rows = self._write(session, to_train, methods()[method].learns_from, simulated, room)
+        settings = preference_files.settings(method, session.task, rows)
+        options = {**start, "method": method, "preferences": str(file), **settings}
+        options["eval_every"] = max(1, settings["steps"] // EVALUATIONS)
+        makes_rewards = methods()[method].makes == "reward model"
         try:
-            mix = preference_files.write_mixed(
-                file,
-                to_train,
-                session.task,
-                simulated=more,
-                learns_from=methods()[method].learns_from,
-            )
-            cast = sum(vote["kind"] in simulated_raters.CROWDS for vote in decided)
-            file = file.rename(folder / file_name(mix["votes"], cast, mix["simulated"], room))
-            settings = preference_files.settings(method, session.task, mix["rows"])
-            options = {**start, "method": method, "preferences": str(file), **settings}
-            options["eval_every"] = max(1, settings["steps"] // EVALUATIONS)
             return self._queue.join(visitor, options, then=then if makes_rewards else None)
-        except BaseException:
+        except Exception:
             file.unlink(missing_ok=True)
             raise
 
-    def report(self, session: Session) -> dict[str, Any]:
-        """The runs on a session's votes, and the agreement of its raters with the gold reward.
-
-        runs:            newest first, as below
-        gold_agreement:  the share of votes that prefer the text of higher gold reward
-        against:         the pairs on which most raters prefer the text of lower gold reward
-
-        Each run is a dict:
-
-        run, method, status
-        votes, simulated:  the numbers of its votes; None for a policy trained with a reward model
-        mixed:             whether simulated votes were among them
-        held_out:          for a reward model, its `statistics.reward_model_metrics` on the held-out
-                           votes, or None
-        texts:             for a policy, [{"prompt", "before", "after"}, …]
-        verdict:           as in `verdicts`, or None
-        """
-        votes = session.votes()
-        _, held_out = statistics.held_out(votes, HELD_OUT)
-        agreement = statistics.stats(votes)["gold_agreement"]
-        decided = sum(vote["choice"] in statistics.DECIDED for vote in votes)
-        runs = []
-        for run, config in self._runs(session):
-            report = self._run_report(run, config, session, held_out)
-            if methods()[config["method"]].makes == "reward model":
-                report["verdict"] = verdicts.reward_model_verdict(report["held_out"])
-            elif report["status"] in ENDED:
-                report |= self._policy_report(run, config, agreement, decided)
-            runs.append(report)
-        against = statistics.against_gold(votes, DISAGREEING)
-        return {"runs": runs, "gold_agreement": agreement, "against": against}
-
-    def taught(self, session: Session) -> dict[str, str] | None:
-        """What the votes have taught: the `method` of the newest policy that was trained on them,
-        or on a reward model that they trained, and a `prompt` with its text `before` and `after`.
-
-        None if no such run has written texts yet.
-        """
-        for run, config in self._runs(session):
-            if methods()[config["method"]].makes == "policy":
-                samples = _samples(replay(self._client.events(run)[0]))
-                if len(samples) > 1:  # the first are of the untrained policy
-                    before, after = ("reference", "policy")
-                    changed = (sample for sample in samples[-1] if sample[before] != sample[after])
-                    shown = next(changed, samples[-1][0])
-                    texts = {"before": shown[before]["text"], "after": shown[after]["text"]}
-                    return {"method": config["method"], "prompt": shown["prompt"], **texts}
-        return None
-
-    def _run_report(
-        self, run: str, config: dict[str, Any], session: Session, held_out: list
-    ) -> dict[str, Any]:
-        status = (self._client.status(run) or {"status": "starting"})["status"]
-        report = {"run": run, "method": config["method"], "status": status}
-        report |= {"votes": None, "simulated": None, "held_out": None, "texts": [], "verdict": None}
-        if vote_numbers := numbers(config):
-            report |= {name: vote_numbers[name] for name in ("votes", "simulated")}
-        votes = trained_on(self._client, config)
-        report["mixed"] = bool(votes and votes["simulated"])
-        is_reward_model = methods()[config["method"]].makes == "reward model"
-        if status in ENDED and is_reward_model and held_out:
-            with contextlib.suppress(ConfigError, Unanswered):
-                report["held_out"] = self._held_out_metrics(
-                    run, session, held_out[-1]["id"], len(held_out)
-                )
-        return report
-
-    def _compute_held_out_metrics(
-        self, run: str, session: Session, last: int, count: int
-    ) -> dict[str, Any]:
-        """A reward model's `statistics.reward_model_metrics` on the held-out votes.
-
-        `last`, the id of the last of these votes, and `count`, their number, are only parts of the
-        cache's key.
-        """
-        _, held_out = statistics.held_out(session.votes(), HELD_OUT)
-        rated = {vote["pair"] for vote in held_out}
-        pairs = [pair for pair in session.pairs() if pair["id"] in rated]
-        return statistics.reward_model_metrics(
-            statistics.with_scores(held_out, self._helper.score_pairs(pairs, run))
-        )
-
-    def _policy_report(
-        self, run: str, config: dict[str, Any], agreement: float | None, votes: int
-    ) -> dict[str, Any]:
-        """The `texts` of a policy, and the `verdict` on it."""
-        events = replay(self._client.events(run)[0])
-        samples = _samples(events)
-        metrics = [event["metrics"] for event in of_kind(events, "metrics")]
-        evaluations = [values for values in metrics if "eval/gold_reward" in values]
-        last, beta = evaluations[-1] if evaluations else {}, settings_at(config, events)["beta"]
-        return {
-            "texts": [
-                {
-                    "prompt": sample["prompt"],
-                    "before": sample["reference"],
-                    "after": sample["policy"],
-                }
-                for sample in (samples[-1] if samples else [])[:SHOWN]
-            ],
-            "verdict": verdicts.policy_verdict(
-                last, beta, agreement, votes, optimum.full_gain(config)
-            ),
-        }
-
-    def _runs(self, session: Session) -> list[tuple[str, dict[str, Any]]]:
-        """The runs on this session's votes, and the runs with a reward model among these."""
-        files = {str(file.resolve()) for file in (self._folder / session.name).glob("*.jsonl")}
-        configs = {}
-        for run in self._client.runs():
-            with contextlib.suppress(ConfigError):  # the run was written by another version
-                configs[run] = self._client.config(run)
-        own_runs = {run for run, config in configs.items() if config["preferences"] in files}
-        models = {str((self._client.root / run).resolve()) for run in own_runs}
-        return [
-            (run, config)
-            for run, config in configs.items()
-            if run in own_runs or config["reward_model"] in models
-        ]
+    def _write(
+        self,
+        session: Session,
+        votes: statistics.Votes,
+        learns_from: str,
+        simulated: float,
+        room: bool,
+    ) -> tuple[Path, int]:
+        """Write a new preference file of these votes, with a share of simulated ones; returns its
+        path and the number of its rows. Raises ConfigError as `preference_files.write` does."""
+        folder = self._folder / session.name
+        folder.mkdir(parents=True, exist_ok=True)
+        decided = [vote for vote in votes if vote["choice"] in statistics.DECIDED]
+        has_stored_pairs = session.task in BUILT_IN  # simulated raters need stored pairs
+        more = round(len(decided) * simulated / (1 - simulated)) if has_stored_pairs else 0
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            unnamed = Path(temporary, "votes.jsonl")
+            mix = preference_files.write_mixed(
+                unnamed, votes, session.task, simulated=more, learns_from=learns_from
+            )
+            cast = sum(vote["kind"] in simulated_raters.CROWDS for vote in decided)
+            name = file_name(mix["votes"], cast, mix["simulated"], room)
+            return unnamed.rename(folder / name), mix["rows"]
 
     def _model(self, name: str | None) -> str | None:
         """The model for a name in a session's pairs: a run directory, or an embedded model."""
         run = name and self._client.root / name
         return str(run) if run and run.is_dir() else name
-
-
-def _samples(events: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The sample texts of each evaluation, oldest first."""
-    return [event["samples"] for event in of_kind(events, "samples")]

@@ -11,7 +11,7 @@ from typing import Any
 
 from align_core.votes import statistics
 from align_core.votes.session import Session
-from playground.voting.vote_training import VoteTraining
+from playground.voting.vote_reports import VoteReports
 
 MAX_AGE = 3.0  # of an answer, in seconds: many phones ask often, and a session has many votes
 MAX_SESSIONS = 64
@@ -30,8 +30,8 @@ class _Computed:
 class VoterReturn:
     """Computes the answers of a session at most once in MAX_AGE seconds. Thread-safe."""
 
-    def __init__(self, vote_training: VoteTraining) -> None:
-        self._vote_training = vote_training
+    def __init__(self, vote_reports: VoteReports) -> None:
+        self._vote_reports = vote_reports
         self._computed: OrderedDict[str, _Computed] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -39,7 +39,7 @@ class VoterReturn:
         """What one rater of a session gets back.
 
         agreed, compared:  as `statistics.with_majority`
-        taught:            as `VoteTraining.taught`
+        taught:            as `VoteReports.taught`
         """
         with self._lock:
             computed = self._computed.setdefault(session.name, _Computed())
@@ -49,7 +49,7 @@ class VoterReturn:
         with computed.lock:  # of this session alone: its other phones wait for the same answer
             if time.monotonic() - computed.at >= MAX_AGE:
                 computed.agreement = statistics.with_majority(session.votes())
-                computed.taught = self._vote_training.taught(session)
+                computed.taught = self._vote_reports.taught(session)
                 computed.at = time.monotonic()
             agreed, compared = computed.agreement.get(rater, (0, 0))
             return {"agreed": agreed, "compared": compared, "taught": computed.taught}

@@ -21,8 +21,7 @@ from playground.handlers.train import TrainHandlers
 from playground.people.access import VisibleRuns
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitors
-from playground.voting.pairs import Pairs
-from playground.voting.vote_training import VoteTraining
+from playground.voting.vote_reports import VoteReports
 from tests.attacks.malformed_runs import GOOD, NAMES, REFUSED, SHOWN
 
 WORDS = text.load()
@@ -66,9 +65,7 @@ class Reader:
         self.compare = CompareHandlers(runs, None, WORDS, {})
         self.ask = AskHandlers(runs, None, WORDS, {})
         self.helper = InferenceClient(self.client)
-        self.votes = VoteTraining(
-            self.client, queue, self.helper, Pairs(self.helper), root / "trained-on"
-        )
+        self.votes = VoteReports(self.client, self.helper, root / "trained-on")
         self.session = session
 
     def answers(self, run: str) -> dict:

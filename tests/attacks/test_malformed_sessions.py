@@ -18,11 +18,9 @@ from align_core.votes import preference_files, statistics
 from align_core.votes.session_checks import MAX_BYTES
 from align_core.votes.sessions import Sessions
 from playground.limits import Limits
-from playground.people.run_queue import RunQueue
-from playground.people.visitors import Visitors
 from playground.voting.rater_states import Rater
 from playground.voting.room import VotingService
-from playground.voting.vote_training import VoteTraining
+from playground.voting.vote_reports import VoteReports
 from tests.playground.voting.vote_server import HOSTILE, PAIRS, Stored
 
 
@@ -190,12 +188,12 @@ def test_files_that_are_no_sessions_are_skipped_with_one_line(sessions, voting, 
 def test_a_session_with_foreign_values_is_read(sessions, tmp_path):
     names = kinds(sessions.root, READ)
     client = Client(tmp_path / "runs")
-    training = VoteTraining(client, RunQueue(client, Visitors(client)), None, None, tmp_path)
+    reports = VoteReports(client, None, tmp_path)
     for kind, name in names.items():
         session = sessions.open(name)
         votes = session.votes()
         answers = (
-            training.report(session),
+            reports.report(session),
             session.tally(),
             statistics.stats(votes),
             statistics.disputed(votes, 3),

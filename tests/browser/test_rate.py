@@ -12,7 +12,7 @@ from align_core.votes.sessions import Sessions
 from playground import app, text
 from playground.views.rate import ENOUGH
 from playground.voting.pairs import Pairs
-from playground.voting.vote_training import vote_counts
+from playground.voting.tally import vote_counts
 from tests.browser.conftest import PATIENCE
 from tests.browser.test_page import LONG
 from tests.waiting import until

@@ -127,7 +127,7 @@ def provoked(tmp_path, monkeypatch, sessions):
         *of_a_large_model(client),
         *refused(stored_pairs, "reviews", 10**6, 0),
         *refused(_check_length, "--prompt", "a text", 600, 512.0),
-        *refused(VoteTraining(client, None, None, None, tmp_path).train, no_votes, "dpo", 0.0),
+        *refused(VoteTraining(client, None, None, tmp_path).train, no_votes, "dpo", 0.0),
         *silent(monkeypatch, client),
         *crowded(client),
         *eager(client),

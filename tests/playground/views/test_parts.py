@@ -140,5 +140,5 @@ def test_ballots_request_only_existing_routes():
     code = "".join(file.read_text("utf-8") for file in files)
     requested = set(re.findall(r'\b(?:(?:ask|send|request)\("|download\("vote/)(\w+)"', code))
     settings = Settings.read({})
-    routes = VoteRoutes(None, None, None, settings).routes()
+    routes = VoteRoutes(None, None, None, None, settings).routes()
     assert {f"/vote/{name}" for name in requested} == {route.path for route in routes} - {"/vote"}

@@ -23,6 +23,7 @@ from playground.people.access import VisibleRuns
 from playground.people.run_queue import AlreadyHasRun, RunQueue
 from playground.people.visitors import Visitors
 from playground.voting.pairs import Pairs
+from playground.voting.vote_reports import VoteReports
 from playground.voting.vote_training import HELD_OUT, VoteTraining
 from playground.voting.voter_return import VoterReturn
 from tests.stub_weights import NO_TENSORS
@@ -75,7 +76,12 @@ def queue(client):
 @pytest.fixture
 def trained(client, queue, tmp_path):
     pairs = Pairs(GoldHelper())
-    return VoteTraining(client, queue, GoldHelper(), pairs, tmp_path / "sessions" / TRAINED_ON)
+    return VoteTraining(client, queue, pairs, tmp_path / "sessions" / TRAINED_ON)
+
+
+@pytest.fixture
+def reports(client, tmp_path):
+    return VoteReports(client, GoldHelper(), tmp_path / "sessions" / TRAINED_ON)
 
 
 def ended(client, run):
@@ -83,7 +89,9 @@ def ended(client, run):
     return status and status["status"] == "finished"
 
 
-def test_a_run_is_trained_on_the_votes_that_are_not_held_out(client, trained, session, sessions):
+def test_a_run_is_trained_on_the_votes_that_are_not_held_out(
+    client, trained, session, sessions, reports
+):
     run = trained.train(session, "reward", simulated=0.0)
     config = client.config(run)
     rows = [json.loads(line) for line in Path(config["preferences"]).read_text().splitlines()]
@@ -95,7 +103,7 @@ def test_a_run_is_trained_on_the_votes_that_are_not_held_out(client, trained, se
     assert config["model"] == "sft-reviews"
 
     until(lambda: ended(client, run))
-    report = trained.report(session)
+    report = reports.report(session)
     (one,) = report["runs"]
     assert (one["votes"], one["simulated"]) == (len(rows), 0)
     assert one["held_out"]["votes"] == len(held_out)
@@ -103,7 +111,7 @@ def test_a_run_is_trained_on_the_votes_that_are_not_held_out(client, trained, se
     assert one["verdict"]["values"]["accuracy"] == one["held_out"]["accuracy"]
     assert one["verdict"]["values"]["n"] == len(held_out)
     assert report["gold_agreement"] == statistics.stats(session.votes())["gold_agreement"]
-    assert trained.report(session) == report and trained._helper.scored_by == [run]  # computed once
+    assert reports.report(session) == report and reports._helper.scored_by == [run]  # computed once
     sessions.delete(session.name)
     assert not Path(config["preferences"]).exists()
     assert ended(client, run)
@@ -126,7 +134,9 @@ def test_a_reward_model_trained_on_the_votes_selects_the_next_pairs(
     assert drawn == set(least_sure)
 
 
-def test_a_run_on_votes_is_queued_like_any_other(client, queue, trained, session, monkeypatch):
+def test_a_run_on_votes_is_queued_like_any_other(
+    client, queue, trained, session, monkeypatch, reports
+):
     monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": LONG})
     ann, bob = (queue.visitors.from_token(digit * 64) for digit in "ab")
     first = trained.train(session, "reward", 0.0, ann)
@@ -142,16 +152,16 @@ def test_a_run_on_votes_is_queued_like_any_other(client, queue, trained, session
     until(lambda: len(client.runs()) == 2)
     (second,) = set(client.runs()) - {first}
     until(lambda: queue.visitors.owns(bob, second))
-    assert {run["run"] for run in trained.report(session)["runs"]} == {first, second}
+    assert {run["run"] for run in reports.report(session)["runs"]} == {first, second}
 
 
 def test_a_report_on_a_policy_has_texts_with_rewards_and_a_verdict(
-    client, trained, session, monkeypatch
+    client, trained, session, monkeypatch, reports
 ):
     monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": 12})
     run = trained.train(session, "dpo", simulated=0.0)
     until(lambda: ended(client, run))
-    (one,) = trained.report(session)["runs"]
+    (one,) = reports.report(session)["runs"]
     events, _ = client.events(run)
     last = [event for event in events if event["kind"] == "samples"][-1]["samples"]
     for texts, sample in zip(one["texts"], last, strict=False):
@@ -164,9 +174,9 @@ def test_a_report_on_a_policy_has_texts_with_rewards_and_a_verdict(
 
 
 def test_voters_get_back_a_text_of_the_newest_policy_of_their_votes(
-    client, trained, session, monkeypatch
+    client, trained, session, monkeypatch, reports
 ):
-    assert trained.taught(session) is None
+    assert reports.taught(session) is None
     monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": 12})
     run = trained.train(session, "dpo", simulated=0.0)
     until(lambda: ended(client, run))
@@ -175,10 +185,10 @@ def test_voters_get_back_a_text_of_the_newest_policy_of_their_votes(
     texts = {"before": first["reference"]["text"], "after": first["policy"]["text"]}
     assert texts["before"] != texts["after"]
     taught = {"method": "dpo", "prompt": first["prompt"], **texts}
-    assert trained.taught(session) == taught
+    assert reports.taught(session) == taught
     votes = session.votes()
     (rater,) = {vote["rater"] for vote in votes} - {votes[0]["rater"]}
-    returns = VoterReturn(trained)
+    returns = VoterReturn(reports)
     agreed, compared = statistics.with_majority(votes)[rater]
     back = {"agreed": agreed, "compared": compared, "taught": taught}
     assert returns.of(session, rater) == back
@@ -275,7 +285,7 @@ def test_kto_learns_from_both_texts_of_every_vote(client, trained, session):
     assert sum(row["label"] for row in rows) == decided + 2 * ties < len(to_train)
 
 
-def test_a_ppo_run_starts_after_its_reward_model(client, queue, trained, session):
+def test_a_ppo_run_starts_after_its_reward_model(client, queue, trained, session, reports):
     ann = queue.visitors.from_token("a" * 64)
     first = trained.train(session, "reward_ppo", 0.0, ann)
     assert client.config(first)["method"] == "reward"
@@ -295,9 +305,9 @@ def test_a_ppo_run_starts_after_its_reward_model(client, queue, trained, session
     votes = shown(client, first, ann)[0]
     assert not votes["through"]
     assert shown(client, second, ann)[0] == {**votes, "through": True}
-    reports = {run["method"]: run for run in trained.report(session)["runs"]}
-    assert reports.keys() == {"ppo", "reward"}
-    assert reports["ppo"]["votes"] is None and len(reports["ppo"]["texts"]) == 4
+    by_method = {run["method"]: run for run in reports.report(session)["runs"]}
+    assert by_method.keys() == {"ppo", "reward"}
+    assert by_method["ppo"]["votes"] is None and len(by_method["ppo"]["texts"]) == 4
 
 
 def test_no_run_follows_a_stopped_one(client, queue, trained, session, monkeypatch):
@@ -311,8 +321,8 @@ def test_no_run_follows_a_stopped_one(client, queue, trained, session, monkeypat
     assert client.runs() == [run] and queue.length() == 0
 
 
-def test_without_a_decided_vote_training_is_refused(trained, sessions):
+def test_without_a_decided_vote_training_is_refused(trained, sessions, reports):
     empty = sessions.create("empty", "reviews")
     with pytest.raises(ConfigError, match="rate some pairs first"):
         trained.train(empty, "reward", simulated=0.0)
-    assert trained.report(empty) == {"runs": [], "gold_agreement": None, "against": []}
+    assert reports.report(empty) == {"runs": [], "gold_agreement": None, "against": []}

@@ -43,7 +43,7 @@ class Stored:
 
 
 class Trained:
-    """Replaces `playground.voting.vote_training.VoteTraining`."""
+    """Replaces `VoteTraining` and `VoteReports`."""
 
     def train(self, session, way, simulated, visitor, room):
         if simulated:
@@ -93,6 +93,6 @@ def serve(sessions, key=KEY, environment=(), **chances):
     visitors.presenters.sign_in(visitors.from_token(PRESENTER), key, "10.0.0.1")
     voting = VotingService(sessions, Stored(), **chances)
     settings = Settings.read(dict(environment))
-    routes = VoteRoutes(voting, Trained(), visitors, settings)
+    routes = VoteRoutes(voting, Trained(), Trained(), visitors, settings)
     address = Middleware(ClientAddress, proxies=settings.proxies)
     return TestClient(Starlette(routes=routes.routes(), middleware=[address]))
