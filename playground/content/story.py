@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from align_core import experiments
 from align_core.config import model_index
 from align_core.runs import presets
 from align_core.runs.directory import RunDirectory
@@ -111,7 +112,6 @@ def _at(best: optimum.Optimum, beta: float) -> dict[str, Any]:
 def _lab() -> dict[str, Any]:
     """The gains of PPO and DPO within a KL of BUDGET as shares of the optimum's gain, and their
     difference, over the lab's seeds."""
-    path = model_index.ASSETS / "lab" / "frontier.json"
-    result = json.loads(path.read_text(encoding="utf-8"))
+    result = experiments.result("frontier")
     shares = {method: result["shares"][method][BUDGET] for method in ("ppo", "dpo")}
     return {**shares, "difference": result["dpo_over_ppo"][BUDGET], "kl": float(BUDGET)}

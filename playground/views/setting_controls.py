@@ -43,56 +43,18 @@ def settings(
     """The controls of task, method and settings by name, and the explanations of the first two."""
     labels = words["controls"]
     first = handlers.choose({"task": first_task(), "method": FIRST_METHOD})
-    controls, explanations = {}, {}
-
-    def explain(field: str) -> None:
-        name = f"{field}_explanation"
-        explanations[name] = gr.HTML(first[name], elem_classes="explanation")
-
-    options = [(words["tasks"][name]["name"], name) for name in tasks.available()]
-    task = page_name(first_task())
-    controls["task"] = gr.Radio(options, value=task, label=labels["task"], elem_id="field-task")
-    explain("task")
-    controls["method"] = part(
-        "field-method",
-        _METHOD,
-        "train/method",
-        events=("input",),
-        value=FIRST_METHOD,
-        offered=first["method"]["offered"],
-        words={name: words[name] for name in ("methods", "controls")},
-    )
-    explain("method")
-    controls["beta"] = part(
-        "field-beta",
-        _BETA,
-        "train/beta",
-        events=("release",),
-        value=first["beta"]["value"],
-        zero=first["beta"]["zero"],
-        range=optimum.BETAS,
-        words=labels,
-    )
-
-    def number(field: str) -> gr.Number:
-        return gr.Number(
-            first[field]["value"],
-            visible=first[field]["visible"],
-            label=labels[field],
-            min_width=60,
-            elem_id=f"field-{field}",
-        )
-
+    controls, explanations = _task_and_method(first, words)
+    controls["beta"] = _beta(first, labels)
     with gr.Row(elem_id="numbers", elem_classes="numbers"):
-        controls |= {field: number(field) for field in NUMBERS}
+        controls |= {field: _number(field, first, labels) for field in NUMBERS}
     with gr.Row(elem_id="preferences", elem_classes="numbers"):
-        controls |= {field: number(field) for field in PREFERENCES}
+        controls |= {field: _number(field, first, labels) for field in PREFERENCES}
         controls["coverage"] = _coverage(first, words)
     with (
         gr.Accordion(labels["advanced"], open=False, elem_id="advanced"),
         gr.Row(elem_classes="numbers"),
     ):
-        controls |= {field: number(field) for field in ADVANCED}
+        controls |= {field: _number(field, first, labels) for field in ADVANCED}
         controls["reward_model"] = _reward_model(first, words)
         controls["pair_source"] = _pair_source(first, words)
         controls["whiten_advantages"] = _whiten_advantages(first, words)
@@ -108,6 +70,58 @@ def buttons(labels: dict[str, Any]) -> dict[str, gr.Button]:
         )
         for name in ("run", "queue", "leave", "pause", "resume", "step", "stop")
     }
+
+
+def _task_and_method(
+    first: First, words: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, gr.HTML]]:
+    """The controls of task and method, each followed by its explanation."""
+    controls: dict[str, Any] = {}
+    explanations: dict[str, gr.HTML] = {}
+
+    def explain(field: str) -> None:
+        name = f"{field}_explanation"
+        explanations[name] = gr.HTML(first[name], elem_classes="explanation")
+
+    label, task = words["controls"]["task"], page_name(first_task())
+    options = [(words["tasks"][name]["name"], name) for name in tasks.available()]
+    controls["task"] = gr.Radio(options, value=task, label=label, elem_id="field-task")
+    explain("task")
+    controls["method"] = part(
+        "field-method",
+        _METHOD,
+        "train/method",
+        events=("input",),
+        value=FIRST_METHOD,
+        offered=first["method"]["offered"],
+        words={name: words[name] for name in ("methods", "controls")},
+    )
+    explain("method")
+    return controls, explanations
+
+
+def _beta(first: First, labels: dict[str, Any]) -> gr.HTML:
+    """β, as a slider and as a number."""
+    return part(
+        "field-beta",
+        _BETA,
+        "train/beta",
+        events=("release",),
+        value=first["beta"]["value"],
+        zero=first["beta"]["zero"],
+        range=optimum.BETAS,
+        words=labels,
+    )
+
+
+def _number(field: str, first: First, labels: dict[str, Any]) -> gr.Number:
+    return gr.Number(
+        first[field]["value"],
+        visible=first[field]["visible"],
+        label=labels[field],
+        min_width=60,
+        elem_id=f"field-{field}",
+    )
 
 
 def _coverage(first: First, words: dict[str, Any]) -> gr.CheckboxGroup:

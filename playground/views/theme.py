@@ -10,15 +10,9 @@ from playground.views.parts import STATIC, address
 # layers.js puts Gradio's own sheets into the first layer.
 LAYERS = ("gradio", "base", "parts", "views", "hall", "phone", "talk")
 _FONTS = [
-    "Inter",
-    "Inter Punctuation",
-    "system-ui",
-    "-apple-system",
-    "Segoe UI",
-    "Roboto",
-    "Noto Sans",
+    *("Inter", "Inter Punctuation", "system-ui", "-apple-system", "Segoe UI", "Roboto"),
+    *("Noto Sans", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"),
 ]
-_FONTS += ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
 
