@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import gradio as gr
 
 from align_core.votes.simulated_raters import CROWDS
@@ -13,9 +15,17 @@ from playground.views.shared import Shared
 from playground.voting.routes import SIMULATED_VOTES
 from playground.voting.vote_training import PIPELINES
 
-# Task -> the number of votes that is enough to train on (`few_votes.enough`), and the accuracies in
-# % of reward models trained on that number and on 2,000 votes (benchmarks/few_votes.json).
-ENOUGH = {"reviews": (25, 79, 84), "capitals": (400, 64, 67)}
+
+class Enough(NamedTuple):
+    """The number of votes that is enough to train on (`few_votes.enough`), and the accuracies in %
+    of reward models trained on that number and on 2,000 votes (benchmarks/few_votes.json)."""
+
+    enough: int
+    share: int
+    of_many: int
+
+
+ENOUGH = {"reviews": Enough(25, 79, 84), "capitals": Enough(400, 64, 67)}  # by task
 _RATE = """
 <form class="asking" autocomplete="off">
   <div class="panel">
@@ -94,10 +104,7 @@ def build(shared: Shared) -> gr.HTML:
         events=("trained",),
         server_functions=server_functions(shared.handlers_of(AskHandlers), AskHandlers.runs),
         words={**words["try"], **words["ballot"], **words["rate"], "refused": refused},
-        enough={
-            task: dict(zip(("enough", "share", "of_many"), numbers, strict=True))
-            for task, numbers in ENOUGH.items()
-        },
+        enough={task: votes._asdict() for task, votes in ENOUGH.items()},
         crowds=list(CROWDS),
         simulated=SIMULATED_VOTES,
         ways=list(PIPELINES),

@@ -18,7 +18,7 @@ from tests.browser.test_page import LONG
 from tests.waiting import until
 
 WORDS = text.load("en")
-NEEDED = ENOUGH["reviews"][0]
+NEEDED = ENOUGH["reviews"].enough
 CHINESE = text.load("zh")["ballot"]
 HOSTILE = "<img src=x onerror=window.hacked=1> ${1+1} {{value}} <script>window.hacked=1</script>"
 PAIRS = [

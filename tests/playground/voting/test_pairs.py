@@ -19,7 +19,7 @@ def test_one_rater_alone_can_cast_enough_votes(task):
     pairs = Pairs(helper=None).load(task, f"sft-{task}")
     to_train, _ = statistics.held_out(pairs, HELD_OUT)
     assert len(pairs) == PAIRS[task]
-    assert 0.8 * len(to_train) >= ENOUGH[task][0]
+    assert 0.8 * len(to_train) >= ENOUGH[task].enough
 
 
 class Scorer:
