@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,16 +28,18 @@ from align_core.evaluation.provenance import beta_of, coverage_of, reference_of,
 from align_core.evaluation.reward_models import evaluate_reward_model
 from align_core.evaluation.task_in_nats import task_in_nats
 from align_core.evaluation.win_rate import win_rates
-from align_core.inference.loaded import loaded_models
+from align_core.inference.loaded import LoadedModels, loaded_models
+from align_core.inference.prompt_rows import PromptRows, check_length, gold_facts
 from align_core.models.best_of import BestOf
 from align_core.models.checks import check_policy
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
-from align_core.models.prompts import check_prompts, model_inputs, room_for
+from align_core.models.prompts import check_prompts, model_inputs
 from align_core.models.realigned import Realigned
 from align_core.models.reference import load_reference
-from align_core.models.rewards import ProxyReward, Reward, for_samples, proxy_reward
+from align_core.models.rewards import ProxyReward, for_samples, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
 from align_core.models.sampling import RandomDraw, Responses, end_ids, sample
+from align_core.optimum import ReferenceSamples
 from align_core.tasks import get_task
 from align_core.tasks.task import part_columns
 
@@ -73,41 +75,29 @@ def evaluate(
     subsets = the_task.split_by_coverage(coverage or coverage_of(model), heldout)
     if model_index.is_reward_model(model_index.locate(model)):
         return evaluate_reward_model(model, the_task, heldout, subsets)
-    reference = reference or reference_of(model, task)
-    if reference is None:
-        raise ConfigError(
-            option_error("--reference", None, f"{model_index.EXPECTED}; the task has none")
-        )
-    stored = stored_samples(task, reference, "heldout")
-    if beta is not None and stored is None:
-        expected = f"none: the optimum of {reference} on {task} is unknown; run align-core prepare"
-        raise ConfigError(option_error("--beta", beta, expected))
+    reference, stored = _reference(model, task, reference, beta)
     the_task, scale = task_in_nats(task, model, reference)
     tokenizer, policy = load_tokenizer(model), load_policy(model)
     check_policy(policy, tokenizer)
     ends = end_ids(policy, tokenizer)
     the_reference = load_reference(reference, policy, tokenizer)
     check_prompts(the_task, policy, tokenizer, the_reference, splits=("heldout",))
+    evaluator = partial(
+        Evaluator,
+        heldout,
+        tokenizer,
+        the_reference,
+        gold=for_samples(the_task.reward, ends),
+        parts=for_samples(the_task.parts, ends),
+        inputs=model_inputs(tokenizer, the_task, heldout),
+        stored=stored,
+        max_new_tokens=the_task.max_new_tokens,
+        subsets=subsets,
+        samples=samples or evaluation_size(model, the_task.max_new_tokens).samples,
+        best_of=None if best_of is None else BestOf(best_of, reward_model is not None, seed),
+    )
     proxy = proxy_reward(reward_model or reward_model_of(model, task), the_task, tokenizer, ends)
-
-    def evaluator(noise: int, proxy: Reward | None) -> Evaluator:
-        return Evaluator(
-            heldout,
-            tokenizer,
-            the_reference,
-            gold=for_samples(the_task.reward, ends),
-            parts=for_samples(the_task.parts, ends),
-            inputs=model_inputs(tokenizer, the_task, heldout),
-            proxy=proxy,
-            stored=stored,
-            max_new_tokens=the_task.max_new_tokens,
-            seed=noise,
-            subsets=subsets,
-            samples=samples or evaluation_size(model, the_task.max_new_tokens).samples,
-            best_of=None if best_of is None else BestOf(best_of, reward_model is not None, seed),
-        )
-
-    first, measured = evaluator(seed, proxy), _realigned(policy, the_reference, realign)
+    first, measured = evaluator(seed=seed, proxy=proxy), _realigned(policy, the_reference, realign)
     evaluation = first(measured)
     metrics = first.metrics(evaluation) | first.metrics.intervals(evaluation)
     numbers = {name.removeprefix("eval/"): value for name, value in metrics.items()}
@@ -117,11 +107,31 @@ def evaluate(
     else:
         second = evaluation  # not used if the optimum is not known
         if is_known(heldout, stored, beta):
-            second = evaluator(seed + SECOND_SEED_OFFSET, None)(measured)
+            second = evaluator(seed=seed + SECOND_SEED_OFFSET, proxy=None)(measured)
         numbers |= optimum_distance(heldout, stored, beta, evaluation, second)
     facts = {"realign": realign, "best_of": best_of, "reward_scale": scale}
     facts = {name: value for name, value in facts.items() if value is not None}
     return {"task": task, "prompts": len(heldout), **facts, **numbers}
+
+
+def _reference(
+    model: str, task: str, reference: str | None, beta: float | None
+) -> tuple[str, ReferenceSamples | None]:
+    """The reference, by default the model's, and its stored samples for held-out prompts, or None.
+
+    Raises:
+        ConfigError: there is no reference; or `beta` was given, but there are no samples.
+    """
+    reference = reference or reference_of(model, task)
+    if reference is None:
+        raise ConfigError(
+            option_error("--reference", None, f"{model_index.EXPECTED}; the task has none")
+        )
+    stored = stored_samples(task, reference, "heldout")
+    if beta is not None and stored is None:
+        expected = f"none: the optimum of {reference} on {task} is unknown; run align-core prepare"
+        raise ConfigError(option_error("--beta", beta, expected))
+    return reference, stored
 
 
 def generate(
@@ -147,30 +157,17 @@ def generate(
         ConfigError: a prompt is empty, or too long for the model; or there is no reference.
     """
     the_task, _ = task_in_nats(task, model, reference)
-    mixed_with = None if realign is None else reference_of(model, task)
-    if realign is not None and mixed_with is None:
-        expected = "a model with a reference: neither its run nor the task has one"
-        raise ConfigError(option_error("--realign", realign, expected))
-    loaded = loaded_models(model, task, reference or mixed_with)
-    policy = _realigned(loaded.policy, loaded.reference, realign)
-    loaded, tokenizer = dataclasses.replace(loaded, policy=policy), loaded.tokenizer
-    inputs = model_inputs(tokenizer, the_task, prompts)
-    encoded = encode_prompts(tokenizer, inputs)
-    room = room_for(the_task.max_new_tokens, loaded.policy)
-    for prompt, length in zip(prompts, encoded.mask.sum(1).int().tolist(), strict=True):
-        _check_length("--prompt", prompt, length, room)
-    encoded = encoded.repeat(n)
-    rows = [prompt for prompt in prompts for _ in range(n)]
-    row_inputs = [model_input for model_input in inputs for _ in range(n)]
-    ends = end_ids(loaded.policy, tokenizer)
+    loaded = _mixed(model, task, reference, realign)
+    tokenizer, ends = loaded.tokenizer, end_ids(loaded.policy, loaded.tokenizer)
     if reward_model is not None:
         proxy = proxy_reward(reward_model, the_task, tokenizer, ends)
         loaded = dataclasses.replace(loaded, proxy=proxy)
+    rows = PromptRows.of(the_task, loaded, prompts, n)
 
     def write(draw: RandomDraw) -> Responses:
         return sample(
-            policy,
-            encoded,
+            loaded.policy,
+            rows.encoded,
             draw,
             max_new_tokens=the_task.max_new_tokens,
             end_ids=ends,
@@ -178,39 +175,34 @@ def generate(
             temperature=temperature,
         )
 
-    def gold_of(responses: Responses) -> list[float]:
-        texts = responses.texts(tokenizer, encoded)
-        return the_task.reward(rows, texts, ended=responses.ended.tolist())
-
-    def proxy_of(responses: Responses) -> Sequence[float | None]:
-        return loaded.proxy_rewards(
-            row_inputs, responses.texts(tokenizer, encoded), responses.ids()
-        )
-
     if best_of is None:
-        responses = write(RandomDraw(seed, len(rows)))
+        responses = write(RandomDraw(seed, len(rows.prompts)))
     else:
         choose = BestOf(best_of, reward_model is not None, seed)
-        responses = choose(len(rows), write, proxy_of if choose.by_reward_model else gold_of)
-    ids, texts = responses.ids(), responses.texts(tokenizer, encoded)
-    gold, scores = gold_of(responses), proxy_of(responses)
-    samples = [
-        {
-            "prompt": prompt,
-            "completion": text,
-            "ended": ended,
-            **_gold(reward=gold_reward, judged=the_task.can_judge(prompt)),
-            "proxy_reward": proxy_reward,
-        }
-        for prompt, text, ended, gold_reward, proxy_reward in zip(
-            rows, texts, responses.ended.tolist(), gold, scores, strict=True
-        )
-    ]
+        reward = rows.proxy_rewards if choose.by_reward_model else rows.gold_rewards
+        responses = choose(len(rows.prompts), write, reward)
+    samples = rows.scored(responses)
     if reference is not None:
         logps = responses.logps() if temperature == 1 else None
-        for row, tokens in zip(samples, loaded.tokens(encoded, ids, logps), strict=True):
-            row["tokens"] = tokens
+        tokens = loaded.tokens(rows.encoded, responses.ids(), logps)
+        for row, row_tokens in zip(samples, tokens, strict=True):
+            row["tokens"] = row_tokens
     return samples
+
+
+def _mixed(model: str, task: str, reference: str | None, share: float | None) -> LoadedModels:
+    """The models of a query, with the policy mixed with its reference if there is a `share`, λ.
+
+    Raises:
+        ConfigError: there is a `share`, but no reference.
+    """
+    mixed_with = None if share is None else reference_of(model, task)
+    if share is not None and mixed_with is None:
+        expected = "a model with a reference: neither its run nor the task has one"
+        raise ConfigError(option_error("--realign", share, expected))
+    loaded = loaded_models(model, task, reference or mixed_with)
+    policy = _realigned(loaded.policy, loaded.reference, share)
+    return dataclasses.replace(loaded, policy=policy)
 
 
 def score(
@@ -231,9 +223,9 @@ def score(
     inputs, ended = [model_input] * len(texts), [True] * len(texts)
     before, ids = encode_all(loaded.tokenizer, inputs, texts, ended)
     (prompt_tokens,) = encode_prompts(loaded.tokenizer, [model_input]).ids.tolist()
-    _check_length("--prompt", prompt, len(prompt_tokens), loaded.positions - 1)
+    check_length("--prompt", prompt, len(prompt_tokens), loaded.positions - 1)
     for text, prompt_ids, row in zip(completions, before, ids, strict=True):
-        _check_length("--completion", text, len(row), loaded.positions - len(prompt_ids))
+        check_length("--completion", text, len(row), loaded.positions - len(prompt_ids))
     rows = [prompt] * len(completions)
     golds = the_task.reward(rows, completions)
     parts = part_columns(the_task.parts(rows, completions)) or [{}] * len(rows)
@@ -246,7 +238,7 @@ def score(
         {
             "prompt": prompt,
             "completion": text,
-            **_gold(reward=gold, judged=the_task.can_judge(prompt, text)),
+            **gold_facts(reward=gold, judged=the_task.can_judge(prompt, text)),
             "proxy_reward": proxy,
             **part,
         }
@@ -266,13 +258,6 @@ def _realigned(
 ) -> PreTrainedModel | Realigned:
     """The policy mixed with the reference; the policy itself if `share` is None or 1."""
     return policy if share in (None, 1.0) else Realigned(policy, reference, share)
-
-
-def _gold(reward: float, judged: bool) -> dict[str, Any]:
-    """The gold reward of a text, None if it is unknown; and "judged": False if the task's reward
-    cannot judge the text."""
-    gold = {"gold_reward": None if math.isnan(reward) else reward}
-    return gold if judged else {**gold, "judged": False}
 
 
 def head_to_head(task: str, models: list[str], n: int, seed: int) -> dict[str, Any]:
@@ -325,14 +310,6 @@ def score_pairs(pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str
         with contextlib.suppress(ConfigError):
             inputs = model_inputs(tokenizer, get_task(task), prompts)
     return scored_pairs(pairs, inputs, proxy)
-
-
-def _check_length(option: str, text: str, tokens: int, room: float) -> None:
-    """Raise ConfigError unless `tokens` is at least 1 and at most `room`."""
-    if not 0 < tokens <= room:
-        expected = f"a text of 1 to {room:.0f} tokens; this one has {tokens}"
-        line = option_error(option, text, expected, "length", most=int(room), tokens=tokens)
-        raise ConfigError(line)
 
 
 def _with_leading_space(completion: str) -> str:

@@ -83,7 +83,7 @@ def eager(client):
 @pytest.fixture
 def provoked(tmp_path, monkeypatch, sessions):
     """Provoked errors: at least one message of every kind."""
-    from align_core.inference.queries import _check_length
+    from align_core.inference.prompt_rows import check_length
 
     client = Client(tmp_path / "runs")
     (tmp_path / "full" / "file").mkdir(parents=True)
@@ -126,7 +126,7 @@ def provoked(tmp_path, monkeypatch, sessions):
         *refused(client.config, "<b>"),
         *of_a_large_model(client),
         *refused(stored_pairs, "reviews", 10**6, 0),
-        *refused(_check_length, "--prompt", "a text", 600, 512.0),
+        *refused(check_length, "--prompt", "a text", 600, 512.0),
         *refused(VoteTraining(client, None, None, tmp_path).train, no_votes, "dpo", 0.0),
         *silent(monkeypatch, client),
         *crowded(client),
