@@ -4,7 +4,6 @@ import { fill } from "../core/format.js";
 import { latestOnly } from "../core/latest_only.js";
 import { fold, isMoving, startRun } from "../core/run_log.js";
 import { runPicker } from "../core/run_picker.js";
-import { shadedText } from "../core/shaded_text.js";
 import { pairKey } from "../core/view.js";
 import { whenRecoloured } from "../charts/plots.js";
 import { differences } from "./differences.js";
@@ -12,6 +11,7 @@ import { headToHead } from "./head_to_head.js";
 import { LOOKS, label } from "./labels.js";
 import { mixing } from "./mixing.js";
 import { overlay } from "./overlay.js";
+import { textColumns } from "./text_columns.js";
 
 const MOST = 4;
 const POLL_MS = 2000;
@@ -21,10 +21,10 @@ export function mount({ element, props, server }) {
   const { find, put } = within(element);
   const picker = runPicker({ element, props, server });
   const { form, chosenTask, checkedRuns, showErrors } = picker;
-  const { writeText } = shadedText(props.shading);
   const { drawTradeOff, drawCurves } = overlay({ element, props });
   const drawDifferences = differences({ element, props });
   const mixtures = mixing({ element, props, server }, () => frontiers[pair], drawMixed);
+  const drawTexts = textColumns({ element, props }, mixtures.rowsOf);
   const offerHeadToHead = headToHead({ element, props, server }, picker, shownRuns);
 
   const frontiers = {}; // pair (view.js) -> its frontier, null if the server has none
@@ -34,7 +34,6 @@ export function mount({ element, props, server }) {
   let offered = new Map(); // name -> the run as the server lists it
   let offeredTask = null;
   let compared = { names: [], settings: [], numbers: [] }; // the server's latest answer
-  let drawnTexts = []; // {name, rows} of each column
   let timer = null;
   let lost = false;
 
@@ -151,43 +150,6 @@ export function mount({ element, props, server }) {
       : fill(words.legend, { ...values, time: picker.runTime(offer) }));
   }
 
-  // The same prompts, a column for each run; drawn again only if they changed, so that a
-  // token's tooltip stays open.
-  function drawTexts(runs) {
-    const writers = runs.filter(({ run }) => run.samples.length);
-    const newest = writers.map((shown) => {
-      const { step, rows } = shown.run.samples.at(-1);
-      return { step, rows: mixtures.rowsOf(shown) ?? rows };
-    });
-    const same = drawnTexts.length === writers.length
-      && writers.every(({ letter, run }, i) => drawnTexts[i].name === `${letter} ${run.name}` && drawnTexts[i].rows === newest[i].rows);
-    if (same) return;
-    drawnTexts = writers.map(({ letter, run }, i) => ({ name: `${letter} ${run.name}`, rows: newest[i].rows }));
-    const host = find(".texts");
-    host.replaceChildren();
-    host.hidden = find(".scale").hidden = !writers.length;
-    host.style.setProperty("--columns", writers.length);
-    make("h2", "", host, words.texts);
-    make("p", "aside", host, words.texts_note);
-    const heads = make("div", "row heads", host);
-    writers.forEach((writer, i) => {
-      const head = make("div", "one", heads);
-      label(writer, make("h2", "", head), writer.name);
-      make("small", "", head, fill(words.at_step, newest[i]));
-    });
-    const rows = newest.map((samples) => new Map(samples.rows.map((row) => [row.prompt, row])));
-    for (const prompt of new Set(rows.flatMap((ofRun) => [...ofRun.keys()]))) {
-      const row = make("div", "row", host);
-      writers.forEach((writer, i) => drawText(writer, rows[i].get(prompt), make("div", "one", row)));
-    }
-  }
-
-  function drawText(writer, row, host) {
-    label(writer, make("small", "who", host), writer.name);
-    if (row) writeText(host, row.prompt, row.policy);
-  }
-
-  put(".scale span", words.scale);
   const search = find(".sought");
   search.placeholder = words.sought;
   search.setAttribute("aria-label", words.sought);
