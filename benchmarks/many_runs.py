@@ -43,6 +43,7 @@ def main() -> None:
 def measure(count: int) -> dict[str, float]:
     """Milliseconds of processor time for the first list of runs, the next one, and a poll."""
     from playground import text
+    from playground.content.new_events import Cursor
     from playground.handlers.train import TrainHandlers
 
     gc.freeze()  # as the page does at its start
@@ -51,12 +52,12 @@ def measure(count: int) -> dict[str, float]:
         client = Client(folder)
         train = TrainHandlers(client, text.load())
         first = _milliseconds(client.runs)
-        cursor = train.live.delta({"run": names[0], "chosen": True})
+        cursor = train.live.delta(Cursor.of({"run": names[0], "chosen": True}))
         known = {name: cursor[name] for name in ("run", "offset")}
         return {
             "first": first,
             "next": _milliseconds(client.runs, POLLS),
-            "poll": _milliseconds(lambda: train.live.new_events(known), POLLS),
+            "poll": _milliseconds(lambda: train.live.new_events(Cursor.of(known)), POLLS),
         }
 
 

@@ -19,6 +19,7 @@ from align_core.runs import presets
 from align_core.runs.directory import RunDirectory
 from playground.content import charts
 from playground.content.histories import History, history
+from playground.content.new_events import Cursor
 from playground.content.summaries import Summaries
 
 CLOCK = "timing/seconds"  # how long a recorded run had taken at each of its evaluations
@@ -68,15 +69,15 @@ class Recordings:
         """The configuration of a recorded run."""
         return self._recordings[run].config
 
-    def delta(self, run: str, cursor: dict[str, Any]) -> dict[str, Any]:
-        """The events after `cursor`, a `valid_cursor`, in the form of `LiveView.delta`.
+    def delta(self, run: str, cursor: Cursor) -> dict[str, Any]:
+        """The events after `cursor`, in the form of `LiveView.delta`.
 
-        The cursor's `elapsed` is the time in seconds since the page began to show the run. The
-        replay starts at the evaluation of the reference, without the time for loading the models.
+        The replay starts at the evaluation of the reference, without the time for loading the
+        models.
         """
         recording, config = self._recordings[run], None
-        offset, elapsed = cursor["offset"], cursor["elapsed"] or 0.0
-        if run != cursor["run"] or offset is None:
+        offset, elapsed = cursor.offset, cursor.elapsed
+        if run != cursor.run or offset is None:
             config, offset, elapsed = recording.config, 0, 0.0
         end = max(offset, recording.events_until(elapsed))
         events = recording.events[offset:end]

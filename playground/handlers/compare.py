@@ -17,6 +17,7 @@ from playground.content.comparisons import (
     read_log,
 )
 from playground.content.histories import history
+from playground.content.new_events import Cursor, translated_delta
 from playground.content.run_list import (
     MAX_LISTED,
     has_model,
@@ -24,7 +25,6 @@ from playground.content.run_list import (
     list_recordings,
     list_runs,
 )
-from playground.handlers.new_events import translated_delta, valid_cursor
 from playground.handlers.query_handlers import QueryHandlers
 
 MAX_RUNS = 4  # compared at once
@@ -58,12 +58,11 @@ class CompareHandlers(QueryHandlers):
         Unknown runs, and those beyond MAX_RUNS, are left out.
         """
         cursors = cursors if isinstance(cursors, list) else []
-        cursors = [valid_cursor(cursor) for cursor in cursors if isinstance(cursor, dict)]
         runs = []
-        for cursor in cursors[:MAX_RUNS]:
+        for cursor in map(Cursor.of, cursors[:MAX_RUNS]):
             with contextlib.suppress(ConfigError):  # deleted meanwhile
-                if self._knows(cursor["run"]):
-                    runs.append(self._update(cursor["run"], cursor["offset"] or 0))
+                if self._knows(cursor.run):
+                    runs.append(self._update(cursor.run, cursor.offset or 0))
         logs = [self._log(run["run"]) for run in runs]
         histories = [history(run["config"], log) for run, log in zip(runs, logs, strict=True)]
         numbers = [

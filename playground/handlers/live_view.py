@@ -8,10 +8,10 @@ from typing import Any
 
 from align_core.config.errors import ConfigError
 from align_core.runs.client import Client
+from playground.content.new_events import Cursor, translated_delta
 from playground.content.recordings import Recordings
 from playground.content.repeating import repeating
 from playground.content.summaries import Summaries
-from playground.handlers.new_events import translated_delta, valid_cursor
 from playground.handlers.run_to_show import RunToShow
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor
@@ -44,18 +44,17 @@ class LiveView:
         except ConfigError:  # the run was deleted
             return math.inf
 
-    def delta(self, cursor: Any, visitor: Visitor = None) -> dict[str, Any]:
-        """The events of a run after `cursor`, {"run", "offset", "chosen"}: a new cursor,
+    def delta(self, cursor: Cursor, visitor: Visitor = None) -> dict[str, Any]:
+        """The events of a run after `cursor`: the `run` and `offset` of a new cursor,
         `charts.delta`, and the run's `summary` (`Summaries.of`) if there are new events.
 
-        `run` is None if there is nothing to show; `RunToShow` has the rules. A page that `waits`
-        for its turn gets its queued run, even if that has ended already. A run that is new to the
-        page is sent from its beginning, with `config` and `trained_on` (`provenance.trained_on`).
+        `run` is None if there is nothing to show; `RunToShow` has the rules. A page that waits for
+        its turn gets its queued run, even if that has ended already. A run that is new to the page
+        is sent from its beginning, with `config` and `trained_on` (`provenance.trained_on`).
         """
-        cursor = valid_cursor(cursor)
-        begun = self._queue.last_begun(visitor) if cursor.get("waits") is True else None
-        chosen = begun is not None or cursor.get("chosen") is True
-        run = self.run_to_show(visitor, begun or cursor["run"], chosen)
+        begun = self._queue.last_begun(visitor) if cursor.waits else None
+        chosen = begun is not None or cursor.chosen
+        run = self.run_to_show(visitor, begun or cursor.run, chosen)
         if run is None:
             return {"run": None}
         if run in self.recordings:
@@ -65,11 +64,11 @@ class LiveView:
         except ConfigError:  # deleted since
             return {"run": None}
 
-    def _stored_delta(self, run: str, cursor: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
+    def _stored_delta(self, run: str, cursor: Cursor, visitor: Visitor) -> dict[str, Any]:
         """`delta` of a run on the disk. Raises ConfigError if there is no such run."""
         self.run_to_show.remember(visitor, run)
-        config, votes, offset = None, None, cursor["offset"]
-        if run != cursor["run"] or offset is None:
+        config, votes, offset = None, None, cursor.offset
+        if run != cursor.run or offset is None:
             config, offset = self._client.config(run), 0
             votes = provenance.trained_on(self._client, config)
             config = self._visitors.page_config(visitor, config)
@@ -85,14 +84,12 @@ class LiveView:
         new_cursor = {"run": run, "offset": offset}
         return {**new_cursor, "config": config, "trained_on": votes, "summary": summary, **delta}
 
-    def new_events(self, cursor: Any, visitor: Visitor = None) -> dict[str, Any]:
+    def new_events(self, cursor: Cursor, visitor: Visitor = None) -> dict[str, Any]:
         """`delta`, the `visitor_state` as `standing`, and, if `delta` has a `config`, the texts of
-        `repeating` as `repeat`. The cursor also says whether the tab is `hidden`, and whether the
-        page `presents` on a projector."""
+        `repeating` as `repeat`."""
         delta = self.delta(cursor, visitor)
-        sent = valid_cursor(cursor)
-        self._queue.note_request(visitor, sent.get("hidden") is True)
-        if sent.get("presents") is True:
+        self._queue.note_request(visitor, cursor.hidden)
+        if cursor.presents:
             self._visitors.present(visitor)
         config = delta.get("config")
         texts = {"repeat": repeating(config)} if config else {}

@@ -16,8 +16,8 @@ import gradio as gr
 from gradio.routes import ORJSONResponse
 from starlette.responses import Response
 
+from playground.content.new_events import Cursor
 from playground.handlers.live_view import LiveView
-from playground.handlers.new_events import valid_cursor
 from playground.people.requests import with_visitor
 from playground.people.threads import Threads
 from playground.people.visitors import Visitors
@@ -91,14 +91,14 @@ def new_events(live: LiveView, visitors: Visitors) -> Callable[..., Any]:
     long_poll = LongPoll(live.end_offset, threads)
     read = with_visitor(visitors, "new_events", live.new_events)
 
-    def response(request: gr.Request, cursor: dict[str, Any]) -> Response:
+    def response(request: gr.Request, cursor: Cursor) -> Response:
         # A response, because FastAPI would convert each value of a dict in the event loop.
         return ORJSONResponse(read(request, cursor))
 
     async def new_events(request: gr.Request, sent: Any) -> Response:
-        cursor = valid_cursor(sent)
-        if cursor["run"] is not None and cursor["offset"] is not None:
-            await long_poll.wait(cursor["run"], cursor["offset"])
+        cursor = Cursor.of(sent)
+        if cursor.run is not None and cursor.offset is not None:
+            await long_poll.wait(cursor.run, cursor.offset)
         return await threads.run(response, request, cursor)
 
     return new_events

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from align_core.config.errors import ConfigError
 from align_core.inference.client import Unanswered
@@ -51,7 +51,7 @@ class QueryHandlers:
         errors = [error_messages.translate(message, self._words) for message in messages]
         return {"answers": [], "errors": errors}
 
-    def _knows(self, run: Any) -> bool:
+    def _knows(self, run: Any) -> TypeGuard[str]:
         """Whether `run` is a recorded run, or one that the visitor may see."""
         return run in self._recorded or self._client.has(run)
 

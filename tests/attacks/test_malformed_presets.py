@@ -10,6 +10,7 @@ import pytest
 from align_core.runs import presets
 from align_core.runs.client import Client
 from playground import text
+from playground.content.new_events import Cursor
 from playground.content.recordings import recorded
 from playground.handlers.compare import CompareHandlers
 from playground.handlers.train import TrainHandlers
@@ -49,7 +50,8 @@ def test_unreadable_presets_are_skipped_with_one_line(assets, tmp_path, caplog):
         assert presets.names() == ["healthy-ppo"] and [*recorded()] == ["recorded/healthy-ppo"]
     assert len(caplog.records) == len(FILES) + 3
     client = Client(tmp_path / "runs")
-    assert TrainHandlers(client, WORDS).live.delta({"run": None})["run"] == "recorded/healthy-ppo"
+    shown = TrainHandlers(client, WORDS).live.delta(Cursor())
+    assert shown["run"] == "recorded/healthy-ppo"
     client.estimate(method="ppo", task="reviews", steps=3)
 
 
@@ -71,7 +73,7 @@ def test_an_unreadable_recording_is_not_offered(assets, tmp_path, spoil):
         (run / "machine.txt").unlink(missing_ok=True)
         (run / "machine.txt").mkdir()
     train = TrainHandlers(Client(tmp_path / "runs"), WORDS)
-    shown = train.live.delta({"run": None})
+    shown = train.live.delta(Cursor())
     is_offered = spoil in ("steps", "machine")
     assert (shown["run"] == "recorded/healthy-ppo") == is_offered
     train.restore()

@@ -15,6 +15,7 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.runs.pruning import stored_runs
 from playground import text
+from playground.content.new_events import Cursor
 from playground.handlers.ask import AskHandlers
 from playground.handlers.compare import CompareHandlers
 from playground.handlers.train import TrainHandlers
@@ -69,11 +70,11 @@ class Reader:
         self.session = session
 
     def answers(self, run: str) -> dict:
-        shown = self.train.live.delta({"run": run, "chosen": True}, "somebody")
+        shown = self.train.live.delta(Cursor.of({"run": run, "chosen": True}), "somebody")
         return {
             "shown": shown,
             "polled": self.train.live.new_events(
-                {"run": shown["run"], "offset": shown.get("offset")}, "somebody"
+                Cursor.of({"run": shown["run"], "offset": shown.get("offset")}), "somebody"
             ),
             "restored": self.train.restore(watched=run, visitor="somebody"),
             "compared": self.compare.compare([{"run": run}, {"run": HEALTHY}]),

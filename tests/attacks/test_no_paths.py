@@ -22,6 +22,7 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import app, text
 from playground.content import page_names
+from playground.content.new_events import Cursor
 from playground.content.page_names import from_page, page_name
 from playground.handlers.ask import AskHandlers
 from playground.handlers.train import TrainHandlers
@@ -82,7 +83,7 @@ def test_the_status_of_a_failed_run_has_no_path(client, words):
     for kind, given in causes.items():
         cause = {"cause": {"kind": kind, "values": given}} if kind else {}
         run.append({**failed, "message": f"OSError: {where} is gone", **cause})
-        shown = train.live.delta({"run": RUN, "chosen": True})["status"]["message"]
+        shown = train.live.delta(Cursor.of({"run": RUN, "chosen": True}))["status"]["message"]
         assert str(client.root) not in shown and "model" in shown
 
 

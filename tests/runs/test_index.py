@@ -17,6 +17,7 @@ from align_core.runs import index
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
+from playground.content.new_events import Cursor
 from playground.handlers.train import TrainHandlers
 from tests.own_thread import only_here
 from tests.waiting import until
@@ -67,11 +68,11 @@ def test_each_run_is_read_once_and_listed_once(root, calls):
 def test_a_poll_of_a_page_reads_only_the_shown_run(root, calls):
     train = TrainHandlers(Client(root), text.load())
     newest = f"2026-01-02-{COUNT - 1:06d}-ppo-reviews"
-    cursor = train.live.delta({"run": newest, "chosen": True})
+    cursor = train.live.delta(Cursor.of({"run": newest, "chosen": True}))
     assert cursor["run"] == newest
     calls.clear()
     for _ in range(5):
-        train.live.new_events({name: cursor[name] for name in ("run", "offset")})
+        train.live.new_events(Cursor.of({name: cursor[name] for name in ("run", "offset")}))
     assert calls["open"] <= 5 and calls["scandir"] == 0
 
 

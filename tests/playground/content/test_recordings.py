@@ -11,6 +11,7 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.runs.presets import load, names
 from playground import text
+from playground.content.new_events import Cursor
 from playground.content.recordings import CLOCK, FIRST, SPEED, Recordings
 from playground.content.summaries import Summaries
 from playground.handlers import form
@@ -33,7 +34,7 @@ def follow(handlers, *moments, run=None):
     """The deltas of a page that polls at these times, in seconds since it first showed the run."""
     cursor, deltas = {"run": run}, []
     for elapsed in moments:
-        deltas.append(handlers.live.delta({**cursor, "elapsed": elapsed}))
+        deltas.append(handlers.live.delta(Cursor.of({**cursor, "elapsed": elapsed})))
         cursor = {"run": deltas[-1]["run"], "offset": deltas[-1]["offset"]}
     return deltas
 
@@ -46,7 +47,7 @@ def test_a_first_visit_is_shown_a_recorded_run_and_its_settings(handlers):
     shown = handlers.restore()
     assert (shown["task"], shown["method"]["value"]) == ("reviews", "ppo")
     assert (shown["beta"]["value"], shown["seed"]["value"]) == (0.25, 3)
-    first = handlers.live.delta({"run": None, "offset": 0, "elapsed": 99.0})
+    first = handlers.live.delta(Cursor.of({"run": None, "offset": 0, "elapsed": 99.0}))
     assert first["run"] == FIRST
     assert first["config"] == resolve(**FIRST_SETTINGS).model_dump()
 
@@ -70,7 +71,7 @@ def test_a_page_that_slept_gets_all_events(handlers):
 @pytest.mark.parametrize("offset", [None, -1, "x"])
 @pytest.mark.parametrize("elapsed", [None, "1", -5, 60])
 def test_an_invalid_cursor_starts_from_the_beginning(handlers, offset, elapsed):
-    delta = handlers.live.delta({"run": FIRST, "offset": offset, "elapsed": elapsed})
+    delta = handlers.live.delta(Cursor.of({"run": FIRST, "offset": offset, "elapsed": elapsed}))
     assert delta["config"] is not None
     assert points(delta) == [[0, 0.0]]
 
@@ -82,7 +83,7 @@ def test_an_invalid_time_brings_no_new_events(handlers, elapsed):
 
 @pytest.mark.parametrize("run", ["recorded/none", "recorded/../other", ["recorded/other"], {}, 7])
 def test_an_unknown_run_counts_as_the_first(handlers, run):
-    assert handlers.live.delta({"run": run, "offset": 0})["run"] == FIRST
+    assert handlers.live.delta(Cursor.of({"run": run, "offset": 0}))["run"] == FIRST
 
 
 def test_a_replay_has_the_times_of_its_evaluations(handlers):
@@ -133,19 +134,19 @@ def test_a_chosen_preset_returns_its_run_and_settings(handlers):
 def test_an_unknown_preset_changes_nothing(handlers, preset):
     shown = handlers.play({"preset": preset})
     assert (shown["task"], shown["method"]["value"]) == ("reviews", "ppo")
-    assert handlers.live.delta({"run": shown["live"]["run"]})["run"] == FIRST
+    assert handlers.live.delta(Cursor.of({"run": shown["live"]["run"]}))["run"] == FIRST
 
 
 def test_the_visitors_own_run_precedes_a_recorded_one(handlers, monkeypatch):
     client = handlers._client
     name = "2026-01-02-030405-dpo-capitals"
     RunDirectory.create(client.root / name, resolve("dpo", "capitals"))
-    assert handlers.live.delta({"run": None})["run"] == name
+    assert handlers.live.delta(Cursor())["run"] == name
     # The visitor chose it.
-    assert handlers.live.delta({"run": "recorded/other"})["run"] == "recorded/other"
+    assert handlers.live.delta(Cursor.of({"run": "recorded/other"}))["run"] == "recorded/other"
     monkeypatch.setattr(client, "live", lambda: [name])
     # A live run takes precedence.
-    assert handlers.live.delta({"run": "recorded/other"})["run"] == name
+    assert handlers.live.delta(Cursor.of({"run": "recorded/other"}))["run"] == name
     assert handlers.play({"preset": "other"})["task"] == "capitals"
 
 

@@ -16,6 +16,7 @@ from align_core.config.run_config import resolve
 from align_core.runs.directory import RunDirectory
 from playground import text
 from playground.content import optimum, tasks
+from playground.content.new_events import Cursor
 from playground.content.page_names import page_name
 from playground.content.summaries import Summaries
 from playground.handlers import form, links
@@ -127,7 +128,8 @@ def test_the_page_opens_on_the_named_task(named, client):
     handlers = TrainHandlers(client, tasks.with_task_words(text.load()))
     opened = handlers.restore()
     assert (opened["task"], opened["method"]["value"]) == (named, "ppo")
-    assert handlers.live.delta({"run": None})["run"] is None, "the recorded run is of another task"
+    shown = handlers.live.delta(Cursor())
+    assert shown["run"] is None, "the recorded run is of another task"
     assert links.read({"method": "dpo"})["task"] == named
     assert links.read({"task": page_name(named)})["task"] == named
 
@@ -199,7 +201,7 @@ def test_a_run_of_an_unnamed_task_is_shown_from_its_events(tmp_path, client):
     directory.close()
     handlers = TrainHandlers(client, text.load())
     assert handlers.restore()["task"] == "reviews"
-    delta = handlers.live.delta({"run": None})
+    delta = handlers.live.delta(Cursor())
     assert delta["run"] == run and delta["config"]["task"] == "evil.py:Poems"
     assert delta["points"]["eval/kl"] == [[9, 0.2]]
     (tone, line), *_ = delta["summary"]["sentences"]

@@ -11,6 +11,7 @@ from align_core.config.run_config import resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
+from playground.content.new_events import Cursor
 from playground.handlers.ask import AskHandlers
 from playground.handlers.compare import CompareHandlers
 from playground.handlers.train import TrainHandlers
@@ -65,7 +66,7 @@ def requested(client):
             {"task": "reviews", "method": "ppo"}
         ),
         "compared": compare.compare(cursors),
-        "shown": train.live.delta({"run": None}),
+        "shown": train.live.delta(Cursor()),
         "restored": train.restore(),
         "needed": client.estimate(method="ppo", task="reviews", steps=10),
     }
@@ -101,7 +102,7 @@ def test_every_declared_event_is_shown(client):
             compared(client),
         )
         answers = [
-            train.live.delta({"run": None}),
+            train.live.delta(Cursor()),
             train.restore(),
             compare.compare([{"run": name}]),
             client.estimate(method="ppo", task="reviews", steps=10),

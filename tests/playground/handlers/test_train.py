@@ -16,6 +16,7 @@ from align_core.runs.child_process import start_message
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
+from playground.content.new_events import Cursor
 from playground.handlers.form import ADVANCED, NUMBERS, SETTINGS
 from playground.handlers.train import TrainHandlers
 
@@ -89,7 +90,7 @@ def test_only_ppo_allows_beta_0(handlers):
 def test_a_first_visit_gets_the_first_run(handlers):
     first = handlers.restore()
     assert (first["task"], first["method"]["value"]) == ("reviews", "ppo")
-    assert handlers.live.delta({"run": None, "offset": 0}) == {"run": None}
+    assert handlers.live.delta(Cursor.of({"run": None, "offset": 0})) == {"run": None}
 
 
 def test_a_later_visit_gets_the_settings_of_the_run_it_is_shown(handlers, client):
@@ -112,11 +113,11 @@ def test_a_reload_restores_the_last_settings(handlers, client):
 
 def test_a_page_gets_a_new_run_completely_and_then_by_deltas(handlers, client):
     name = recorded(client)
-    first = handlers.live.delta({"run": None, "offset": 0})
+    first = handlers.live.delta(Cursor.of({"run": None, "offset": 0}))
     assert (first["run"], first["config"]["task"]) == (name, "capitals")
     assert first["points"] == {"eval/kl": [[1, 0.25]]}
     assert first["status"]["name"] == "finished"
-    again = handlers.live.delta({"run": name, "offset": first["offset"]})
+    again = handlers.live.delta(Cursor.of({"run": name, "offset": first["offset"]}))
     assert again["config"] is None
     assert again["points"] == {}
     assert again["offset"] == first["offset"]
@@ -129,7 +130,7 @@ def test_an_invalid_cursor_starts_from_the_beginning(handlers, client):
     cursors += [{"run": run, "offset": 0} for run in ("../../etc", 7, None, [name], {})]
     cursors += [{}, None, 7, "x", [], [[name, 0]], {"elapsed": 10**400}, {"chosen": []}]
     for cursor in cursors:
-        assert handlers.live.delta(cursor)["points"] == {"eval/kl": [[1, 0.25]]}, cursor
+        assert handlers.live.delta(Cursor.of(cursor))["points"] == {"eval/kl": [[1, 0.25]]}, cursor
 
 
 def test_every_bad_number_gets_its_line_and_its_field(handlers):
@@ -268,14 +269,14 @@ def test_the_run_button_shows_an_estimate_if_one_is_known(handlers, client, monk
 
 def test_a_run_comes_with_its_summary(handlers, client):
     recorded(client)
-    summary = handlers.live.delta({"run": None, "offset": 0})["summary"]
+    summary = handlers.live.delta(Cursor.of({"run": None, "offset": 0}))["summary"]
     assert [tone for tone, _ in summary["sentences"]]
     assert summary["time_left"] == "0 s"
 
 
 def test_a_page_has_news_if_it_has_not_read_the_whole_log(handlers, client, monkeypatch):
     name = recorded(client)
-    read = handlers.live.delta({"run": None})["offset"]
+    read = handlers.live.delta(Cursor())["offset"]
     assert handlers.live.end_offset(name) == read > 0
     # Its folder was deleted.
     assert handlers.live.end_offset("2026-01-02-030405-dpo-reviews") == math.inf

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from playground import text
+from playground.content.new_events import Cursor
 from playground.handlers.train import TrainHandlers
 from playground.people.attendance import Attendance
 from playground.people.run_queue import RunQueue
@@ -72,13 +73,13 @@ def test_a_run_whose_owner_left_is_stopped_and_its_owner_is_informed(client, que
     first = queue.join(people[0], LONG)
     begun(client, 1)
     clock.now += 59
-    pages.live.new_events({"run": first, "offset": 0}, people[0])
-    pages.live.new_events({"run": first, "offset": 0}, people[2])  # a watcher
+    pages.live.new_events(Cursor.of({"run": first, "offset": 0}), people[0])
+    pages.live.new_events(Cursor.of({"run": first, "offset": 0}), people[2])  # a watcher
     clock.now += 61
     assert client.live() == [first], "nobody waits"
     queue.join(people[1], LONG)
     second = begun(client, 2)
-    told = pages.live.new_events({}, people[0])
+    told = pages.live.new_events(Cursor(), people[0])
     assert (told["run"], told["status"]["name"]) == (first, "stopped")
     assert told["status"]["message"] == words["messages"]["unwatched"]
     queue.join(people[2], LONG)

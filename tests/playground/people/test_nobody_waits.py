@@ -12,6 +12,7 @@ from align_core.inference import client as inference_client
 from align_core.inference.client import InferenceClient, Unanswered
 from align_core.runs import forkserver
 from playground import text
+from playground.content.new_events import Cursor
 from playground.handlers.train import TrainHandlers
 from playground.people.run_queue import RunQueue
 from playground.people.threads import Threads
@@ -51,7 +52,7 @@ def test_a_cold_start_delays_no_other_visitor(client, held):
     ann, bob, eve = (visitors.from_token(digit * 64) for digit in "abc")
     handlers = TrainHandlers(client, text.load("en"), queue)
     run = at_once(queue.join, ann, RUN)
-    assert at_once(handlers.live.new_events, {"run": run}, bob)["run"] == run
+    assert at_once(handlers.live.new_events, Cursor.of({"run": run}), bob)["run"] == run
     assert at_once(handlers.live.visitor_state, run, ann)["own"] == run
     assert at_once(queue.join, bob, RUN) is None
     assert at_once(handlers.live.visitor_state, run, bob)["place"] == 1

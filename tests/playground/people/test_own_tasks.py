@@ -15,6 +15,7 @@ from align_core.tasks.folder import example
 from align_core.tasks.loader import get_task
 from playground import text
 from playground.content import optimum, tasks
+from playground.content.new_events import Cursor
 from playground.handlers.train import TrainHandlers
 from playground.people.access import VisibleModels, VisibleRuns
 from playground.people.requests import with_named_task, with_named_values
@@ -113,6 +114,6 @@ def test_a_run_on_an_own_task_opens_only_for_its_maker(visitors, path, run):
     me, other = (visitors.from_token(token) for token in (MINE, THEIRS))
     assert handlers.restore(watched=run, visitor=me)["task"] == path
     assert handlers.restore(watched=run, visitor=other)["task"] == "reviews"
-    cursor = {"run": run, "chosen": True}
-    assert handlers.live.delta({**cursor, "offset": -1}, me)["config"]["task"] == tasks.OWN
-    assert handlers.live.delta({**cursor, "offset": -1}, other)["config"]["task"] == tasks.OTHERS
+    cursor = Cursor(run=run, chosen=True)
+    shown = [handlers.live.delta(cursor, visitor)["config"] for visitor in (me, other)]
+    assert [config["task"] for config in shown] == [tasks.OWN, tasks.OTHERS]

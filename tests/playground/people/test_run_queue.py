@@ -12,6 +12,7 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 from align_core.runs.client import Client
 from playground import text
+from playground.content.new_events import Cursor
 from playground.handlers.train import TrainHandlers
 from playground.limits import Limits
 from playground.people import run_queue as module
@@ -83,11 +84,14 @@ def test_runs_start_in_order_and_each_visitor_has_at_most_one(
     handlers = TrainHandlers(client, WORDS, queue)
     watching = {"run": first, "offset": 0, "chosen": True}  # `first` is shared with them
     visitors.share(people[0], first, True)
-    ended = {person: handlers.live.delta(watching | {"waits": True}, person) for person in people}
+    ended = {
+        person: handlers.live.delta(Cursor.of(watching | {"waits": True}), person)
+        for person in people
+    }
     whose = {person: delta["run"] for person, delta in ended.items()}
     second, third = reversed(client.runs()[:2])
     assert whose == dict(zip(people, (first, second, first, third), strict=True)), "one has left"
-    stays = handlers.live.delta(watching, people[1])  # a page that does not wait
+    stays = handlers.live.delta(Cursor.of(watching), people[1])  # a page that does not wait
     assert stays["run"] == first
     queue.join(people[1], LONG)
     assert queue.last_begun(people[1]) is None and queue.last_begun(people[3]) == third
@@ -167,16 +171,16 @@ def test_everyone_watches_a_live_run_and_only_its_owner_finds_it_later(client, q
     mine, yours = people[:2]
     run = queue.join(mine, LONG)
     begun(client, 1)
-    cursor = handlers.live.delta({"run": run}, yours)
+    cursor = handlers.live.delta(Cursor.of({"run": run}), yours)
     assert cursor["run"] == run and cursor["config"]
     client.send(run, "stop")
     until(lambda: not client.live())
-    end = handlers.live.delta({"run": run, "offset": cursor["offset"]}, yours)
+    end = handlers.live.delta(Cursor.of({"run": run, "offset": cursor["offset"]}), yours)
     assert (end["run"], end["status"]["name"]) == (run, "stopped")
-    assert handlers.live.delta({"run": None}, mine)["run"] == run
+    assert handlers.live.delta(Cursor(), mine)["run"] == run
     for visitor in (yours, people[2]):
-        assert handlers.live.delta({"run": None}, visitor)["run"] != run
-    assert handlers.live.delta({"run": run, "offset": 0}, people[2])["run"] != run
+        assert handlers.live.delta(Cursor(), visitor)["run"] != run
+    assert handlers.live.delta(Cursor.of({"run": run, "offset": 0}), people[2])["run"] != run
 
 
 def test_a_page_keeps_showing_its_visitors_run_while_another_is_live(client, queue, people):
@@ -185,14 +189,15 @@ def test_a_page_keeps_showing_its_visitors_run_while_another_is_live(client, que
     own = queue.join(mine, SHORT)
     until(lambda: own in client.runs() and not client.live())
     other = queue.join(yours, LONG)
-    assert handlers.live.delta({"run": own, "offset": 0}, mine)["run"] == own
-    assert handlers.live.delta({"run": None}, mine)["run"] == own  # the page was reloaded
+    assert handlers.live.delta(Cursor.of({"run": own, "offset": 0}), mine)["run"] == own
+    reloaded = handlers.live.delta(Cursor(), mine)
+    assert reloaded["run"] == own
     assert handlers.live.visitor_state(own, mine)["other"] == {"run": other} | {
         name: LONG[name] for name in ("method", "task")
     }
-    watching = handlers.live.delta({"run": other, "chosen": True}, mine)
+    watching = handlers.live.delta(Cursor.of({"run": other, "chosen": True}), mine)
     assert watching["run"] == other and watching["config"]
-    assert handlers.live.delta({"run": other, "offset": 0}, mine)["run"] == other
+    assert handlers.live.delta(Cursor.of({"run": other, "offset": 0}), mine)["run"] == other
 
 
 def test_bad_settings_are_reported_before_they_are_queued(client, queue, people):

@@ -17,6 +17,7 @@ from align_core.config.run_config import resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
+from playground.content.new_events import Cursor
 from playground.handlers.train import TrainHandlers
 from playground.text import messages
 from tests.waiting import until
@@ -139,7 +140,7 @@ def test_a_killed_run_is_reported_in_chinese(fake_assets, tmp_path):
     finally:
         client.close()
     cause, model = expected("zh", "killed"), expected("zh", "lost")
-    status = handlers.live.delta({"run": None})["status"]
+    status = handlers.live.delta(Cursor())["status"]
     message = expected("zh", "cut_off", cause=cause, model=model)
     assert status == {"name": "failed", "message": message}
     assert "killed from outside" in RunDirectory(client.root / run).status()["message"]

@@ -16,6 +16,7 @@ from align_core.votes import preference_files, simulated_raters, statistics
 from align_core.votes.sessions import TRAINED_ON
 from playground import text
 from playground.content import optimum
+from playground.content.new_events import Cursor
 from playground.handlers.compare import CompareHandlers
 from playground.handlers.form import SETTINGS
 from playground.handlers.train import TrainHandlers
@@ -199,7 +200,9 @@ def test_voters_get_back_a_text_of_the_newest_policy_of_their_votes(
 
 def shown(client, run, visitor=None):
     """A newly opened page's `trained_on` of a run, and the whole answer."""
-    delta = TrainHandlers(client, WORDS).live.delta({"run": run, "chosen": True}, visitor)
+    delta = TrainHandlers(client, WORDS).live.delta(
+        Cursor.of({"run": run, "chosen": True}), visitor
+    )
     return delta["trained_on"], json.dumps(delta)
 
 
