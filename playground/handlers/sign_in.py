@@ -15,7 +15,7 @@ from playground.people.visitors import Visitors
 def sign_in(visitors: Visitors) -> Callable[..., Any]:
     """A function for Gradio, of a key: whether it makes its sender a presenter.
 
-    It answers after `Presenters.seconds_to_wait`.
+    It answers after `Presenters.begin_attempt` seconds.
     """
 
     # Gradio sets attributes on the functions that it serves, which bound methods do not allow.
