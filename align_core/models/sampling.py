@@ -182,6 +182,39 @@ def _gumbel(stream: np.random.Generator, positions: int, vocabulary: int) -> np.
     return -np.log(np.maximum(exponential, np.finfo(np.float32).tiny))
 
 
+class _Sampled:
+    """The responses while they grow, [B, T], and the model's outputs at their tokens."""
+
+    def __init__(self, count: int, length: int, pad_id: int, device: torch.device) -> None:
+        self.tokens = torch.full((count, length), pad_id, device=device)
+        self.ended = torch.zeros(count, dtype=torch.bool, device=device)
+        self._mask = torch.zeros(count, length, dtype=torch.bool, device=device)
+        self._logp = torch.zeros(count, length, device=device)
+        self._kept: dict[str, Tensor] = {}
+
+    def append(self, rows: Tensor, position: int, tokens: Tensor, logits: Tensor) -> None:
+        """Append a token, drawn from `logits` [len(rows), V], to each of the `rows`."""
+        self.tokens[rows, position] = tokens
+        self._mask[rows, position] = True
+        self._logp[rows, position] = token_logprobs(logits, tokens)
+
+    def keep(self, name: str, rows: Tensor, position: int, outputs: Tensor) -> None:
+        """Keep the model's outputs [len(rows), N] at this position."""
+        if name not in self._kept:
+            size = (*self.tokens.shape, outputs.shape[1])
+            self._kept[name] = outputs.new_zeros(size)
+        self._kept[name][rows, position] = outputs
+
+    def responses(self, trunk_states: list[Tensor] | None) -> Responses:
+        """The responses, cut to the longest; `trunk_states` are those of all forward passes."""
+        length = int(self._mask.sum(1).max())
+        mask = self._mask[:, :length]
+        parts = {name: outputs[:, :length] for name, outputs in self._kept.items()}
+        if trunk_states is not None:
+            parts["trunk_states"] = trunk_of_samples(trunk_states, mask)
+        return Responses(self.tokens[:, :length], mask, self.ended, self._logp[:, :length], **parts)
+
+
 @torch.no_grad()
 def sample(
     model: PreTrainedModel | Realigned,
@@ -214,19 +247,6 @@ def sample(
     prompts = prompts.to(device)
     # A padding token may have no embedding.
     prompts = Prompts(prompts.ids.masked_fill(prompts.mask == 0, 0), prompts.mask)
-    tokens = torch.full((count, max_new_tokens), pad_id, device=device)
-    mask = torch.zeros(count, max_new_tokens, dtype=torch.bool, device=device)
-    logp = torch.zeros(count, max_new_tokens, device=device)
-    ended = torch.zeros(count, dtype=torch.bool, device=device)
-
-    alive = torch.arange(count, device=device)  # rows of texts that have not ended
-    kept: dict[str, Tensor] = {}
-
-    def remember(name: str, outputs: Tensor) -> None:
-        if name not in kept:
-            kept[name] = outputs.new_zeros(count, max_new_tokens, outputs.shape[1])
-        kept[name][alive, t] = outputs
-
     is_pair = isinstance(model, Realigned)
     cache = model.new_cache() if is_pair else DynamicCache(config=model.config)
 
@@ -246,6 +266,8 @@ def sample(
         states = output.hidden_states[-1][:, -1].float() if keep_states else None
         return output.logits[:, -1].float(), states
 
+    sampled = _Sampled(count, max_new_tokens, pad_id, device)
+    alive = torch.arange(count, device=device)  # rows of texts that have not ended
     attention = prompts.mask
     positions = (attention.sum(1, keepdim=True) - 1).clamp(min=0)  # of the last token
     no_recording: AbstractContextManager[list[Tensor]] = nullcontext([])
@@ -260,18 +282,16 @@ def sample(
                 drawn = draw(logits, alive, t)
             else:
                 drawn = logits.argmax(-1)
-            tokens[alive, t] = drawn
-            mask[alive, t] = True
-            logp[alive, t] = token_logprobs(logits, drawn)
+            sampled.append(alive, t, drawn, logits)
             if keep_logits:
-                remember("logits", logits)
-            if keep_states:
-                remember("states", states)
+                sampled.keep("logits", alive, t, logits)
+            if states is not None:
+                sampled.keep("states", alive, t, states)
 
             done = torch.isin(drawn, ends)
             if stops is not None:
-                done = done | stops(tokens[alive, : t + 1])
-            ended[alive[done]] = True
+                done = done | stops(sampled.tokens[alive, : t + 1])
+            sampled.ended[alive[done]] = True
             if done.any():
                 keep = (~done).nonzero().squeeze(1)
                 if len(keep) == 0:
@@ -283,10 +303,4 @@ def sample(
                 attention = torch.cat([attention, attention.new_ones(len(alive), 1)], 1)
                 positions = positions + 1
                 logits, states = forward(drawn[:, None], attention, positions)
-
-    length = int(mask.sum(1).max())
-    mask = mask[:, :length]
-    parts = {name: outputs[:, :length] for name, outputs in kept.items()}
-    if frozen:
-        parts["trunk_states"] = trunk_of_samples(recorded, mask)
-    return Responses(tokens[:, :length], mask, ended, logp[:, :length], **parts)
+    return sampled.responses(recorded if frozen else None)
