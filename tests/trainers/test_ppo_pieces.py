@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
 from types import SimpleNamespace
 
 import pytest
@@ -229,21 +231,36 @@ def test_only_a_reward_that_is_the_value_model_is_copied():
     assert torch.equal(toy.outputs(second), toy.outputs(value_model))
 
 
-@pytest.mark.parametrize("evaluates", [True, False])
-@pytest.mark.parametrize("saves", [True, False])
-def test_a_step_is_logged_alone_and_then_evaluated_and_saved_as_decided(evaluates, saves):
-    control = SimpleNamespace(should_evaluate=evaluates, should_save=saves)
-    seen = []
-
-    def log(loss, **facts):
-        seen.append((control.should_evaluate, control.should_save, facts["grad_norm"]))
-
-    state, facts = SimpleNamespace(epoch=0.5), {"grad_norm": 1.0}
-    trainer = SimpleNamespace(control=control, model=None, state=state, step_facts=facts)
-    trainer._tr_loss, trainer._maybe_log_save_evaluate = None, log
+def test_an_entry_has_the_means_over_processes_and_over_the_steps_since_the_last_one():
+    """Two steps with losses that sum to 5, and a metric of 1 and 2; all processes have 10 more."""
+    entries = []
+    state = SimpleNamespace(global_step=3, episode=96)
+    trainer = SimpleNamespace(
+        control=SimpleNamespace(should_log=True),
+        state=state,
+        args=SimpleNamespace(device="cpu"),
+        accelerator=SimpleNamespace(reduce=lambda means, how: means + 10),
+        step_facts={"grad_norm": None, "learning_rate": 0.1},
+        began=time.perf_counter() - 48.5,
+        store_flos=lambda: None,
+        log=entries.append,
+        _metrics=defaultdict(list, {"objective/kl": [1.0, 2.0]}),
+        _tr_loss=torch.tensor(5.0),
+        _total_loss_scalar=1.0,
+        _globalstep_last_logged=1,
+    )
     PPOMetrics.log_step(trainer)
-    assert seen == [(False, False, 1.0)]
-    assert (control.should_evaluate, control.should_save) == (evaluates, saves)
+    PPOMetrics.log_step(trainer)
+    assert entries == [
+        {
+            **{"loss": 7.5, "objective/kl": 11.5, "learning_rate": 0.1, "lr": 0.1},
+            **{"eps": 1, "episode": 96},
+        }
+    ]
+    assert (trainer._tr_loss, trainer._total_loss_scalar, dict(trainer._metrics)) == (0, 16, {})
+    trainer.control.should_log, state.global_step = False, 4
+    PPOMetrics.log_step(trainer)
+    assert len(entries) == 1
 
 
 class Restored:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import fields
 from types import SimpleNamespace
 
@@ -18,7 +17,7 @@ from align_core.trainers import common
 from align_core.trainers.common import WARMUP, FiniteTraining, NonFinite, ShardedTraining
 from align_core.trainers.ppo import build
 from align_core.trainers.ppo.config import PPOConfig
-from align_core.trainers.ppo.metrics import PPOMetrics, rollout_metrics, step_metrics
+from align_core.trainers.ppo.metrics import rollout_metrics, step_metrics
 from tests import toy
 
 TRL = {  # PPOConfig of TRL 1.12, where it has the setting
@@ -181,33 +180,6 @@ def test_the_arguments_that_a_run_gives_its_trainer(monkeypatch, reward_model, l
         "warmup_steps": 10,
         "seed": 5,
     }
-
-
-class Logged:
-    def log(self, logs, start_time):
-        self.logged = logs, start_time
-
-
-class Metrics(PPOMetrics, Logged):
-    """The second of three processes, after two rollouts of 16 episodes in each."""
-
-    _metrics = {"a": [1.0, 3.0], "b": [5.0]}
-    args = SimpleNamespace(device="cpu")
-    state = SimpleNamespace(episode=96)
-    accelerator = SimpleNamespace(num_processes=3, reduce=lambda means, how: means + 10)
-
-
-def test_metrics_are_means_over_steps_and_processes_and_episodes_are_those_of_all():
-    metrics = Metrics()
-    metrics._metrics = {"a": [1.0, 3.0], "b": [5.0]}
-    metrics.step_facts, metrics.began = {"learning_rate": 0.1}, time.perf_counter() - 48.5
-    metrics.log({"of a callback": 1.0})
-    assert metrics.logged == ({"of a callback": 1.0}, None)
-    metrics.log({"loss": 0.5}, 9.0)
-    means = {"loss": 0.5, "a": 12.0, "b": 15.0, "lr": 0.1, "eps": 1, "episode": 96}
-    assert metrics.logged == (means, 9.0)
-    metrics.log({"end": 1.0})
-    assert metrics.logged == ({"end": 1.0}, None)
 
 
 def test_the_metrics_of_a_rollout():

@@ -61,8 +61,7 @@ class RolloutCallbacks(CallbackHandler):
         self, args: Any, state: Any, control: TrainerControl, logs: dict[str, Any]
     ) -> TrainerControl:
         if "loss" not in logs:
-            rollouts = (entry for entry in reversed(state.log_history) if "loss" in entry)
-            logs = EvaluationEntry(logs, next(rollouts, {}))
+            logs = EvaluationEntry(logs, state.log_history)
         return super().on_log(args, state, control, logs)
 
     def call_event(
@@ -78,15 +77,17 @@ class RolloutCallbacks(CallbackHandler):
 
 
 class EvaluationEntry(dict):
-    """The logged metrics of an evaluation. A metric that it lacks has the value of `rollout`.
+    """The logged metrics of an evaluation. A metric that it lacks is that of the last rollout in
+    `log_history`.
 
     TRL's PPO logs rollouts only, so callbacks for it read their metrics in every entry, without a
     guard. Guards and loops see the evaluation's own metrics alone.
     """
 
-    def __init__(self, metrics: dict[str, Any], rollout: dict[str, Any]) -> None:
+    def __init__(self, metrics: dict[str, Any], log_history: list[dict[str, Any]]) -> None:
         super().__init__(metrics)
-        self._rollout = rollout
+        rollouts = (entry for entry in reversed(log_history) if "loss" in entry)
+        self._rollout: dict[str, Any] = next(rollouts, {})
 
     def __missing__(self, name: str) -> Any:
         return self._rollout[name]
@@ -108,5 +109,4 @@ class LogsFirst(TrainerCallback):
         self._trainer.began = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: TrainerControl, **_: Any) -> None:
-        if control.should_log:
-            self._trainer.log_step()
+        self._trainer.log_step()

@@ -18,30 +18,12 @@ class PPOMetrics(TrainerMixin):
     """A mixin of PPOTrainer that logs the means of recorded metrics over steps and processes."""
 
     began: float  # when training began, by time.perf_counter
-    step_facts: dict[str, Any]
+    step_facts: dict[str, Any]  # of the last update
+    _globalstep_last_logged: int  # set by transformers.Trainer
 
     def _record(self, metrics: dict[str, Tensor]) -> None:
         for name, value in metrics.items():
             self._metrics[name].append(float(value))
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log the entry `logs`. The entry of a step, which has a loss, also gets the means of all
-        metrics recorded since the previous step. The summary of a run is not logged, because TRL's
-        PPO logs none, and scripts written for it expect the metrics of a rollout in every entry."""
-        if "train_runtime" in logs:
-            return
-        if "loss" in logs and self._metrics:
-            means = torch.tensor([sum(values) / len(values) for values in self._metrics.values()])
-            means = self.accelerator.reduce(means.to(self.args.device), "mean").tolist()
-            logs = {
-                **logs,
-                **dict(zip(self._metrics, means, strict=True)),
-                "lr": self.step_facts["learning_rate"],
-                "eps": int(self.state.episode / (time.perf_counter() - self.began)),
-                "episode": self.state.episode,
-            }
-            self._metrics.clear()
-        super().log(logs, start_time)
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
         self.step_facts = {
@@ -51,21 +33,44 @@ class PPOMetrics(TrainerMixin):
         return self.step_facts["grad_norm"]
 
     def log_step(self) -> None:
-        """Log the current step, before evaluation, saving and other callbacks."""
-        control = self.control
-        postponed = control.should_evaluate, control.should_save
-        control.should_evaluate = control.should_save = False
-        self._maybe_log_save_evaluate(
-            self._tr_loss,
-            model=self.model,
-            trial=None,
-            epoch=self.state.epoch,
-            ignore_keys_for_eval=None,
-            start_time=None,
-            **self.step_facts,
-        )
-        control.should_evaluate |= postponed[0]
-        control.should_save |= postponed[1]
+        """Log the steps since the last entry, if an entry is due: their loss and the means of all
+        metrics recorded since. `log` gets the whole entry, as in TRL's PPO."""
+        state = self.state
+        steps = state.global_step - self._globalstep_last_logged
+        if not self.control.should_log or not steps:
+            return
+        recorded = {name: sum(values) / len(values) for name, values in self._metrics.items()}
+        recorded["loss"] = self._tr_loss.item()
+        means = torch.tensor([*recorded.values()], device=self.args.device)
+        means = dict(zip(recorded, self.accelerator.reduce(means, "mean").tolist(), strict=True))
+        self._metrics.clear()
+        self._tr_loss.zero_()
+        self._total_loss_scalar += means["loss"]
+        self._globalstep_last_logged = state.global_step
+        self.store_flos()
+        entry = {
+            "loss": means.pop("loss") / steps,
+            **{name: float(fact) for name, fact in self.step_facts.items() if fact is not None},
+            **means,
+            "lr": self.step_facts["learning_rate"],
+            "eps": int(state.episode / (time.perf_counter() - self.began)),
+            "episode": state.episode,
+        }
+        self.log(entry)
+
+    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
+        self.log_step()
+        super()._maybe_log_save_evaluate(*args, **kwargs)
+
+    def _finalize_training(self, *args: Any) -> Any:
+        """Trainer's, without an entry of the run's summary: TRL's PPO logs none, and scripts for it
+        expect the metrics of a rollout in every entry."""
+
+        def not_logged(summary: dict[str, float]) -> None:
+            del self.__dict__["log"]  # the summary is the first entry that Trainer logs there
+
+        self.__dict__["log"] = not_logged
+        return super()._finalize_training(*args)
 
 
 def rollout_metrics(

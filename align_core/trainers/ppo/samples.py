@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl
 
+from align_core.trainers.ppo.callbacks import EvaluationEntry
 from align_core.trainers.ppo.config import RolloutConfig
 from align_core.trainers.ppo.metrics import reward_means
 from align_core.trainers.ppo.prompts import Row, check_columns, encoded, prompts_of
@@ -50,7 +51,7 @@ class Samples(Trainer):
         means = {"objective/scores": episodes.scores.mean(), "objective/kl": episodes.kl.mean()}
         means |= reward_means(episodes, self.reward_names)
         metrics = {f"{metric_key_prefix}_{name}": mean.item() for name, mean in means.items()}
-        self.log(metrics)
+        self.log(EvaluationEntry(metrics, self.state.log_history))
         handler = self.callback_handler
         self.control = handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics

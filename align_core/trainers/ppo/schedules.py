@@ -1,4 +1,4 @@
-"""Learning rate schedules that count rollouts, and subclasses that make their own."""
+"""The optimizer, which exists before training, and learning rate schedules that count rollouts."""
 
 from __future__ import annotations
 
@@ -37,13 +37,25 @@ def by_rollout(optimizers: tuple[Any, Any], trainer: Trainer) -> tuple[Any, Any]
     return optimizer, ScheduleByRollout(schedule, trainer)
 
 
-class OwnOptimizer(TrainerMixin):
-    """A mixin of PPOTrainer for subclasses with their own `create_optimizer_and_scheduler`, which
-    TRL's PPO calls with its number of rollouts, and Trainer never calls."""
+class Optimizers(TrainerMixin):
+    """A mixin of PPOTrainer that makes its optimizer and schedule with the trainer, as TRL's PPO
+    does, so that scripts can read and change them before `train`.
+
+    A subclass may have its own `create_optimizer_and_scheduler`, which TRL's PPO calls with its
+    number of rollouts, and Trainer never calls.
+    """
 
     optimizer: Any  # set by transformers.Trainer
     lr_scheduler: Any
     _is_creating = False
+
+    def __init__(self, *, optimizers: tuple[Any, Any], **arguments: Any) -> None:
+        super().__init__(optimizers=by_rollout(optimizers, self), **arguments)
+        # Shards, and their optimizer, are made when training begins.
+        if not (self.is_deepspeed_enabled or self.is_fsdp_enabled):
+            self.create_optimizer()
+            self.create_scheduler(self.args.max_steps)
+        self._made_schedule = self.lr_scheduler
 
     def create_optimizer(self, model: Any = None) -> Optimizer:
         own = type(self).create_optimizer_and_scheduler
@@ -58,4 +70,13 @@ class OwnOptimizer(TrainerMixin):
             self._is_creating = False
         made = self.optimizer, self.lr_scheduler
         self.optimizer, self.lr_scheduler = by_rollout(made, self)
+        self._created_lr_scheduler = False  # Trainer would replace its own when training begins
         return self.optimizer
+
+    def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
+        if self.lr_scheduler is not self._made_schedule:  # a script has assigned another one
+            self.lr_scheduler = by_rollout((None, self.lr_scheduler), self)[1]
+            self._created_lr_scheduler = False
+        prepared = super()._prepare_for_training(*args, **kwargs)
+        self._made_schedule = self.lr_scheduler
+        return prepared

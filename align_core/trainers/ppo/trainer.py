@@ -82,7 +82,7 @@ from align_core.trainers.ppo.prompts import Row, columns_of, encoded, prompts_of
 from align_core.trainers.ppo.rollouts import Batch, Episodes, Rollout, compare, epochs
 from align_core.trainers.ppo.rows import numbered, rollout_loader
 from align_core.trainers.ppo.samples import Samples, SampleTables, check_best_metric
-from align_core.trainers.ppo.schedules import OwnOptimizer, by_rollout
+from align_core.trainers.ppo.schedules import Optimizers
 from align_core.trainers.ppo.scores import (
     RewardModel,
     Score,
@@ -101,7 +101,7 @@ class PPOTrainer(
     Samples,
     PPOCheckpoints,
     PPOMetrics,
-    OwnOptimizer,
+    Optimizers,
     ShardedTraining,
     FiniteTraining,
     Trainer,
@@ -193,7 +193,7 @@ class PPOTrainer(
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             processing_class=processing_class,
-            optimizers=by_rollout(optimizers, self),
+            optimizers=optimizers,
             callbacks=callbacks,
         )
         self.model_accepts_loss_kwargs = False
