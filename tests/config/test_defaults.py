@@ -70,8 +70,8 @@ DEFAULTS = {  # steps, learning rate, batch size, steps between evaluations, and
     ("kto", "reviews"): (125, 4e-4, 64, 25, {"beta": 0.5, "preference_pairs": 4000}),
     ("kto", "capitals"): (96, 4e-4, 64, 16, {"beta": 0.5, "preference_pairs": 3200}),
     ("kto", "manners"): (40, 8e-4, 16, 20, {"lora_r": 16, "preference_pairs": 320}),
-    ("simpo", "reviews"): (250, 4e-4, 16, 63, {"scale": 2, "margin": 1}),
-    ("orpo", "reviews"): (250, 4e-4, 16, 63, {"odds_weight": 0.1}),
+    ("simpo", "reviews"): (96, 4e-4, 16, 24, {"scale": 5, "margin": 2}),
+    ("orpo", "reviews"): (250, 4e-4, 16, 63, {"odds_weight": 2}),
     ("dpo", "manners"): (40, 8e-4, 8, 20, {"beta": 0.5, "preference_pairs": 320, "lora_r": 16}),
 }
 LINKS = {  # what a number in a link is clipped to
