@@ -63,7 +63,7 @@ SWEEPS = {
     "ipo": Sweep("dpo", "pairs", "beta", BETAS, options={"loss": "ipo"}, **_EPOCH),
     "chipo": Sweep("dpo", "pairs", "beta", BETAS, options={"loss": "chipo"}, **_EPOCH),
     "kto": Sweep("kto", "pairs", "beta", BETAS, steps=125, every=25),
-    "simpo": Sweep("simpo", "pairs", "scale", (0.5, 2.0, 8.0), **_EPOCH),
+    "simpo": Sweep("simpo", "pairs", "scale", (0.5, 2.0, 8.0), options={"margin": 1.0}, **_EPOCH),
     "orpo": Sweep("orpo", "pairs", "odds_weight", (0.1, 0.3, 1.0), **_EPOCH),
     "unlikelihood": Sweep("likelihood", "pairs", "alpha", (0.1, 0.5, 1.0), **_EPOCH),
     "preferred-ft": Sweep("likelihood", "pairs", "alpha", (0.0,), **_EPOCH),
