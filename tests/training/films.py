@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig, resolve
 from align_core.models.loading import load_policy, load_reward_model
 from align_core.runs.control import Control
@@ -52,7 +53,8 @@ class Films(Task):
 
 
 def configured(method: str, **changes) -> RunConfig:
-    pairs = {"preference_pairs": 64} if method in ("reward", "dpo") else {}
+    has_pairs = "preference_pairs" in methods()[method].options
+    pairs = {"preference_pairs": 64} if has_pairs else {}
     return resolve(
         method,
         "reviews",

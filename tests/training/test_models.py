@@ -7,6 +7,7 @@ import shutil
 import pytest
 import torch
 
+from align_core.config.methods import methods
 from align_core.data.encoding import encode_prompts
 from align_core.models.loading import load_policy, load_reward_model
 from align_core.models.logprobs import response_outputs
@@ -22,7 +23,9 @@ def test_a_frozen_trunk_stays_unchanged(tmp_path):
         assert torch.equal(trained.model.state_dict()[name], weight)
 
 
-@pytest.mark.parametrize("method", ["sft", "ppo", "dpo"])
+@pytest.mark.parametrize(
+    "method", [name for name, method in methods().items() if method.makes == "policy"]
+)
 def test_lora_runs_keep_an_adapter_over_the_named_base(tmp_path, method):
     run = finished(tmp_path / "run", method, lora_r=4, steps=2)
     assert (run.directory.model_path / "adapter_config.json").is_file()
