@@ -54,8 +54,8 @@ _SETTINGS = """(...values) => ({
 # The interpreter's switch interval. The thread that answers all visitors waits behind each thread
 # that saves votes; with Python's default, 5 ms, a vote took twice as long.
 SWITCH_SECONDS = 0.0005
-# The helper process takes MAX_PENDING questions; the other half of the threads may wait for the
-# answer to a question that is equal to one of these.
+# The helper process takes MAX_PENDING questions. As many further threads are for repetitions of
+# these questions, which wait for the same answers.
 QUESTION_THREADS = 2 * MAX_PENDING
 
 
@@ -87,7 +87,7 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
     page = Page(title=shared.words["title"], fill_width=True)
     page.server = settings
     page.larger_bodies = {"/own/save": 2 * own.limits.bytes}
-    votes = _votes(page, shared)
+    votes = _add_voting(page, shared)
     page.housekeeping = Housekeeping(client, queue, page.voting, settings.limits)
     offered = Models(models, any_hub_id=not settings.public)
     questions = Questions(visitors, shared.helper, shared.recorded, shared.words, shared.questions)
@@ -108,8 +108,8 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
     return page
 
 
-def _votes(page: Page, shared: Shared) -> VoteRoutes:
-    """The routes of the page's sessions of votes, `page.voting`."""
+def _add_voting(page: Page, shared: Shared) -> VoteRoutes:
+    """Give the page its sessions of votes, `page.voting`; returns their routes."""
     client, queue, limits = shared.client, shared.queue, shared.server.limits
     folder = shared.server.sessions or client.root.with_name("sessions")
     pairs = Pairs(shared.helper)
@@ -197,7 +197,7 @@ def main(
         client.measure_machine()
         page.housekeeping.start()
         optimum.warm()
-        story.scenes()  # so that the story opens at once
+        story.scenes()  # so that the story opens without a delay
         gc.collect()
         gc.freeze()  # the page's objects are never freed: a full collection spent 0.1 s on them
         sys.setswitchinterval(SWITCH_SECONDS)

@@ -202,8 +202,8 @@ def is_reward_model(location: str) -> bool:
 
 
 def labels(location: str) -> int:
-    """The number of labels of the classifier in a folder: 1 of a reward model, 2 where its
-    config.json does not tell, as in transformers. An adapter is trained on a reward model."""
+    """The number of labels of the classifier in a folder; a reward model has 1. It is 2 if
+    config.json has no number, as in transformers, and 1 for an adapter of a reward model."""
     config = _json(Path(location) / "config.json")
     if (Path(location) / "adapter_config.json").is_file():
         return 1
@@ -212,7 +212,7 @@ def labels(location: str) -> int:
 
 
 def model_errors(option: str, name: str, reward_model: bool | None = None) -> list[Message]:
-    """Messages for a ConfigError: `name` is not a model, or is of the other kind.
+    """Messages for a ConfigError if `name` is not a model, or not one of the expected kind.
 
     `reward_model` is True for a reward model, False for a language model, None for either.
     """

@@ -23,8 +23,8 @@ Points = list[tuple[float, float]]  # (KL, gold reward) from the reference on
 
 
 def summary(runs: list[Run]) -> dict[str, Any]:
-    """The optimum's frontier; each method's shares of its gain; DPO and PPO compared as in
-    arXiv 2305.18290, Figure 2; and win rates over temperature."""
+    """The frontier of the optimum; the gain of each method as a share of the optimum's; DPO and PPO
+    compared as in arXiv 2305.18290, Figure 2; and win rates over temperature."""
     rewards = ReferenceSamples.load(reference_samples(TASK, "probe")).rewards
     frontier = Frontier.of(rewards)
     curves = {method: _by_seed(_runs_of(runs, method)) for method in SWEEPS}
@@ -109,7 +109,7 @@ def _wide(runs: list[Run]) -> list[dict[str, Any]]:
     """The comparison of arXiv 2305.18290, Figure 2: a row for each set of pairs.
 
     "raters", "pairs":  who labelled the pairs, and their number
-    "accuracy":         that of the reward model on held-out pairs
+    "accuracy":         the reward model's accuracy on held-out pairs
     "dpo", "ppo":       {"reached": the rewards above the reference's within each KL, "path": the
                         means over seeds of KL and gold reward along training}
     "dpo_over_ppo":     DPO's reward minus PPO's within each KL, paired by seed

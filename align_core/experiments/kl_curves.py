@@ -66,8 +66,8 @@ def fit(points: Sequence[Sequence[float]], bend: Bend) -> dict[str, float] | Non
 def mean_fit(curves: Sequence[Curve], bend: Bend) -> dict[str, Any] | None:
     """The means of the fits over seeds, one curve for each; None if no curve has a fit.
 
-    `holds` says whether the form fits: it explains at least EXPLAINED of the variance, and it does
-    not have its maximum within the range of the curves while most of them rise to their end.
+    `holds` says whether this form describes the curves: the fit explains at least EXPLAINED of the
+    variance, and does not fall before the end of the curves if most of these rise until their end.
     """
     fits = [row for points in curves if (row := fit(points, bend)) is not None]
     if not fits:
@@ -98,8 +98,8 @@ def gold_at(points: Curve, d: float) -> float:
 
 def lost_from(points: Curve, share: float) -> float | None:
     """√KL at the first point after the peak of gold that has lost more than this share of the peak;
-    None without such a point."""
-    peak = max(range(len(points)), key=lambda place: points[place][1])
+    None if there is no such point."""
+    peak = max(range(len(points)), key=lambda index: points[index][1])
     for d, gold, *_ in points[peak:]:
         if points[peak][1] - gold > share * points[peak][1]:
             return d

@@ -1,6 +1,6 @@
 """Exact optima over the distinct texts that a reference wrote, as if it wrote no others.
 
-Arrays are [P, M]: P prompts, M texts at most; a prompt with fewer texts has shares of 0 there.
+Arrays are [P, M]: P prompts, at most M texts for each; the share of a missing text is 0.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from align_core.optimum import FloatArray, ReferenceSamples
 class ReferenceTexts:
     """The distinct texts of each prompt.
 
-    `share` is a text's share of the samples, which is taken as its probability under the reference;
-    `gold` is its reward in nats, `first` the index of the first sample that has this text, and
-    `samples` the number of samples of a prompt.
+    `share` is a text's share of the samples, taken as its probability under the reference, and
+    `gold` its reward in nats. `first` is the index of the first sample that has this text, and
+    `samples` the number of samples for each prompt.
     """
 
     share: FloatArray
@@ -34,12 +34,12 @@ class ReferenceTexts:
         prompts = [_distinct(tokens) for tokens in samples.tokens]
         max_texts = max(len(first) for first, _ in prompts)
         shape = len(prompts), max_texts
-        share, gold, places = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=int)
+        share, gold, indices = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=int)
         for row, (first, counts) in enumerate(prompts):
             share[row, : len(first)] = counts / counts.sum()
             gold[row, : len(first)] = samples.rewards[row, first]
-            places[row, : len(first)] = first
-        return cls(share, gold, places, samples.rewards.shape[1])
+            indices[row, : len(first)] = first
+        return cls(share, gold, indices, samples.rewards.shape[1])
 
     @property
     def missing(self) -> float:
@@ -89,7 +89,8 @@ def forward_optimum(share: FloatArray, rewards: FloatArray, beta: float) -> Floa
     """
     best = np.where(share > 0, rewards, -np.inf).max(1, keepdims=True)
     gap = best - np.where(share > 0, rewards, -np.inf)
-    # λ − best, by bisection from 0 to β: at β no probability is above that under the reference.
+    # λ − best, by bisection from 0 to β. At β the sum is at most 1, because no text is then more
+    # likely than under the reference.
     low, high = np.zeros_like(best), np.full_like(best, beta)
     for _ in range(60):
         middle = (low + high) / 2

@@ -36,7 +36,7 @@ from align_core.runs.forkserver import START_TIMEOUT
 ANSWER_TIMEOUT = 30.0  # seconds after which a server that has not answered is killed
 IDLE_TIMEOUT = 300.0  # seconds without a query after which the server exits
 LEFT = "left"  # the server's last message, when it exits after IDLE_TIMEOUT
-MAX_PENDING = 8  # queries at once: each waiting one occupies a thread of the page
+MAX_PENDING = 8  # queries at a time: each waiting one occupies a thread of the page
 MAX_MIXTURES = 512  # stored answers, of some 20 kB each
 _LOG = logging.getLogger(__name__)
 

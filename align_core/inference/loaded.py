@@ -29,8 +29,8 @@ CACHE_SIZE = 4  # models that stay loaded, each with its reference and reward mo
 
 @dataclass(frozen=True)
 class LoadedModels:
-    """A policy, perhaps mixed with its reference, and its tokenizer, reference and reward model; or
-    a reward model alone, with its tokenizer."""
+    """A policy with its tokenizer, reference and reward model; or only a reward model with its
+    tokenizer. The policy may be a mixture with its reference (`Realigned`)."""
 
     tokenizer: PreTrainedTokenizerBase
     policy: PreTrainedModel | Realigned | None
@@ -48,7 +48,7 @@ class LoadedModels:
     def proxy_rewards(
         self, prompts: Sequence[Text], completions: list[str], ids: list[list[int]]
     ) -> Sequence[float | None]:
-        """The reward model's output for each text; None for each without a reward model."""
+        """The reward model's output for each text; None for each if there is no reward model."""
         if self.proxy is None:
             return [None] * len(prompts)
         return self.proxy(prompts, completions, completion_ids=ids)
@@ -57,7 +57,7 @@ class LoadedModels:
     def tokens(
         self, prompts: Prompts, ids: list[list[int]], logps: list[list[float]] | None = None
     ) -> list[list[dict]]:
-        """`text_pieces` of each text; "ref_logp" is None without a reference.
+        """`text_pieces` of each text; "ref_logp" is None if there is no reference.
 
         `logps` are the policy's log-probabilities, if they are known.
         """

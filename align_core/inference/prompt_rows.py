@@ -18,8 +18,8 @@ from align_core.tasks.task import Task
 
 @dataclass(frozen=True)
 class PromptRows:
-    """Prompts, each repeated, as texts, as inputs of the model, and as its tokens; and the rewards
-    of responses to them."""
+    """Prompts, each repeated `n` times: as texts, as model inputs, and encoded. Its methods compute
+    the rewards of responses to these rows."""
 
     task: Task
     loaded: LoadedModels

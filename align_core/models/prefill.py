@@ -65,8 +65,8 @@ class SharedPrompts:
         ids, mask = self.distinct.ids, self.distinct.mask
         positions, count = (mask.cumsum(1) - 1).clamp(min=0), len(self.start)
         if count:
-            place = torch.arange(count, device=ids.device)
-            forward(self.start[None], torch.ones_like(self.start)[None], place[None])
+            start_positions = torch.arange(count, device=ids.device)
+            forward(self.start[None], torch.ones_like(self.start)[None], start_positions[None])
             spread_cache(cache, mask)
         logits, states = forward(ids[:, count:], mask, positions[:, count:])
         if len(ids) < len(self.rows):
@@ -114,5 +114,5 @@ def _spread(values: Tensor, mask: Tensor) -> Tensor:
     Columns of padding get the values of the first token.
     """
     padding = (1 - mask).sum(1, keepdim=True)
-    place = torch.arange(values.shape[2], device=values.device) - padding
-    return values[0][:, place.clamp(min=0)].transpose(0, 1)
+    positions = torch.arange(values.shape[2], device=values.device) - padding
+    return values[0][:, positions.clamp(min=0)].transpose(0, 1)

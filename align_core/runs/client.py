@@ -64,7 +64,7 @@ class Client:
         self._unwritten: dict[str, dict[str, Any]] = {}  # run -> final status that was not written
 
     def preload(self) -> None:
-        """Start importing the heavy libraries in the forkserver. Returns at once."""
+        """Start importing the heavy libraries in the forkserver, without waiting for it."""
         forkserver.preload(self._training)
 
     def start(self, **options: Any) -> str:
@@ -128,7 +128,7 @@ class Client:
         return self._estimates.seconds(config, delay)
 
     def measure_machine(self) -> None:
-        """Measure how fast this machine is, unless that is known. Returns at once."""
+        """Start to measure how fast this machine is, unless that is known; does not wait for it."""
         self._estimates.machine.measure()
 
     def knows_machine(self) -> bool:

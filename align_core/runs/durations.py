@@ -22,10 +22,11 @@ DELAY_STEPS = 3  # the current delay is the median over this many of the newest 
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds before the first evaluation, for an evaluation, and for a step without its delay.
+    """How long the parts of a run take, in seconds.
 
-    If preference pairs are sampled first, that takes `pair` seconds for each pair, which `start`
-    does not include.
+    `start` is the time before the first evaluation, without the sampling of preference pairs, which
+    takes `pair` for each pair. `evaluation` is for one evaluation, and `step` for one step without
+    its delay.
     """
 
     start: float
@@ -39,8 +40,8 @@ class Speed:
 
 
 def speed(events: Iterable[dict[str, Any]]) -> Speed | None:
-    """The speed of a run: medians over its evaluations and its RECENT newest steps; None before the
-    first step."""
+    """The speed of a run: medians over its evaluations and its RECENT newest steps; None until it
+    has made a step."""
     events = list(events)
     measured = [event for event in events if event["kind"] == "metrics"]
     evaluations = [e for e in measured if e["metrics"].get("timing/evaluation") is not None]
@@ -59,7 +60,7 @@ def speed(events: Iterable[dict[str, Any]]) -> Speed | None:
 
 
 def shortest_evaluation(events: Iterable[dict[str, Any]]) -> float:
-    """Seconds of the shortest evaluation; infinite without any."""
+    """Seconds of the shortest evaluation; infinite if there is none."""
     measured = [event["metrics"] for event in events if event["kind"] == "metrics"]
     seconds = (metrics.get("timing/evaluation") for metrics in measured)
     return min((value for value in seconds if value is not None), default=math.inf)
@@ -82,10 +83,10 @@ def time_left(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> fl
     statuses = [event["status"] for event in valid if event["kind"] == "status"]
     if statuses and statuses[-1] in FINAL:
         return 0.0
-    measured, delay = speed(valid), _delay(valid)
-    if measured is None or delay is None:
+    current, delay = speed(valid), _delay(valid)
+    if current is None or delay is None:
         return None
-    left = _remaining(config, measured, delay, done=valid[-1]["step"])
+    left = _remaining(config, current, delay, done=valid[-1]["step"])
     if config["time_limit"] is not None:
         left = min(left, max(0.0, config["time_limit"] - valid[-1]["seconds"]))
     return left

@@ -23,8 +23,8 @@ _lock = threading.Lock()  # guards the forkserver and this process's environment
 
 
 def preload(*modules: str) -> None:
-    """Start the forkserver, which imports the heavy libraries and `modules`. Returns at once, and
-    does nothing while a forkserver runs."""
+    """Start the forkserver, which imports the heavy libraries and `modules`, without waiting for
+    it. Does nothing while a forkserver runs."""
     if HAS_FORKSERVER:
         CONTEXT.set_forkserver_preload([_PRELOADED, *modules])
         _ensure()

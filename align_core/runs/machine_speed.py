@@ -33,18 +33,17 @@ _LOG = logging.getLogger(__name__)
 
 
 class MachineSpeed:
-    """`slowness`: how many times as long this machine takes as the machine of the recordings.
+    """`slowness`: the time that this machine takes, divided by that of the recordings' machine.
 
-    It is 1 until `measure` is called, None while it is measured for the first time, and 1 if that
-    fails.
+    It is 1 until `measure` is called, None during the first measurement, and 1 if that fails.
     """
 
     def __init__(self) -> None:
         self.slowness: float | None = 1.0
 
     def measure(self) -> None:
-        """Read the stored measurement of this machine, and measure if it is slow or there is none.
-        Returns at once."""
+        """Read the stored measurement of this machine. If it is slow or there is none, start a new
+        one, without waiting for it."""
         stored = _stored_seconds()
         self.slowness = stored and _slowness(stored)
         if self.slowness is None or self.slowness > REPEATED:

@@ -168,8 +168,8 @@ class Grammar:
             tokens += fixed[name]
             return tokens
         weights = self._weights[name]  # drawn as `rng.choices` draws
-        place = bisect(weights, rng.random() * weights[-1], 0, len(weights) - 1)
-        for symbol in self._alternatives[name][place]:
+        chosen = bisect(weights, rng.random() * weights[-1], 0, len(weights) - 1)
+        for symbol in self._alternatives[name][chosen]:
             if symbol[0] == "<":
                 self._expand(symbol, rng, fixed, tokens)
             else:

@@ -225,9 +225,9 @@ def _imported(module: str) -> ModuleType:
 
 @contextlib.contextmanager
 def _user_code(name: str) -> Iterator[None]:
-    """A context in which any error of a task's code becomes a ConfigError of one message.
+    """A context that turns any error of a task's code into a ConfigError with one message.
 
-    What the code prints goes to standard error: standard output belongs to the command.
+    It sends what the code prints to standard error, because standard output is the command's.
     """
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -289,7 +289,7 @@ def _instance(name: str, task_class: Any) -> Task:
         and is_line(" ".join(task.explanation.split()), 500),
         "max_new_tokens, a whole number from 1 to 2048": type(task.max_new_tokens) is int
         and 1 <= task.max_new_tokens <= 2048,
-        "reward(prompts, completions, **columns), a method or a static one": takes_columns,
+        "reward(prompts, completions, **columns), a method or a static method": takes_columns,
         'groups, a tuple of different names without commas, none of them "all"': isinstance(
             task.groups, tuple | list
         )

@@ -27,7 +27,7 @@ AT_ONCE = 128  # texts sampled at a time
 
 def build(setup: Setup) -> sft.SupervisedTrainer:
     """A trainer on the best text of each group of samples; a step learns from the best texts of
-    groups that have `batch_size` samples in all."""
+    groups that have `batch_size` samples in total."""
     config = setup.config
     assert config.group_size is not None  # an option of rejection sampling
     arguments = {

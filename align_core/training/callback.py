@@ -53,7 +53,7 @@ class RunCallback(TrainerCallback):
         self._step_began = 0.0  # on the clock of time.perf_counter
         self._measured: int | None = None  # the optimiser update of the last evaluation
         self._logged: dict[str, float] = {}  # metrics of the current step, logged before its loss
-        self._measures = False  # whether the newest phase in the log is an evaluation
+        self._wrote_measuring = False  # whether the newest phase in the log is "measuring"
         self._trainer_phases = getattr(trainer, "phases", None)
         if self._trainer_phases is not None:
             self._trainer_phases.listener = self._write_phase
@@ -76,7 +76,7 @@ class RunCallback(TrainerCallback):
         update = self._trainer.state.global_step
         if self.stop_reason is None:
             self._write_phase("measuring")
-            self._measures = True
+            self._wrote_measuring = True
         start = time.perf_counter()
         try:
             payloads = self._evaluate()
@@ -148,9 +148,9 @@ class RunCallback(TrainerCallback):
 
     def _begin_updates(self) -> None:
         """After an evaluation, write that updates follow, unless the trainer reports its phases."""
-        if self._measures and self.stop_reason is None and self._trainer_phases is None:
+        if self._wrote_measuring and self.stop_reason is None and self._trainer_phases is None:
             self._write_phase("updating")
-        self._measures = False
+        self._wrote_measuring = False
 
     def _write_example(self, example: dict[str, Any]) -> None:
         step = self._trainer.state.global_step // self._updates_per_step
@@ -170,10 +170,9 @@ class RunCallback(TrainerCallback):
             control.should_training_stop = True
 
     def _agreed_to_stop(self) -> bool:
-        """Whether any process has a stop request; then all of them stop here.
+        """Whether any process has a stop request, so that all of them stop at this call.
 
-        A request that comes between two calls waits for the next call, in which all processes
-        compare their requests.
+        Each call compares the requests of all processes.
         """
         agreed = distributed.any_process(self._trainer.accelerator, self._control.stop_requested)
         if agreed:

@@ -63,7 +63,7 @@ def new_run(
 def execute(
     directory: RunDirectory, make_display: Callable[[int], Display], resume: bool = False
 ) -> dict[str, Any] | None:
-    """Execute a run and display its events. Ctrl-C stops it; a second Ctrl-C aborts at once.
+    """Execute a run and display its events. Ctrl-C stops it; a second one aborts immediately.
 
     `make_display` gets the number of steps. Errors of a display whose pipe is closed, as with
     `| head`, are ignored. A new run that fails before its first event is deleted.

@@ -23,7 +23,7 @@ from playground.content.new_events import Cursor
 from playground.content.summaries import Summaries
 
 CLOCK = "timing/seconds"  # how long a recorded run had taken at each of its evaluations
-# The metrics from which a run's trail in the frontier chart and a race of two runs are drawn.
+# The metrics that the frontier chart needs for the trail of a run and for a race of two runs.
 TRAIL = ("eval/kl", charts.GAIN, CLOCK)
 FIRST = f"{RECORDED}healthy-ppo"  # shown while there is no run yet
 SPEED = 4.0
@@ -151,17 +151,17 @@ class Recording:
 
     @cached_property
     def start(self) -> float:
-        """The second at which the reference was evaluated."""
+        """The time at which the reference was evaluated, in seconds."""
         return max((event["seconds"] for event in self.events if event["step"] == 0), default=0.0)
 
     @property
     def end(self) -> float:
-        """The second of the last event; 0 without any."""
+        """The time of the last event, in seconds; 0 if there is none."""
         return self.seconds[-1] if self.seconds else 0.0
 
     @property
     def speed(self) -> float:
-        """The factor by which the replay is faster than the run was: a whole number."""
+        """The factor by which the replay is faster than the run was, a whole number."""
         return max(SPEED, ceil((self.end - self.start) / LONGEST))
 
     def events_until(self, elapsed: float) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 from playground.people.client_address import client_address
 from playground.people.json_requests import Refused
 
-MAX_QUESTIONS, MAX_BY_ADDRESS = 256, 32  # questions and answers kept, in all and by address
+MAX_QUESTIONS, MAX_BY_ADDRESS = 256, 32  # questions and answers kept, in total and by address
 KEPT_SECONDS = 60.0  # how long an answer is kept for the client to take
 HEARTBEAT_SECONDS = 10.0  # between signs of life on a connection that waits for an answer
 Answer = dict[str, Any]

@@ -103,7 +103,7 @@ class LiveView:
         shared:    whether they share `run`; None if it is not theirs
         files:     whether they may download `run`, which has ended or is recorded
         other:     another live run, which they may watch, as {run, method, task}, or None
-        free:      whether a run would start at once
+        free:      whether a run would start without waiting
         quick_run: the owner of the live quick run of an experiment: "own", "other" or None
         place:     their position in the queue, or None
         wait:      the time until their turn, as text

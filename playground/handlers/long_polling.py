@@ -30,8 +30,8 @@ _Waiting = dict[int, tuple[float, asyncio.Future[None]]]  # offset -> its deadli
 
 
 class LongPoll:
-    """Waits for new events of runs: until `end_offset(run)`, called in `threads`, is above an
-    offset."""
+    """Waits until a run has events past an offset. `end_offset(run)`, which is called in `threads`,
+    returns where its events end."""
 
     def __init__(self, end_offset: Callable[[str], float], threads: Threads) -> None:
         self._end_offset = end_offset

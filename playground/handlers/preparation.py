@@ -47,7 +47,7 @@ class PreparationHandlers(QueueHandlers):
         words = self._words["own"]["preparing"]
         name = _name(visitor) if visitor else ""
         if visitor and self._queue.is_quick_run_queued(name):
-            return {"status": "waiting", "sentence": self._place(visitor), "done": 0.0}
+            return {"status": "waiting", "sentence": self._waiting_sentence(visitor), "done": 0.0}
         newest = self._queue.quick_runs.state(name) if visitor else None
         if newest is None:
             return {"status": None, "sentence": "", "done": 0.0}

@@ -1,4 +1,4 @@
-"""What the queries of trained models have in common: whose runs they see, and their answers."""
+"""What handlers of queries have in common: which runs a visitor may query, and the answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the requests for quick runs and for preparations have in common: both join the run queue."""
+"""What requests for quick runs and for preparations have in common: they join the run queue."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class QueueHandlers:
             return without_folders(str(error))
         return ""
 
-    def _place(self, visitor: Visitor) -> str:
-        """The visitor's place in the queue and the time until their turn; "" if they do not
-        wait."""
+    def _waiting_sentence(self, visitor: Visitor) -> str:
+        """A sentence with the visitor's position in the queue and the time until their turn; "" if
+        they are not in the queue."""
         position = self._queue.position(visitor)
         if position is None:
             return ""

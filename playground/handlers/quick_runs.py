@@ -68,7 +68,8 @@ class QuickRunHandlers(QueueHandlers):
         words = self._words["lab"]["quick_run"]
         if self._queue.is_quick_run_queued(name):
             is_own = self._queue.queued_quick_run(visitor) == name
-            sentence = (self._place(visitor) if is_own else "") or words["waits_other"]
+            own_sentence = self._waiting_sentence(visitor) if is_own else ""
+            sentence = own_sentence or words["waits_other"]
             return {"status": "waiting", "own": is_own, "steers": is_own, "sentence": sentence}
         newest = self._queue.quick_runs.state(name)
         if newest is None:

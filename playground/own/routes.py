@@ -19,7 +19,7 @@ from playground.own import archive
 from playground.own.archive import BadFiles
 from playground.own.draft import Draft, Error, form_of, stored_files
 from playground.own.models import Models
-from playground.own.saved_tasks import SavedTasks
+from playground.own.task_saver import TaskSaver
 from playground.own.scores import scores
 from playground.people.client_address import client_address
 from playground.people.json_requests import Body, Refused, check_rate, parse
@@ -72,7 +72,7 @@ class OwnRoutes:
         self._visitors = visitors
         self._own: OwnTasks = visitors.own
         self._models = models
-        self._tasks = SavedTasks(visitors.own, models)
+        self._saver = TaskSaver(visitors.own, models)
         self._english = catalogues[0]
         self._catalogues = {words["language"]["tag"]: words for words in catalogues}
         self._requests = RateLimit(*LIMIT)
@@ -155,7 +155,7 @@ class OwnRoutes:
         """Check and store a task; returns its errors."""
         try:
             dropped = _decoded(body.files, self._own.limits.bytes)
-            return self._tasks.save(visitor, body.draft, dropped)
+            return self._saver.save(visitor, body.draft, dropped)
         except BadFiles as error:
             return [("files", line) for line in error.lines]
 

@@ -18,7 +18,7 @@ class AlreadyHasRun(NoPlace):
 
 
 class QueueFull(NoPlace):
-    """Too many runs and quick runs wait, in all or from one address. Presenters are never refused
+    """Too many runs and quick runs wait, in total or from one address. Presenters are never refused
     for this reason."""
 
     reason = "queue_full"

@@ -50,7 +50,7 @@ class Presenters:
         """Count a wrong key from this address, until `sign_in` finds that it is right; returns the
         seconds that the attempt has to wait, at most MAX_SECONDS.
 
-        Keys that are sent at once thus wait as those that are sent one after another.
+        So keys that are sent at the same time wait as long as keys that are sent in turn.
         """
         now = time.monotonic()
         with self._lock:

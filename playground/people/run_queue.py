@@ -29,7 +29,7 @@ from playground.people.visitors import Visitor, Visitors
 from playground.people.waiting_times import WaitingTimes
 
 POLL_SECONDS = 0.25  # between two checks for a free slot, while the queue is not empty
-MAX_REMEMBERED = 1000  # visitors whose last queued run, or why it did not start, is remembered
+MAX_REMEMBERED = 1000  # visitors whose last queued run or last start errors are remembered
 GRACE = 20.0  # seconds past the time limit; a run checks it after a step, and steps can be long
 
 _LOG = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ class RunQueue:
         return self._client.free() and taken < self._client.at_once
 
     def live_quick_run_owner(self, visitor: Visitor) -> str | None:
-        """The owner of the live quick run: "own" for the visitor, or "other"; None without one."""
+        """"own" if the live quick run is the visitor's, else "other"; None if there is none."""
         owners = [self._live.get(name) for name in self.quick_runs.live()]
         is_own = owner_of(visitor, client_address()) in owners
         return "own" if is_own else "other" if owners else None

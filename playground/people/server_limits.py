@@ -1,4 +1,4 @@
-"""This server's limits on the settings of a run, in addition to those of every machine."""
+"""This server's limits on the settings of a run, in addition to the limits that always apply."""
 
 from __future__ import annotations
 

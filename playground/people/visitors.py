@@ -38,7 +38,7 @@ from playground.people.own_tasks import OwnTasks
 from playground.people.presenters import Presenters
 
 COOKIE, HEADER = "playground_visitor", "x-visitor"
-MAX_QUERIES = 2  # at a time for each visitor; the helper process accepts eight in all
+MAX_QUERIES = 2  # at a time for each visitor; the helper process accepts eight in total
 MAX_SPEAKERS = 100  # visitors without a key who gave a talk
 _TOKEN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _FILE = "owner.json"

@@ -9,7 +9,7 @@ _LINE = re.compile(r"(?P<threads>\d+) threads? of (?P<cores>\d+) cores \((?P<cpu
 
 
 def machine(line: str, words: Mapping[str, str]) -> str:
-    """The description of a machine, `line`, in the language of `words`; a line of another form than
+    """`line`, the description of a machine, in the language of `words`; a line that does not match
     _LINE is returned unchanged."""
 
     def translated(match: re.Match[str]) -> str:

@@ -22,10 +22,10 @@ from playground.settings import Settings
 
 @dataclass(frozen=True)
 class Shared:
-    """The runs, the models and the settings of the server, and the texts in the page's language.
+    """The runs, models and settings of the server, and the texts in the page's language.
 
-    `recorded` are the recorded runs by name, and queries of models are answered in the threads
-    `questions`.
+    `recorded` maps the names of recorded runs to the runs. Queries of models are answered in the
+    threads `questions`.
     """
 
     client: Client

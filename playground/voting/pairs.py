@@ -59,7 +59,7 @@ class Pairs:
             for start in range(0, len(pairs), SCORED_AT_ONCE):
                 batch = pairs[start : start + SCORED_AT_ONCE]
                 scored += self._helper.score_pairs(batch, reward_model)
-            # All at once, because margins by two different reward models are not comparable.
+            # All together, because margins by two different reward models are not comparable.
             session.set_scores(scored, reward_model)
 
 

@@ -1,4 +1,4 @@
-"""Limits on the number of raters of a session, in all and from one address."""
+"""Limits on the number of raters of a session, in total and from one address."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class RaterPlaces:
         self._tokens: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
     def join(self, session: Session, active: Callable[[], Collection[str]]) -> str:
-        """The token of a new rater. If there are too many, in all or from the same address, raters
-        of the session without votes who are not `active` are removed first.
+        """The token of a new rater. If the session has too many, in total or from the same address,
+        its raters without votes are removed first, except those whose tokens `active()` returns.
 
         Raises:
-            Refused: the session has too many raters, in all or from this address.
+            Refused: the session has too many raters, in total or from this address.
         """
         name, address = session.name, client_address()
         with self._lock:

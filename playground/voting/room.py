@@ -249,8 +249,8 @@ class VotingService:
         return {name for name in (self._room, *trained_on) if name is not None}
 
     def _new_token(self, name: str) -> str:
-        active = partial(self._rater_states.forget_idle, name)
-        return self._places.join(self._sessions.open(name), active)
+        forget_idle = partial(self._rater_states.forget_idle, name)
+        return self._places.join(self._sessions.open(name), forget_idle)
 
     def _find(self, rater: Rater) -> tuple[Session, RaterState]:
         """The session and the state of a rater. Raises Refused if the rater is unknown."""

@@ -16,6 +16,6 @@ def test_beta_has_two_digits(call, place, beta):
 def test_the_slider_position_follows_from_beta(call):
     for place in (0, 0.25, 0.5, 1):
         beta = 0.05 * 400**place
-        assert call("core/beta.js", "placeOf", beta, RANGE) == pytest.approx(place)
-    assert call("core/beta.js", "placeOf", 0.01, RANGE) == 0, "outside of the slider"
-    assert call("core/beta.js", "placeOf", 99, RANGE) == 1
+        assert call("core/beta.js", "positionOf", beta, RANGE) == pytest.approx(place)
+    assert call("core/beta.js", "positionOf", 0.01, RANGE) == 0, "outside of the slider"
+    assert call("core/beta.js", "positionOf", 99, RANGE) == 1

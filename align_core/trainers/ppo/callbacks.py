@@ -77,8 +77,8 @@ class RolloutCallbacks(CallbackHandler):
 
 
 class EvaluationEntry(dict):
-    """The logged metrics of an evaluation. A metric that it lacks is that of the last rollout in
-    `log_history`.
+    """The logged metrics of an evaluation; a metric that is not among them is looked up in the last
+    rollout of `log_history`.
 
     TRL's PPO logs rollouts only, so callbacks for it read their metrics in every entry, without a
     guard. Guards and loops see the evaluation's own metrics alone.

@@ -4,8 +4,8 @@
         rollout = trainer.rollout(prompts)
         trainer.learn(rollout, scores_of(rollout.completions))
 
-The first call prepares the model, the optimiser and the callbacks as `train` does; the last one
-ends the run. The loop logs and saves the same as `train`, at the same steps.
+The first call prepares the model, the optimiser and the callbacks as `train` does, and the last one
+ends the run. Your loop logs and saves what `train` would, at the same steps.
 """
 
 from __future__ import annotations
@@ -153,8 +153,8 @@ class OwnLoop(TrainerMixin):
             numbers = _numbered(turn_episodes, [turn.completion_ids for turn in turns])
             joined = replace(joined, turn_of=torch.tensor(numbers, device=joined.tokens.device))
         args, count = self.args, len(joined.tokens)
-        pieces = args.num_mini_batches * args.gradient_accumulation_steps
-        min_count = pieces * self.accelerator.num_processes
+        micro_batches = args.num_mini_batches * args.gradient_accumulation_steps
+        min_count = micro_batches * self.accelerator.num_processes
         if not min_count <= count <= args.batch_size:
             line = f"expected {min_count} to {args.batch_size} episodes, at least one for each "
             raise ValueError(f"rollout: {line}micro-batch and at most batch_size, got {count}")
@@ -189,7 +189,7 @@ class OwnLoop(TrainerMixin):
         self._begin(checkpoint)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Trainer's loop. Raises ValueError without a data set."""
+        """Trainer's loop. Raises ValueError if there is no data set."""
         if self.train_dataset is None:
             line = "expected a data set for train(), got None; rollout(prompts) and learn(rollout, "
             raise ValueError(f"train_dataset: {line}scores) need none")

@@ -63,8 +63,8 @@ class PPOMetrics(TrainerMixin):
         super()._maybe_log_save_evaluate(*args, **kwargs)
 
     def _finalize_training(self, *args: Any) -> Any:
-        """Trainer's, without an entry of the run's summary: TRL's PPO logs none, and scripts for it
-        expect the metrics of a rollout in every entry."""
+        """As in Trainer, except that the summary of the run is not logged: TRL's PPO logs none, and
+        scripts for it expect the metrics of a rollout in every entry."""
 
         def not_logged(summary: dict[str, float]) -> None:
             del self.__dict__["log"]  # the summary is the first entry that Trainer logs there
@@ -103,8 +103,9 @@ def reward_means(episodes: Episodes, rewards: Sequence[str]) -> dict[str, Tensor
 
 
 def mismatch_metrics(differences: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Mean and maximum of |their − our log-probability|, in nats, at the tokens that another
-    generator has sampled; {} if this process sampled them. The names are those of TRL's GRPO."""
+    """Mean and maximum of the absolute differences between another generator's log-probabilities
+    and ours, in nats, at the tokens that it sampled; {} if this process sampled them. The metrics
+    are named as in TRL's GRPO."""
     if not differences:
         return {}
     values = torch.cat([*differences])

@@ -11,14 +11,14 @@ Maximises E[r(x, y)] − β KL(π ‖ π_ref) (arXiv 1909.08593; arXiv 1707.0634
     7. move β towards its KL target, and the reference towards the policy, if so configured
 
 Steps 1 to 5 make a rollout, in `_prepare_inputs`; step 6 is `compute_loss` (`losses.py`), once a
-minibatch; `rollout` and `learn` (`loop.py`) are the same steps for your own loop. In step 7, β
-moves during the rollout, because no checkpoint has the rollout's KL; the reference moves after the
-last update, when the policy has moved. Optimiser, gradient clipping, callbacks, checkpoints and
-processes are those of `transformers.Trainer`. Under FSDP the policy and its values are sharded, but
-not during a rollout, because one process may sample more tokens than another.
+minibatch; `rollout` and `learn` (`loop.py`) are the same steps for your own loop. In step 7, β is
+adapted at the end of the rollout, because checkpoints do not store the rollout's KL; the reference
+moves after the rollout's last update. `transformers.Trainer` brings the optimiser, gradient
+clipping, callbacks, checkpoints and distributed training. Under FSDP the policy and its values are
+sharded, but not during a rollout, because one process may sample more tokens than another.
 
 Arguments, settings and metrics are named as in TRL's last PPO; docs/ppo.md lists the differences.
-There are no reference adapters by name: the reference is the policy as it is given.
+Named reference adapters are not supported.
 """
 
 from __future__ import annotations
@@ -112,13 +112,13 @@ class PPOTrainer(
         args: a `PPOConfig`; a subclass of this trainer may take settings of another class.
         processing_class: the tokenizer.
         model: the policy.
-        ref_model: the reference; None for the policy as it is given.
+        ref_model: the reference; None for the initial policy.
         reward_model: a model with one label or a function of TRL's reward signature, or several,
             which are summed. Scores are in nats. None for your own loop, without data sets.
         train_dataset: a column `prompt`, text or conversational, or `input_ids`; its other columns
             are passed to the reward functions. None for your own loop.
-        value_model: a model with one label, trained along with the policy; a copy of the reward
-            model is a good initialisation. None for a head on the policy's trunk.
+        value_model: a model with one label, trained with the policy; a copy of the reward model is
+            a good initialisation. None for a value head on the policy's trunk.
         data_collator: returns `input_ids` and `attention_mask` for rows, if they need it.
         eval_dataset: prompts for `evaluate`, or several sets of them by name.
         peft_config: a new adapter for the policy; the value model is trained whole.

@@ -130,7 +130,7 @@ def efficiency(run: Run) -> Reading | None:
 
 
 def short_of_target(run: Run) -> Reading | None:
-    """The objective of the optimum at this β, and that of the ended run."""
+    """The objectives at this β of the optimum and of the ended run."""
     beta, gain = run.config["beta"], run.gain(run.last)
     if not run.ended or beta is None or run.target is None or run.drawn_frontier is None:
         return None

@@ -60,10 +60,10 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """A run's configuration, with its current β, its metrics, without nulls, and its status.
+    """A run: its configuration with the current β, its metrics without nulls, and its status.
 
-    `target` is the optimum at that β, and `frontier` that of the model from which the run started;
-    None if they are not known. The current β was set at step `beta_since`.
+    `target` is the optimum at the current β, which was set at step `beta_since`. `frontier` belongs
+    to the model from which the run started. Both are None if they are not known.
     """
 
     config: Mapping[str, Any]

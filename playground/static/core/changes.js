@@ -1,4 +1,4 @@
-// A function that returns whether any of its arguments differs from its last call's.
+// A function that returns whether any of its arguments has changed since its last call.
 export function changeDetector() {
   let last = null;
   return (...values) => {

@@ -1,11 +1,11 @@
-// The place that a link leads to: a view, a station of Learn, a prompt of the first screen, a preset. It
-// stands in the address beside the settings, which links.py reads.
+// The place that a link leads to: a view, a station of Learn, a prompt of the first screen, or a preset. It
+// is part of the address, like the settings, which links.py reads.
 import { get } from "./store.js";
 
 const PARTS = ["view", "station", "prompt", "preset"];
 const linked = new URL(location).searchParams;
 
-// The part of the place that the page's address had when it was opened; null without it.
+// One part of the place in the address with which the page was opened; null if it is missing there.
 export const linkedTo = (part) => linked.get(part);
 
 // Writes the present place into `url`; `view` is the open view. The address does not name Train.

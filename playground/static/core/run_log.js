@@ -21,7 +21,7 @@ export function fold(run, delta) {
     step: delta.step ?? run.step,
     seconds: delta.seconds ?? run.seconds,
     summary: delta.summary ?? run.summary,
-    phase: delta.phase ?? (delta.status ? null : run.phase), // what it is doing, if it has said so
+    phase: delta.phase ?? (delta.status ? null : run.phase), // what the run is doing, null if unknown
     written: delta.written ?? run.written, // the newest {prompt, text} of a rollout
     distance: delta.distance ?? (delta.void_after === null ? run.distance : null), // from the optimum, at the end
     learnt: delta.learnt ?? run.learnt, // the newest demonstration {prompt, text} or pair {prompt, chosen, rejected}
@@ -30,7 +30,7 @@ export function fold(run, delta) {
 
 function upTo({ series, samples, changes }, last) {
   const shortened = Object.entries(series).map(([metric, { x, y }]) => {
-    const within = (_, place) => x[place] <= last;
+    const within = (_, i) => x[i] <= last;
     const unchanged = x.every((step) => step <= last);
     return [metric, unchanged ? series[metric] : { x: x.filter(within), y: y.filter(within) }];
   });

@@ -1,7 +1,7 @@
 // The state that parts of the page share. It is frozen; only `set` changes it, by a new state.
 let state = Object.freeze({
   run: null, // the run that is followed (run_log.js)
-  standing: null, // the visitor's rights to it and their place in the queue (handlers/train.py)
+  standing: null, // the visitor's rights to it and their place in the queue (handlers/live_view.py)
   phase: "idle", // "lost", "recorded", "idle", "starting", or the status of the run
   wantedRun: null, // the name of a requested run whose events have not arrived yet
   task: null, // task, method, loss (null without a choice) and β of the controls
@@ -14,7 +14,7 @@ let state = Object.freeze({
   preset: null, // the preset whose settings the run on the stage has
   watchedBeta: null, // β of another visitor's run, which the target follows until the visitor moves β
   race: null, // {name, pair}: the race (views/presets.py) that was chosen, and its two presets
-  ghost: null, // the run whose trail stays beside that of the shown run (train/ghost.js)
+  ghost: null, // the run whose trail is drawn beside the shown run's (train/ghost.js)
   ghostShown: true, // whether the visitor wants to see ghosts
   viewedStep: null, // the step shown; null for the newest
   story: null, // the number of the shown scene of the story, from 1; null while the story is closed

@@ -17,8 +17,8 @@ export function pair({ chosen, rejected }, reward) {
 }
 
 // One token of PPO: its reward, its advantage (whitened over the rollout), and its term of the
-// clipped objective (arXiv 1707.06347, Eq. 7). In a lesson γ = λ = 1, so the KL of all later tokens
-// counts in full; a run's token brings its own sum (align_core/training/example_token.py).
+// clipped objective (arXiv 1707.06347, Eq. 7). In a lesson γ = λ = 1, so `ahead` is the plain sum of
+// the KL from this token on; a token of a run has it discounted (align_core/training/example_token.py).
 // `against`: whether the token's probability moved against the sign of A; the objective never clips
 // such a move.
 export function ppo({ tokens, place, score, value, whitening, clip, ahead: counted }, beta) {

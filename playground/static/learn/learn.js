@@ -1,6 +1,6 @@
 // Learn: a station of the path, its equation, and the equation with real numbers. The numbers follow
 // β without the server, which is asked only for a visitor's own run.
-import { betaAt, placeOf } from "../core/beta.js";
+import { betaAt, positionOf } from "../core/beta.js";
 import { make, option, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { linkedTo } from "../core/place.js";
@@ -128,7 +128,7 @@ export function mount({ element, props, server }) {
 
   function followBeta({ beta, betaHeld }) {
     if (beta === null) return;
-    if (beta > 0 && !(betaHeld && document.activeElement === slider)) slider.value = placeOf(beta, range);
+    if (beta > 0 && !(betaHeld && document.activeElement === slider)) slider.value = positionOf(beta, range);
     slider.setAttribute("aria-valuetext", betaText(beta));
     put(".beta output", betaText(beta));
     calculate();

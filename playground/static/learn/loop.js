@@ -48,7 +48,7 @@ function marked({ text }, words) {
   return space;
 }
 
-// The token's probability before and after; the bar moves from the one to the other.
+// The token's probability before and after the update, as a bar that moves from the first to the second.
 function drawMove(host, before, after) {
   const bar = make("i", "move", host);
   const most = Math.max(before, after);

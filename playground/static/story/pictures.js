@@ -13,7 +13,7 @@ const PACE_MS = 400; // between two evaluations of a recording
 // A recorded run in the form of the page's runs.
 export const runOf = ({ run }) => fold(startRun(run), run);
 
-// Draws the steps one after the other, the first at once, and ends with the last.
+// Draws the steps one after the other, the first immediately, until the last.
 export function play(steps, draw) {
   const last = steps.length - 1;
   let timer = null;

@@ -1,7 +1,7 @@
 // β on a logarithmic slider, as a number, and as a switch for β = 0. The target follows each move; a
 // live run of the chosen task and method takes the value on release.
 import { within } from "../core/dom.js";
-import { betaAt, placeOf } from "../core/beta.js";
+import { betaAt, positionOf } from "../core/beta.js";
 import { set, subscribe } from "../core/store.js";
 
 export function mount({ element, props, watch, events }) {
@@ -17,7 +17,7 @@ export function mount({ element, props, watch, events }) {
     none.closest("label").hidden = !props.zero;
     none.checked = beta === 0;
     slider.disabled = number.disabled = none.checked;
-    if (beta > 0) slider.value = placeOf(beta, range);
+    if (beta > 0) slider.value = positionOf(beta, range);
     if (number.value === "" || Number(number.value) !== beta) number.value = beta ?? "";
     slider.setAttribute("aria-valuetext", String(beta));
   }
@@ -31,7 +31,7 @@ export function mount({ element, props, watch, events }) {
     set({ betaHeld: true, watchedBeta: null, ...(isUsable(beta) && { beta }) });
   }
 
-  // Takes from the server a β, and whether β may be 0.
+  // Shows the server's β, and whether it may be 0.
   function adopt() {
     draw();
     if (isUsable(props.value)) set({ beta: props.value });

@@ -1,6 +1,6 @@
-// The picture of the trade-off in Train: the diamond is the optimum at β that the method seeks, the
-// target, and the run is a trail that grows towards it. An optimum that is not known has no diamond. A
-// ghost is a second, pale trail; in a race both trails have names and colours.
+// The frontier chart in Train. The diamond is the target: the optimum, at β, that the method seeks, if it is
+// known. The run is a trail that grows towards it. A ghost is a second, pale trail; in a race both trails
+// have names and colours.
 import { changeDetector } from "../core/changes.js";
 import { explain, within } from "../core/dom.js";
 import { fill, number, signed } from "../core/format.js";
@@ -43,7 +43,7 @@ export function mount({ element, props, server, watch }) {
     const pair = pairKey({ task, model });
     const frontier = pair in frontiers ? frontiers[pair] : await server.frontier({ task, model }); // null: there is no frontier
     const target = { ...(await server.target({ task, model, beta, sought })), pair, task, beta, sought };
-    if (get().frontiers !== frontiers) return; // forgotten meanwhile (own_task.js), and asked for again
+    if (get().frontiers !== frontiers) return; // own_task.js has reset them; they are requested again
     set({ target, frontiers: { ...frontiers, [pair]: frontier } });
   }
 
@@ -119,7 +119,7 @@ export function mount({ element, props, server, watch }) {
     plot.setAttribute("aria-label", [alternative(target, aim, isRace ? null : here, learned, drawn), ...remarks].join(" "));
   }
 
-  // Notes on the `target` and on the policy, which stands `here`.
+  // Notes on the `target` and on the policy, whose point is `here`.
   function remarksOn({ viewedStep, mixture, ...state }, frontier, target, here) {
     const sought = soughtOnStage(state);
     const remarks = sought in words.sought ? [words.sought[sought]] : [];

@@ -1,5 +1,5 @@
-// The ghost: beside the trail of the shown run stays that of the run before it, or of the recording with
-// which the run is compared.
+// The ghost: a second trail beside that of the shown run. It belongs to the run that was shown before, or to
+// the recording with which the shown run is compared.
 import { fold, isRecorded, recordingOf, startRun } from "../core/run_log.js";
 import { set } from "../core/store.js";
 
@@ -32,15 +32,15 @@ export function ghosts(server) {
 
   async function show(name) {
     if (!recordings.has(name)) recordings.set(name, load(name));
-    const asked = (wanted = recordings.get(name));
-    const ghost = await asked;
-    if (ghost === null) recordings.delete(name); // so that it is asked for again
-    if (wanted === asked) set({ ghost });
+    const recording = (wanted = recordings.get(name));
+    const ghost = await recording;
+    if (ghost === null) recordings.delete(name); // so that it is requested again
+    if (wanted === recording) set({ ghost });
   }
 }
 
-// The ghost of `run`: the name of a recording, whose whole trail is then drawn; or the run `before` it; or
-// null.
+// The ghost of `run`: the name of a recording, whose whole trail is then drawn; the run that was shown
+// `before`; or null.
 export function ghostOf(run, before, rival) {
   if (rival) return recordingOf(rival);
   if (!before || before.name === run.name) return null;

@@ -1,4 +1,4 @@
-// The sentences on a run below the picture: a headline, then the others.
+// The sentences about a run below the frontier chart: a headline, then the others.
 import { make, within } from "../core/dom.js";
 import { isLive } from "../core/run_log.js";
 import { get, subscribe } from "../core/store.js";
@@ -20,9 +20,9 @@ export function mount({ element, props }) {
     const live = isLive(run) && viewedStep === null;
     const reading = () => (run ? readingAt(run, viewedStep, frontiers, words) : "");
     const opening = live ? openingText(run, words) : null;
-    const said = words[phaseOnStage(state)] ?? opening ?? messageOf(run);
-    const card = viewedStep === null && !said && !race && props.presets.cards[state.preset];
-    showSummary(said || (card ? presetText(card, run) : (first ?? reading())));
+    const status = words[phaseOnStage(state)] ?? opening ?? messageOf(run);
+    const card = viewedStep === null && !status && !race && props.presets.cards[state.preset];
+    showSummary(status || (card ? presetText(card, run) : (first ?? reading())));
     if (card && first) others.unshift(first);
     showWork(live ? workLines(run, words) : []);
     put(".theorem", run?.distance && viewedStep === null && !race ? theoremText(run.distance, words.theorem) : "");

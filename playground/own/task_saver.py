@@ -28,8 +28,8 @@ from playground.own.models import Models
 from playground.people.own_tasks import Full, OwnTasks
 
 
-class SavedTasks:
-    """Saves tasks in `own`, which may use `models`."""
+class TaskSaver:
+    """Saves the tasks of visitors in `own`; they may use `models`."""
 
     def __init__(self, own: OwnTasks, models: Models) -> None:
         self._own = own
