@@ -208,12 +208,12 @@ def best_of_n(rewards: FloatArray, n: int, worth: FloatArray | None = None) -> t
     """
     total_worth, total_kl = 0.0, 0.0
     for row, worths in zip(rewards, rewards if worth is None else worth, strict=True):
-        _, places, counts = np.unique(row, return_inverse=True, return_counts=True)
+        _, inverse, counts = np.unique(row, return_inverse=True, return_counts=True)
         below = np.concatenate([[0.0], np.cumsum(counts) / len(row)])
         p = below[1:] ** n - below[:-1] ** n
         q = counts / len(row)
         positive = p > 0
-        total_worth += float((p * np.bincount(places, worths) / counts).sum())
+        total_worth += float((p * np.bincount(inverse, worths) / counts).sum())
         total_kl += float((p[positive] * np.log(p[positive] / q[positive])).sum())
     return total_worth / len(rewards), total_kl / len(rewards)
 
@@ -324,7 +324,7 @@ class ReferenceSamples:
             )
 
     def rows_in(self, prompts: Sequence[str]) -> list[int]:
-        """The places of those of `prompts` that have samples."""
+        """The indices of the `prompts` that have samples."""
         known = set(self.prompts)
         return [row for row, prompt in enumerate(prompts) if prompt in known]
 

@@ -82,8 +82,8 @@ def flag(field: str) -> str:
 def one_line(error: BaseException) -> str:
     """The error in one line: "ValueError: what it says (file.py, line 3)".
 
-    The place is the innermost frame outside Python's import system; without such a frame it is
-    left out.
+    The file and line are those of the innermost frame outside Python's import system; if there is
+    no such frame, they are left out.
     """
     frames = traceback.extract_tb(error.__traceback__)
     places = [(f.filename, f.lineno) for f in frames if "importlib" not in f.filename]

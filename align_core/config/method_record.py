@@ -78,7 +78,7 @@ class Method:
             `transformers.Trainer`.
         readings: the rules of `playground.content.readings.curves` that apply to its curves. The
             rules on evaluations apply to every method that makes a policy.
-        reference: whether it uses the reference; without one, nothing bounds the KL.
+        reference: whether it uses the reference; if not, nothing bounds the KL.
         basic: whether the page lists it before "More methods" is opened.
         tuned_as: another method. If a task has defaults for that method and none for this one,
             they apply to this one, too.

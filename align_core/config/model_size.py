@@ -57,8 +57,8 @@ def distance_texts(config: Mapping[str, Any]) -> int:
     distance from the optimum (`evaluation.distance`).
 
     The two measurements together have at most a third of the texts that the run's evaluations
-    write, so that a run takes little longer; 0 without β, or if fewer than MIN_DISTANCE_TEXTS would
-    be left.
+    write, so that a run takes little longer. 0 if the run has no β, or if fewer than
+    MIN_DISTANCE_TEXTS would be left.
     """
     if not config.get("beta"):
         return 0

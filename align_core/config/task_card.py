@@ -32,7 +32,7 @@ class TaskCard:
         proxies: the names of its misspecified rewards.
         options: method -> its defaults on this task, where they differ from those of the method.
         demonstrations: whether it has demonstrations.
-        code: "file.py:Class" (an absolute path) or "package.module:Class"; None without code.
+        code: "file.py:Class" (an absolute path) or "package.module:Class"; None if it has no code.
         folder: the absolute path of a task without code; None for all others.
         max_new_tokens: the token limit of its completions.
         has_gold: whether it has a gold reward.

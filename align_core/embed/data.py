@@ -33,7 +33,7 @@ def page_data(name: str, config: Mapping[str, Any], events: list[log.Event]) -> 
     points:   metric -> [[step, value], …]
     samples:  [{"step", "rows": [{"prompt", "reference", "policy"}, …]}, …]
     changes:  [{"step", "settings"}, …]
-    optimum:  as `_optimum` returns it; None for a method without β
+    optimum:  as `_optimum` returns it; None if the method has no β
     """
     method = methods()[config["method"]]
     series = log.series(events)

@@ -14,7 +14,7 @@
   const steps = samples.length ? samples.map((one) => one.step) : [...new Set(Object.values(points).flat().map(([step]) => step))].sort((a, b) => a - b);
   let at = Math.max(0, steps.length - 1); // the place in `steps` of the step that is shown
   let prompt = 0;
-  let place = optimum ? nearest(optimum.betas, config.beta ?? 0) : 0; // in `betas`
+  let betaIndex = optimum ? nearest(optimum.betas, config.beta ?? 0) : 0; // in `betas`
   let timer = null;
 
   function nearest(values, value) {
@@ -40,8 +40,8 @@
 
   // The optimum that the method seeks; null for one that the stored samples do not give.
   function target() {
-    const beta = optimum.betas[place];
-    if (optimum.sought !== "kl") return optimum.points && { beta, ...optimum.points[place] };
+    const beta = optimum.betas[betaIndex];
+    if (optimum.sought !== "kl") return optimum.points && { beta, ...optimum.points[betaIndex] };
     const all = optimum.rewards.map((one) => atBeta(one, beta, optimum.quantile));
     const [reward, kl, effective] = ["reward", "kl", "samples"].map((key) => mean(all.map((one) => one[key])));
     return { beta, kl, gain: reward - reference, known: effective >= 100, quantiles: all.map((one) => one.quantile) };
@@ -215,6 +215,6 @@
   Object.assign(find(".steps"), { max: steps.length - 1, ariaLabel: words.steps, oninput: ({ target: { value } }) => { at = Number(value); draw(); } });
   Object.assign(find(".before"), { ariaLabel: words.before, onclick: () => turn(-1) });
   Object.assign(find(".after"), { ariaLabel: words.after, onclick: () => turn(1) });
-  if (optimum) Object.assign(find(".beta input"), { max: optimum.betas.length - 1, value: place, oninput: ({ target: { value } }) => { place = Number(value); draw(); } });
+  if (optimum) Object.assign(find(".beta input"), { max: optimum.betas.length - 1, value: betaIndex, oninput: ({ target: { value } }) => { betaIndex = Number(value); draw(); } });
   draw();
 }

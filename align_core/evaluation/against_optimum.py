@@ -26,7 +26,8 @@ class AgainstOptimum:
     def metrics(
         self, gold: FloatArray, ref_gold: FloatArray, kl: FloatArray
     ) -> dict[str, float | None]:
-        """`eval/gain`, `eval/gain_kl` and `eval/frontier_efficiency`; None without a frontier."""
+        """`eval/gain`, `eval/gain_kl` and `eval/frontier_efficiency`, None if there is no
+        frontier."""
         if (frontier := self._frontier) is None:
             return {"eval/gain": None, "eval/gain_kl": None, "eval/frontier_efficiency": None}
         means = [float(values[self._rows].mean()) for values in (gold, ref_gold, kl)]

@@ -116,9 +116,9 @@ class Evaluator:
     def _set_share(self, share: range) -> None:
         """Let this process evaluate the prompts of `share`."""
         self._share, self._draw, self._reference = share, None, None
-        places = [place for place in share for _ in range(self._samples)]
-        self._rows = [self._prompts[place] for place in places]
-        self._row_inputs = [self._inputs[place] for place in places]
+        indices = [index for index in share for _ in range(self._samples)]
+        self._rows = [self._prompts[index] for index in indices]
+        self._row_inputs = [self._inputs[index] for index in indices]
         rows = slice(share.start * self._samples, share.stop * self._samples)
         self._row_ids = Prompts(self._encoded.ids[rows], self._encoded.mask[rows])
 
@@ -128,7 +128,7 @@ class Evaluator:
         if self._draw is None:
             # The model's vocabulary may be larger than the tokenizer's.
             width = policy.get_output_embeddings().weight.shape[0]
-            prompts = [self._prompts[place] for place in self._share]
+            prompts = [self._prompts[index] for index in self._share]
             self._draw = FixedDraw(self._seed, prompts, self._samples, self._max_new_tokens, width)
         with eval_mode(policy):
             reference_model = self._reference_model

@@ -36,7 +36,7 @@ class Sides:
         cumulative = self.kl.by_prompt[order].cumsum()
         chosen = order[: int(np.searchsorted(cumulative, share * cumulative[-1])) + 1]
         gap_share = self.gap.by_prompt[chosen].sum() / self.gap.by_prompt.sum()
-        return [self.rows[place] for place in chosen], float(gap_share)
+        return [self.rows[index] for index in chosen], float(gap_share)
 
 
 def is_known(prompts: Sequence[str], stored: ReferenceSamples, beta: float) -> bool:
@@ -96,7 +96,7 @@ def optimum_distance(
 
 
 def _halves(stored: ReferenceSamples, prompts: Sequence[str]) -> tuple[FloatArray, FloatArray]:
-    """The rewards of the samples at even places, and of those at odd ones."""
+    """The rewards of the even samples, and those of the odd ones."""
     rewards = stored.select(prompts).rewards
     return rewards[:, ::2], rewards[:, 1::2]
 

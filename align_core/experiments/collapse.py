@@ -258,9 +258,9 @@ def report(result: dict[str, Any]) -> list[Block]:
     rows = []
     for r in result["rows"]:
         for beta in (10.0, 1.0, 0.32, SMALL, LOWEST):
-            place = BETAS.index(beta)
-            cells = [format_mean(r[name][place]) for name in ("gold", "proxy", "kl")]
-            samples = format_mean(r["samples"][place], 0)
+            index = BETAS.index(beta)
+            cells = [format_mean(r[name][index]) for name in ("gold", "proxy", "kl")]
+            samples = format_mean(r["samples"][index], 0)
             rows.append([r["task"], r["error"], f"{beta:g}", *cells, samples])
     note = (
         "The gold reward and the optimised reward, which is gold plus error, are in nats above the "

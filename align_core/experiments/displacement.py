@@ -111,7 +111,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
             "third": mean([_third(run["prompts"]) for run in measured]),
             "opposite": mean([_opposite(run["prompts"]) for run in measured]),
             "mass": {
-                name: [mean([run["mass"][name][place] for run in measured]) for place in (0, 1)]
+                name: [mean([run["mass"][name][index] for run in measured]) for index in (0, 1)]
                 for name in measured[0]["mass"]
             },
             "examples": _examples(measured[0]["prompts"]),
@@ -136,7 +136,7 @@ def _third(prompts: list[dict[str, Any]]) -> float:
 
 def _opposite(prompts: list[dict[str, Any]]) -> float | None:
     """Of the prompts whose chosen text is right and lost probability, the share for which the text
-    that gained most is at least HARM nats worse than it; None without such a prompt."""
+    that gained most is at least HARM nats worse than it; None if there is none."""
     lost = [p for p in prompts if p["chosen"]["after"] < p["chosen"]["before"]]
     right = [p for p in lost if p["chosen"]["gold"] > 0]
     if not right:

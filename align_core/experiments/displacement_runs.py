@@ -107,10 +107,10 @@ def selected_pairs(
     encoded = encode_pairs(tokenizer, pairs)
     states = [_mean_states(reference, tokenizer, encoded, side) for side in SIDES]
     scores = ches(*states).tolist()
-    order = sorted(range(len(pairs)), key=lambda place: scores[place])
+    order = sorted(range(len(pairs)), key=lambda index: scores[index])
     selected = order[-count:] if kind == "similar" else order[:count]
     random.Random(seed).shuffle(selected)
-    return [pairs[place] for place in selected]
+    return [pairs[index] for index in selected]
 
 
 def ches(chosen: Tensor, rejected: Tensor) -> Tensor:
@@ -198,8 +198,8 @@ def texts_that_gain(
     for pair in pairs:
         candidates = by_prompt[pair["prompt"]]
         for candidate in candidates:
-            for place, probability in enumerate((candidate["before"], candidate["after"])):
-                mass[_class(candidate, pair)][place] += probability / len(pairs)
+            for index, probability in enumerate((candidate["before"], candidate["after"])):
+                mass[_class(candidate, pair)][index] += probability / len(pairs)
         gained = max(candidates, key=lambda text: text["after"] - text["before"])
         sides = {side: _find(candidates, pair[side]) for side in SIDES}
         examples.append({"prompt": pair["prompt"], **sides, "gained": gained})

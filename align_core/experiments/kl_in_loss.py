@@ -166,14 +166,14 @@ def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
     """Which variants end at the optimum; a claim is about every β."""
-    place, rows = BETAS.index(SHOWN), []
+    index, rows = BETAS.index(SHOWN), []
     for part, signs in comparisons(result).items():
         end = result["ends"][_PARTS[part]]
         values = {
             "beta": f"{SHOWN:g}",
-            "gap": format_mean(end["gap"][place]),
-            "kl": format_mean(end["kl"][place]),
-            "target": format_mean(result["ends"]["optimum"]["kl"][place]),
+            "gap": format_mean(end["gap"][index]),
+            "kl": format_mean(end["kl"][index]),
+            "target": format_mean(result["ends"]["optimum"]["kl"][index]),
             "betas": len(signs),
             "tolerance": f"{TOLERANCE:g}",
             "away": signs.count(1),
@@ -187,16 +187,16 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
 def findings(result: dict[str, Any]) -> list[Finding]:
     """The error of each gradient, and where each variant ends at each β."""
     rows: list[Finding] = []
-    place = BETAS.index(SHOWN)
+    index = BETAS.index(SHOWN)
     for variant in ("loss_tokens", "loss_k3", "reward_k3"):
         errors = result["gradients"][variant]
-        texts = {name: format_mean(errors[name][place]) for name in ("error", "cosine")}
+        texts = {name: format_mean(errors[name][index]) for name in ("error", "cosine")}
         rows.append(("gradient", {"variant": [(variant, {})], "beta": f"{SHOWN:g}", **texts}))
     rows += [("no_gradient", {"variant": [("loss_k1", {})]}), ("squared", {})]
-    for place, beta in enumerate(BETAS):
+    for index, beta in enumerate(BETAS):
         ends: list[Finding] = []
         for name, end in result["ends"].items():
-            texts = {number: format_mean(end[number][place]) for number in ("gold", "kl", "gap")}
+            texts = {number: format_mean(end[number][index]) for number in ("gold", "kl", "gap")}
             if name == "optimum":
                 ends.append((name, texts))
             else:

@@ -75,18 +75,18 @@ def spread(heights: Sequence[float], gap: float, top: float = math.inf) -> list[
 
     def lowest(group: list[int]) -> float:
         height = (len(group) - 1) * gap
-        return min(fmean(heights[place] for place in group) - height / 2, top - height)
+        return min(fmean(heights[index] for index in group) - height / 2, top - height)
 
     groups: list[list[int]] = []
-    for place in sorted(range(len(heights)), key=lambda place: heights[place]):
-        groups.append([place])
+    for index in sorted(range(len(heights)), key=lambda index: heights[index]):
+        groups.append([index])
         while len(groups) > 1 and lowest(groups[-1]) < lowest(groups[-2]) + len(groups[-2]) * gap:
             last = groups.pop()
             groups[-1] += last
     moved = {
-        place: lowest(group) + rank * gap for group in groups for rank, place in enumerate(group)
+        index: lowest(group) + rank * gap for group in groups for rank, index in enumerate(group)
     }
-    return [moved[place] for place in range(len(heights))]
+    return [moved[index] for index in range(len(heights))]
 
 
 def joined(values: Sequence[float]) -> str:

@@ -49,10 +49,10 @@ def problem(seed: int) -> tuple[Policy, FloatArray]:
     Each prefix adds an independent normal number with variance 1 to the rewards of its texts.
     """
     rng = np.random.default_rng(seed)
-    reference = [log_softmax(rng.normal(size=(1, SIZE**place, SIZE))) for place in range(LENGTH)]
+    reference = [log_softmax(rng.normal(size=(1, SIZE**depth, SIZE))) for depth in range(LENGTH)]
     rewards = sum(
-        np.repeat(rng.normal(size=SIZE**place), SIZE ** (LENGTH - place))
-        for place in range(1, LENGTH + 1)
+        np.repeat(rng.normal(size=SIZE**depth), SIZE ** (LENGTH - depth))
+        for depth in range(1, LENGTH + 1)
     )
     return reference, np.asarray(rewards)[None]
 

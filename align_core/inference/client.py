@@ -66,9 +66,9 @@ class InferenceClient:
 
         Takes task, models, prompt, n, temperature, seed and realign, the λ of `queries.generate`.
         Returns {"model", "samples"} for each model. A sample has completion, ended, gold_reward and
-        proxy_reward (nats; None without a reward model) and tokens: {"text", "logp", "ref_logp"},
-        with log-probabilities at temperature 1 in nats. A model that is its own reference ignores
-        realign, and its samples have no tokens.
+        proxy_reward (nats; None if there is no reward model) and tokens: {"text", "logp",
+        "ref_logp"}, with log-probabilities at temperature 1 in nats. A model that is its own
+        reference ignores realign, and its samples have no tokens.
 
         Raises:
             ConfigError: invalid input, one message for each error.

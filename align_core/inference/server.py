@@ -23,7 +23,8 @@ from align_core.tasks.loader import load_allowed
 
 
 def main(connection: Connection, idle_timeout: float, allowed: tuple[str, ...]) -> None:
-    """Answer queries until the connection closes or `idle_timeout` seconds pass without one.
+    """Answer queries until the connection closes, or until none has come for `idle_timeout`
+    seconds.
 
     `allowed` has the full names of the tasks in Python code that may be loaded.
     """

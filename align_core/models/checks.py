@@ -119,7 +119,7 @@ def check_room(
 
 @torch.no_grad()
 def check_sampling(policy: PreTrainedModel | PeftModel) -> None:
-    """Check that sampling with padding and a cache has the logits of passes without them.
+    """Check that padding and a cache do not change the logits of sampling.
 
     Two tokens are sampled after each of two prompts of different lengths, and the logits of the
     second token are compared with those of a pass over the whole text. They differ if the model

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 RANK = int(os.environ.get("RANK", "0"))
 WORLD_SIZE = int(os.environ.get("WORLD_SIZE", "1"))
-# The library that shards models or optimiser states over the processes; None without sharding.
+# The library that shards models or optimiser states over the processes; None if nothing is sharded.
 _SHARDING = {"ACCELERATE_USE_FSDP": "FSDP", "ACCELERATE_USE_DEEPSPEED": "DeepSpeed"}
 SHARDED_BY = next(
     (name for flag, name in _SHARDING.items() if os.environ.get(flag) == "true"), None

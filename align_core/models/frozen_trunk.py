@@ -199,11 +199,11 @@ def _agrees(trunk: FrozenTrunk, policy: PreTrainedModel | PeftModel) -> bool:
     """Whether trunk, upper layers and output layer give the policy's own logits on two short
     texts."""
     inputs = two_texts(policy, trunk.head)
-    places = {name: inputs[name] for name in ("attention_mask", "position_ids")}
+    arguments = {name: inputs[name] for name in ("attention_mask", "position_ids")}
     with eval_mode(policy), trunk.recording() as recorded:
         expected = policy(**inputs, use_cache=False).logits
         states = trunk.states(**inputs)
-        logits = trunk.head(trunk.last_states(states, **places))
+        logits = trunk.head(trunk.last_states(states, **arguments))
     real = inputs["attention_mask"].bool()
     return agree(states[real], recorded[0][real]) and agree(logits[real], expected[real])
 

@@ -20,6 +20,6 @@ def contradiction(config: GenerationConfig | None) -> str | None:
 
 
 def let_sample(config: GenerationConfig | None) -> None:
-    """Set `do_sample` in a published config that has a temperature or top-p without it."""
+    """Set `do_sample` in a published config that has a temperature or top-p but no `do_sample`."""
     if config is not None and contradiction(config):
         config.do_sample = True

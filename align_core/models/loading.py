@@ -118,7 +118,7 @@ def is_decoder(reward_model: PreTrainedModel | PeftModel) -> bool:
 
 
 def positions(model: nn.Module) -> float:
-    """The maximum number of tokens of a text; infinity for a model without a maximum."""
+    """The maximum number of tokens of a text; infinity if the model has no maximum."""
     config = getattr(model, "config", None)
     most = getattr(config, "max_position_embeddings", None) or math.inf
     if isinstance(model, PreTrainedModel | PeftModel):

@@ -135,7 +135,7 @@ def _aligned(prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[dict, int,
         · · p    r r ·         · · p r r        · p r r        1 2
 
     Returns the model's arguments; `kept`, the number of those last columns; `before` [B, T], the
-    place among them of the token that predicts each response token; and [B, L], the column of
+    index among them of the token that predicts each response token; and [B, L], the column of
     (prompts, tokens) from which each column of the texts was taken.
     """
     prompts = prompts.to(tokens.device)
@@ -143,8 +143,8 @@ def _aligned(prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[dict, int,
     width, length = attention.shape[1], tokens.shape[1]
     longest = int(attention.sum(1).max())
     missing = (~mask).sum(1, keepdim=True)
-    place = torch.arange(width, device=tokens.device)
-    rotation = (place[width - longest :] - missing) % width
+    columns = torch.arange(width, device=tokens.device)
+    rotation = (columns[width - longest :] - missing) % width
     attention = attention.gather(1, rotation)
     ids = torch.cat([prompts.ids, tokens], 1).gather(1, rotation)
     inputs = {
@@ -154,7 +154,7 @@ def _aligned(prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[dict, int,
         "use_cache": False,
     }
     kept = min(length + 1, longest)
-    before = place[:length] + missing - (length + 1 - kept)
+    before = columns[:length] + missing - (length + 1 - kept)
     return inputs, kept, before.clamp(0, kept - 1), rotation
 
 

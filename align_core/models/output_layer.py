@@ -181,11 +181,11 @@ def divergence(
         ref_logits = _logits(head, ref_states[rows], temperature)
         largest, exponentials, total = _exponentials(logits)
         normaliser = largest + total.log()
-        place = tokens[rows, None]
+        targets = tokens[rows, None]
         parts.append(
             Divergence(
-                logits.gather(1, place).squeeze(1) - normaliser,
-                ref_logits.gather(1, place).squeeze(1) - ref_logits.logsumexp(1),
+                logits.gather(1, targets).squeeze(1) - normaliser,
+                ref_logits.gather(1, targets).squeeze(1) - ref_logits.logsumexp(1),
                 exact_kl(logits, ref_logits),
                 normaliser - _dot(exponentials, logits) / total,
             )

@@ -32,14 +32,14 @@ _TOLERANCE = 1e-3  # nats
 class _Packed:
     """Pairs packed into one row each: token ids and mask [B, L].
 
-    `place` [2B, S] is the packed column of each token of TRL's 2B rows, first all chosen, then all
-    rejected; `positions` [B, L] and `attention` [B, 1, L, L], which is added to the attention
+    `columns` [2B, S] is the packed column of each token of TRL's 2B rows, first all chosen, then
+    all rejected; `positions` [B, L] and `attention` [B, 1, L, L], which is added to the attention
     scores, are arguments of the model.
     """
 
     ids: Tensor
     mask: Tensor
-    place: Tensor
+    columns: Tensor
     positions: Tensor
     attention: Tensor
 
@@ -71,7 +71,7 @@ class PairPasses:
         )
         predicted = labels[:, 1:] != -100
         pair = torch.arange(len(input_ids), device=states.device) % len(states)
-        before = states[pair[:, None], packed.place[:, :-1]][predicted]
+        before = states[pair[:, None], packed.columns[:, :-1]][predicted]
         outputs = token_outputs(self._frozen.head, before, labels[:, 1:][predicted])
         logp, entropy, mean_logits, is_top1 = (at_mask(predicted, column) for column in outputs)
         return SimpleNamespace(
@@ -159,17 +159,17 @@ def _pack(input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> _Packed:
     # The rejected text comes after the chosen one.
     shift = torch.cat([torch.zeros_like(chosen), chosen])[:, None]
     column = torch.arange(input_ids.shape[1], device=device)
-    place = (column + shift * (column >= prompt[:, None])).clamp(max=width - 1)
+    packed_columns = (column + shift * (column >= prompt[:, None])).clamp(max=width - 1)
 
     ids = torch.zeros(pairs, width, dtype=torch.long, device=device)
     positions, part = torch.zeros_like(ids), torch.zeros_like(ids)
     real = attention_mask.bool()
-    pair = (torch.arange(2 * pairs, device=device) % pairs)[:, None].expand_as(place)[real]
-    ids[pair, place[real]] = input_ids[real]
-    positions[pair, place[real]] = column.expand_as(place)[real]
+    pair = (torch.arange(2 * pairs, device=device) % pairs)[:, None].expand_as(packed_columns)[real]
+    ids[pair, packed_columns[real]] = input_ids[real]
+    positions[pair, packed_columns[real]] = column.expand_as(packed_columns)[real]
     # 1 is the prompt, 2 the chosen text, 3 the rejected one, 0 padding.
     side = torch.arange(2 * pairs, device=device)[:, None] // pairs
-    part[pair, place[real]] = torch.where(column < prompt[:, None], 1, 2 + side)[real]
+    part[pair, packed_columns[real]] = torch.where(column < prompt[:, None], 1, 2 + side)[real]
 
     key, query = part[:, None, :], part[:, :, None]
     earlier = torch.ones(width, width, dtype=torch.bool, device=device).tril()
@@ -177,7 +177,7 @@ def _pack(input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> _Packed:
     seen |= torch.eye(width, dtype=torch.bool, device=device)  # padding attends to itself
     attention = torch.zeros(seen.shape, device=device)
     attention = attention.masked_fill(~seen, torch.finfo(torch.float32).min)[:, None]
-    return _Packed(ids, part > 0, place, positions, attention)
+    return _Packed(ids, part > 0, packed_columns, positions, attention)
 
 
 def _keys(input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> list[tuple]:

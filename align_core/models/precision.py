@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from align_core.config.fields import Precision
 from align_core.models.lora import is_large
 
-_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # without them a processor emulates bfloat16, slowly
+_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # other processors emulate bfloat16, slowly
 # The speed-up above which bfloat16 is used. Processors reach about 0.6, or 2 and more, both so far
 # from this bound that repeated measurements agree.
 _SPEEDUP = 1.2

@@ -142,8 +142,8 @@ def _batches(
         rewards = task.reward([p for p in drawn for _ in range(candidates)], texts, ended=ended)
         rows = list(zip(texts, ended, rewards, strict=True))
         pairs = []
-        for place, prompt in enumerate(drawn):
-            extremes = furthest_apart(rows[place * candidates : (place + 1) * candidates])
+        for index, prompt in enumerate(drawn):
+            extremes = furthest_apart(rows[index * candidates : (index + 1) * candidates])
             if extremes is not None:
                 pairs.append(_pair(prompt, extremes))
         if batch == 0 and not pairs:
@@ -158,7 +158,7 @@ def furthest_apart(samples: Sequence[Sample]) -> tuple[Sample, Sample] | None:
     Empty texts do not count. None if fewer than two are left, or if both are the same text.
     """
     written = [row for row in samples if row[0].strip()]
-    by_reward = sorted(range(len(written)), key=lambda place: written[place][2])
+    by_reward = sorted(range(len(written)), key=lambda index: written[index][2])
     if len(written) < 2 or written[by_reward[0]][0] == written[by_reward[-1]][0]:
         return None
     first, second = sorted((by_reward[0], by_reward[-1]))

@@ -134,8 +134,8 @@ def have_ended(
 ) -> list[bool]:
     """Whether each text ended by itself.
 
-    True where `completion_ids` end with `eos_token_id`, an id or several; without them, `ended`;
-    without both, True for all.
+    If `completion_ids` are given: whether they end with `eos_token_id`, an id or several. Otherwise
+    `ended`, or True for all texts if that is None.
     """
     if completion_ids is not None:
         ends = [eos_token_id] if isinstance(eos_token_id, int) else eos_token_id

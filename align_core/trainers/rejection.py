@@ -81,9 +81,9 @@ def best_texts(setup: Setup, prompts: Sequence, size: int) -> Dataset:
                 pad_id=tokenizer.pad_token_id,
             ).ids()
         scores = score(part, written, {}, encoded.real()).tokens.sum(1).view(-1, size)
-        for group, place in enumerate(scores.argmax(1).tolist()):
+        for group, index in enumerate(scores.argmax(1).tolist()):
             prompt = encoded.real()[group * size]
-            text = written[group * size + place]
+            text = written[group * size + index]
             best.append({"input_ids": prompt + text, "labels": [-100] * len(prompt) + text})
         if setup.interrupted():
             break

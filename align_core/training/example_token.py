@@ -46,9 +46,9 @@ def example_token(
 
     None before the first rollout, and for a trainer on groups, which has no values.
 
-    `position` is its episode and place in the text. By default it is the token whose probability
-    the updates changed most, in the first text that ended by itself. All processes of a run choose
-    the same token; each needs all weights (`sharding.unsharded`).
+    `position` is its episode and its index in the text. By default it is the token whose
+    probability the updates changed most, in the first text that ended by itself. All processes of a
+    run choose the same token; each needs all weights (`sharding.unsharded`).
     """
     if trainer.latest is None or not trainer.model.has_values:
         return None
@@ -59,16 +59,16 @@ def example_token(
     ahead, _ = gae(kl, torch.zeros_like(kl), mask, args.gamma, args.lam)
     earned, score_returns = gae(scored, episodes.values, mask, args.gamma, args.lam)
 
-    row, place = position or (int(episodes.ended.int().argmax()), None)
+    row, index = position or (int(episodes.ended.int().argmax()), None)
     text = mask[row].nonzero().squeeze(1)
     ids = episodes.tokens[row, text].tolist()
     prompt = Prompts(episodes.prompt_ids[row : row + 1], episodes.prompt_mask[row : row + 1])
     trainer.policy.eval()
     (new_logp,) = logprobs(trainer.policy, prompt, [ids], args.temperature)
     logp, ref_logp = episodes.logp[row, text], episodes.ref_logp[row, text]
-    if place is None:
+    if index is None:
         words = max(1, len(text) - int(episodes.ended[row]))  # the end token is not shown
-        place = int((new_logp - logp)[:words].abs().argmax())
+        index = int((new_logp - logp)[:words].abs().argmax())
 
     tokenizer = trainer.processing_class
     names = "text", "logp", "ref_logp", "new_logp"
@@ -81,11 +81,11 @@ def example_token(
     return {
         "prompt": tokenizer.decode(prompt.ids[0][prompt.mask[0].bool()]),
         "tokens": [dict(zip(names, column, strict=True)) for column in columns],
-        "place": place,
-        "score": score_returns[row, place].item(),
-        "ahead": ahead[row, place].item(),
-        "value": episodes.values[row, place].item(),
-        "advantage": advantages[row, place].item(),
+        "place": index,
+        "score": score_returns[row, index].item(),
+        "ahead": ahead[row, index].item(),
+        "value": episodes.values[row, index].item(),
+        "advantage": advantages[row, index].item(),
         "whitening": whitening(earned, ahead, mask) if args.whiten_advantages else _NOT_WHITENED,
         "clip": args.cliprange,
         "lam": args.lam,

@@ -83,7 +83,8 @@ class PolicyMeasure:
 
 
 class RewardModelMeasure:
-    """Evaluates a reward model on pairs of stored samples; without any, its metrics are null."""
+    """Evaluates a reward model on pairs of stored samples; if there are none, its metrics are
+    null."""
 
     def __init__(self, setup: Setup, trainer: Trainer) -> None:
         self._trainer, self._tokenizer, self._task = trainer, setup.tokenizer, setup.task
@@ -142,8 +143,8 @@ def _share_accuracy(
     share: range,
 ) -> tuple[Tensor, Tensor]:
     """The accuracy and the margin of `pair_accuracy` for this share of the samples' prompts."""
-    share_samples = samples.select([samples.prompts[place] for place in share])
-    share_inputs = [inputs[place] for place in share]
+    share_samples = samples.select([samples.prompts[index] for index in share])
+    share_inputs = [inputs[index] for index in share]
     return pair_accuracy(proxy, writer, share_samples, inputs=share_inputs)[:2]
 
 

@@ -56,7 +56,7 @@ def delta(events: Iterable[log.Event]) -> dict[str, Any]:
     changes:     settings changed in the live run, to append, [{"step", "settings"}, …]
     void_after:  if the run was resumed, the step after which the page's points are void; or None
     status:      the newest status event, or None
-    phase:       the newest phase event, None without one or if a status came after it
+    phase:       the newest phase event; None if there is none, or if a status came after it
     written:     the newest phase event with a text, or None
     learnt:      the example in the newest example event, or None
     distance:    the distance in the newest distance event, or None

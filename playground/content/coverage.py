@@ -68,13 +68,13 @@ def _train(
 
 
 def _most_gained(outcome: tabular.Outcome, policy: tabular.FloatArray) -> dict[str, Any] | None:
-    """The uncovered response whose probability rises most, counted from 1; None without one."""
+    """The uncovered response whose probability rises most, counted from 1; None if none rises."""
     rises = np.where(outcome.covered, 0.0, policy - outcome.reference)
-    place = np.unravel_index(rises.argmax(), rises.shape)
-    if rises[place] <= 0:
+    cell = np.unravel_index(rises.argmax(), rises.shape)
+    if rises[cell] <= 0:
         return None
-    prompt, response = (int(index) + 1 for index in place)
-    before, after = (float(matrix[place]) for matrix in (outcome.reference, policy))
+    prompt, response = (int(index) + 1 for index in cell)
+    before, after = (float(matrix[cell]) for matrix in (outcome.reference, policy))
     return {"prompt": prompt, "response": response, "before": before, "after": after}
 
 

@@ -46,7 +46,8 @@ def of_task(task: str) -> Optimum:
 
 
 def of_pair(task: Any, model: Any) -> Optimum | None:
-    """The optimum of a task for a model, from prepared samples or, without them, embedded ones.
+    """The optimum of a task for a model, from prepared samples or, if there are none, embedded
+    ones.
 
     None if there are no samples, or too few to know the optimum at any KL. A visitor may send any
     names, so these are only compared with the names of prepared samples: no file that they name is
@@ -91,7 +92,7 @@ def full_gain(config: Mapping[str, Any]) -> float | None:
 
 def target(query: Any) -> dict[str, Any] | None:
     """The optimum that a run seeks, for `query`, {"task", "model", "beta", "sought"}, from the same
-    samples as `frontier`; None without samples. `sought` is a `Method.optimum`, by default "kl".
+    samples as `frontier`; None if there are none. `sought` is a `Method.optimum`, by default "kl".
 
     For "kl" it is `Optimum.at`; for any other value, only `beta` and an `Optimum.point`, without
     texts. An invalid β is replaced by the largest β of the slider.

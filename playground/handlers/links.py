@@ -43,7 +43,7 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
             accepted[name] = value
     with contextlib.suppress(ConfigError):
         return resolve(method, task, **accepted).model_dump()
-    return form.default_config(method, task)  # a task without any reward cannot run
+    return form.default_config(method, task)  # a task with no reward cannot run
 
 
 def replaces_task(query: Mapping[str, str], config: Mapping[str, Any]) -> bool:

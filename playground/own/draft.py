@@ -113,7 +113,7 @@ def form_of(folder: Path) -> dict[str, Any]:
 
 
 def stored_files(folder: Path | None) -> dict[str, bytes]:
-    """The files of a folder, relative path -> content; {} without a folder."""
+    """The files of a folder, relative path -> content; {} if there is no folder."""
     if folder is None:
         return {}
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
@@ -130,7 +130,7 @@ def _is_archive(name: str) -> bool:
 
 
 def _whole(dropped: Dropped, max_bytes: int) -> dict[str, bytes] | None:
-    """The files of a dropped zip file, or those dropped with a task.toml; None without either."""
+    """The files of a dropped zip file, or all dropped files if one is a task.toml; else None."""
     archives = [name for name in dropped if _is_archive(name)]
     if archives and len(dropped) > 1:
         text = "expected a zip file alone, got {got} files"
@@ -193,7 +193,7 @@ def _form_errors(draft: Draft, form: dict[str, Any]) -> list[Error]:
 
 
 def _stored_toml(stored: Mapping[str, bytes]) -> dict[str, Any]:
-    """The content of the stored task.toml, which is valid; {} without one."""
+    """The content of the stored task.toml, which is valid; {} if none is stored."""
     return tomllib.loads(stored[TASK_FILE].decode("utf-8-sig")) if TASK_FILE in stored else {}
 
 
@@ -229,8 +229,8 @@ def _columns(name: str, content: bytes) -> set[str]:
 
 
 def _shown(folder: Path, name: str | None, form_files: tuple[str, ...]) -> str | None:
-    """The content of a file that the form wrote, one of `form_files`; "" without a file, None for
-    any other file and for one too large to show."""
+    """The content of a file that the form wrote, one of `form_files`; "" if `name` is None, and
+    None for any other file and for one that is too large to show."""
     if name is None:
         return ""
     if name not in form_files or (folder / name).stat().st_size > MAX_SHOWN_BYTES:

@@ -24,7 +24,7 @@ _ONE_AT_A_TIME = threading.Semaphore(1)
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The `contents` of the folder; an error if the process ends without them."""
+    """The `contents` of the folder; an error if the process ends and has not sent them."""
     command = ("playground.own.reader", str(folder))
     with _ONE_AT_A_TIME, child_process.module_process(*command, stdout=subprocess.PIPE) as process:
         try:

@@ -19,8 +19,8 @@ from playground.own import archive
 from playground.own.archive import BadFiles
 from playground.own.draft import Draft, Error, form_of, stored_files
 from playground.own.models import Models
-from playground.own.task_saver import TaskSaver
 from playground.own.scores import scores
+from playground.own.task_saver import TaskSaver
 from playground.people.client_address import client_address
 from playground.people.json_requests import Body, Refused, check_rate, parse
 from playground.people.own_tasks import OwnTasks

@@ -116,8 +116,8 @@ def _content(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _where(error: BaseException) -> str | None:
-    """The last line of this project's code in the traceback; without one, the last line of any
-    code; None without a traceback. The error's message is not logged, because it may contain a
+    """The last line of this project's code in the traceback, or else the last line of any code;
+    None if there is no traceback. The error's message is not logged, because it may contain a
     visitor's text."""
     frames = traceback.extract_tb(error.__traceback__)
     folders = [_ROOT / name for name in _OWN]

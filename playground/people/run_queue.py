@@ -166,7 +166,7 @@ class RunQueue:
         return self._client.free() and taken < self._client.at_once
 
     def live_quick_run_owner(self, visitor: Visitor) -> str | None:
-        """"own" if the live quick run is the visitor's, else "other"; None if there is none."""
+        """ "own" if the live quick run is the visitor's, else "other"; None if there is none."""
         owners = [self._live.get(name) for name in self.quick_runs.live()]
         is_own = owner_of(visitor, client_address()) in owners
         return "own" if is_own else "other" if owners else None

@@ -55,7 +55,8 @@ def _policy_key(gain: float, kl: float, beta: float, agreement: float | None, vo
 
 
 def reward_model_verdict(metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The verdict on a reward model (`statistics.reward_model_metrics`); None without votes."""
+    """The verdict on a reward model (`statistics.reward_model_metrics`); None if it has no held-out
+    votes."""
     if not metrics or not metrics["votes"]:
         return None
     accuracy, votes = metrics["accuracy"], metrics["votes"]

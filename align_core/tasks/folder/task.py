@@ -144,7 +144,7 @@ def as_plain_text(messages: Messages) -> str:
 
 
 def _drawn_from(rows: list[dict[str, str]] | None) -> Rows | None:
-    """f(n, seed) -> at most `n` of the rows, a random sample by the seed; None without rows."""
+    """f(n, seed) -> a random sample of at most `n` rows; None if there are no rows."""
     if rows is None:
         return None
     return lambda n, seed: random.Random(seed).sample(rows, min(n, len(rows)))

@@ -178,12 +178,12 @@ def reference_of(
     has_new_adapter: bool,
     args: RolloutConfig,
 ) -> Reference:
-    """The reference: `ref_model`, or without one the policy as it is now.
+    """The reference: `ref_model`, or the initial policy if that is None.
 
-    The policy as it is now is kept as a copy, or if it has an adapter, as the adapter's initial
-    weights. Nothing is kept, and None returned, for a new adapter that changes nothing yet: the
-    reference is then the policy with its adapter disabled. Some new adapters do change the policy:
-    PiSSA takes a part out of the base.
+    The initial policy is kept as a copy or, if it has an adapter, as the adapter's initial weights.
+    Nothing is kept, and None is returned, for a new adapter that changes nothing yet: the reference
+    is then the policy with its adapter disabled. Some new adapters do change the policy: PiSSA
+    takes a part out of the base.
 
     Raises:
         TypeError, ValueError: `ref_model` is not a causal language model with the policy's

@@ -29,7 +29,7 @@ class Episodes:
     is false (the padding token in `tokens`); the mask is true at response tokens, the end token
     included. `ended` is [B]; `kl` and `entropy` [B] are sums over the tokens, and so is `by_reward`
     [B, R], the scores of each of R rewards. `prompt_trunk` [B, P, H] and `trunk` [B, T, H] are
-    trunk states, None without a frozen trunk. Texts with the same number in `turn_of` [B] are the
+    trunk states, None if no trunk is frozen. Texts with the same number in `turn_of` [B] are the
     turns of one episode; it is None if each text is an episode of its own.
     """
 
@@ -85,9 +85,11 @@ class Episodes:
         if accelerator.num_processes == 1:
             return self
         numbers = [row for share in shares for row in share]
-        # If two processes have the same row, its last place counts.
-        places = {row: place for place, row in enumerate(numbers)}
-        order = torch.tensor([places[row] for row in sorted(places)], device=accelerator.device)
+        # If two processes have the same row, its last position counts.
+        positions = {row: position for position, row in enumerate(numbers)}
+        order = torch.tensor(
+            [positions[row] for row in sorted(positions)], device=accelerator.device
+        )
         columns = {}
         for field in fields(self):
             part = getattr(self, field.name)

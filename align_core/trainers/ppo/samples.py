@@ -71,7 +71,7 @@ class Samples(Trainer):
 
         A run that reports to trackio or wandb sends them the table as `completions`. With
         `sampling`, only the first `per_device_eval_batch_size` prompts are used. Returns a dict for
-        each prompt: query, model response and score; [] without an `eval_dataset`.
+        each prompt: query, model response and score; [] if there is no `eval_dataset`.
         """
         if self.eval_dataset is None:
             return []

@@ -243,10 +243,10 @@ def check_finite(by_reward: Tensor, names: Sequence[str]) -> None:
     Raises:
         NonFiniteReward: one is NaN or infinite.
     """
-    places = (~by_reward.isfinite()).nonzero().tolist()
-    if not places:
+    non_finite = (~by_reward.isfinite()).nonzero().tolist()
+    if not non_finite:
         return
-    row, reward = places[0]
+    row, reward = non_finite[0]
     value, name = str(by_reward[row, reward].item()), names[reward]
     line = f"{name}: expected finite numbers, got {value} for completion {row}"
     raise NonFiniteReward(Message("reward", {"name": name, "value": value}, line))

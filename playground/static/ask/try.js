@@ -74,12 +74,12 @@ export function mount({ element, props, server }) {
       make("small", "", chips, fill(words.mean, { n: samples.length }));
       if (i) make("small", "aside", head, mixtureText(realign, optimum));
     });
-    answers[0].samples.forEach((_, place) => {
+    answers[0].samples.forEach((_, index) => {
       const row = make("div", "row", host);
       answers.forEach(({ samples }, i) => {
         const box = make("div", i ? "one policy" : "one", row);
         make("small", "who", box, names[i].filter(Boolean).join(" · "));
-        const sample = samples[place];
+        const sample = samples[index];
         const chips = writeText(box, prompt, { ...sample, text: sample.completion });
         if (!sample.ended) make("small", "", chips, words.unended);
       });

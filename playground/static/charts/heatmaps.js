@@ -10,24 +10,24 @@ export function heatMaps(host, names, size, words, pressed, press) {
   const all = Object.values(maps);
   let here = null;
 
-  function point(place) {
+  function mark(cell) {
     if (here) for (const { cells } of all) cells[here[0]][here[1]].classList.remove("here");
-    here = place;
+    here = cell;
     if (here) for (const { cells } of all) cells[here[0]][here[1]].classList.add("here");
     for (const { number, values, kind } of all) {
       number.textContent = here && values ? valueOf(kind, values[here[0]][here[1]], words) : "";
     }
   }
-  const place = (target) => (target.dataset.place ? target.dataset.place.split(" ").map(Number) : null);
-  host.onpointerover = host.onfocusin = ({ target }) => place(target) && point(place(target));
-  host.onpointerleave = () => point(null);
+  const cellOf = (target) => (target.dataset.cell ? target.dataset.cell.split(" ").map(Number) : null);
+  host.onpointerover = host.onfocusin = ({ target }) => cellOf(target) && mark(cellOf(target));
+  host.onpointerleave = () => mark(null);
   walk(maps[pressed], size);
-  maps[pressed].grid.onclick = ({ target }) => place(target) && press(...place(target));
+  maps[pressed].grid.onclick = ({ target }) => cellOf(target) && press(...cellOf(target));
 
   return {
     draw(drawn, covered) {
       for (const [name, values] of Object.entries(drawn)) drawMap(maps[name], values, covered, words);
-      point(here);
+      mark(here);
     },
     note: (name, text) => (maps[name].note.textContent = text),
   };
@@ -43,7 +43,7 @@ function heatMap(host, name, size, words, pressed) {
   const cells = Array.from({ length: size }, (_, row) =>
     Array.from({ length: size }, (_, column) => {
       const cell = make(pressed ? "button" : "i", "", grid);
-      cell.dataset.place = `${row} ${column}`;
+      cell.dataset.cell = `${row} ${column}`;
       if (pressed) Object.assign(cell, { type: "button", tabIndex: row + column ? -1 : 0 });
       return cell;
     }),
@@ -64,8 +64,8 @@ function drawMap(map, values, covered, words) {
       cell.classList.toggle("uncovered", !covered[i][j]);
       if (kind !== "covered") return;
       cell.setAttribute("aria-pressed", value);
-      const place = { prompt: i + 1, response: j + 1, value: valueOf(kind, value, words) };
-      cell.setAttribute("aria-label", fill(words.cell, place));
+      const described = { prompt: i + 1, response: j + 1, value: valueOf(kind, value, words) };
+      cell.setAttribute("aria-label", fill(words.cell, described));
     }),
   );
   map.grid.setAttribute("role", kind === "covered" ? "group" : "img");
@@ -96,7 +96,7 @@ function walk({ grid, cells }, size) {
   grid.onkeydown = (event) => {
     if (!(event.key in steps)) return;
     event.preventDefault();
-    const [row, column] = event.target.dataset.place.split(" ").map(Number);
+    const [row, column] = event.target.dataset.cell.split(" ").map(Number);
     const to = (at, by) => Math.min(size - 1, Math.max(0, at + by));
     cells[to(row, steps[event.key][0])][to(column, steps[event.key][1])].focus();
   };

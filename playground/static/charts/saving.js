@@ -8,7 +8,7 @@ import { csvOf } from "./csv.js";
 const LEAST = { width: 720, height: 440 }; // pixels of a saved picture
 const PNG_SCALE = 2;
 
-// `unit` is that of the values; "" without one.
+// `unit` is the unit of the values; "" if they have none.
 export function offerSaving(head, plot, title, unit, words) {
   const menu = make("details", "menu save", head);
   const summary = make("summary", "", menu, "↓");

@@ -1,5 +1,5 @@
-// A slider for each ended run: it mixes the policy with its reference by the share λ, and the texts and the
-// picture follow.
+// A slider for each ended run, which mixes the policy with its reference by the share λ; the texts and the
+// picture show the mixture.
 import { listErrors, make, within } from "../core/dom.js";
 import { fill, number, signed } from "../core/format.js";
 import { latestOnly } from "../core/latest_only.js";
@@ -12,15 +12,15 @@ function canMix({ run }) {
   return run.model && !isMoving(run) && run.status.name !== "failed" && makesPolicy(method) && methods[method].beta;
 }
 
-// `shownFrontier()` is the limit of the picture, null without one; `changed()` is called when the texts or
-// the point of a run have changed.
+// `shownFrontier()` returns the frontier in the picture, null if there is none; `changed()` is called when
+// the texts or the point of a run have changed.
 export function mixing({ element, props, server }, shownFrontier, changed) {
   const { words, shares } = props;
   const { find, put } = within(element);
   const mixed = new Map(); // name of a run -> {share, answers: share -> the server's answer}
   let offered = "";
 
-  // A slider for each run that can be mixed. It keeps its place as long as its run is chosen.
+  // A slider for each run that can be mixed. It keeps its value as long as its run is chosen.
   function offer(runs) {
     const able = runs.filter(canMix);
     const names = able.map(({ run, letter }) => `${letter} ${run.name}`).join();
@@ -34,31 +34,31 @@ export function mixing({ element, props, server }, shownFrontier, changed) {
 
   function control(shown) {
     const { run } = shown;
-    const place = mixed.get(run.name) ?? { share: 1, answers: new Map() };
-    mixed.set(run.name, place);
+    const mixture = mixed.get(run.name) ?? { share: 1, answers: new Map() };
+    mixed.set(run.name, mixture);
     const row = make("label", "mix", find(".mixing div"));
     label(shown, row, "");
     const slider = Object.assign(make("input", "", row), { type: "range", min: 0, max: shares.at(-1), step: 0.25 });
     const output = make("output", "", row);
-    const said = make("span", "aside", row);
-    slider.value = place.share;
+    const note = make("span", "aside", row);
+    slider.value = mixture.share;
 
     const measure = latestOnly(async () => {
-      const { share } = place;
-      if (share === 0 || share === 1 || place.answers.has(share)) return;
+      const { share } = mixture;
+      if (share === 0 || share === 1 || mixture.answers.has(share)) return;
       const reply = await server.mixture({ run: run.name, share }).catch(() => ({ errors: [words.lost] }));
-      if (mixed.get(run.name) !== place) return;
+      if (mixed.get(run.name) !== mixture) return;
       listErrors(find(".mixing .errors"), reply.errors);
       if (reply.errors.length) return;
-      place.answers.set(share, reply.answers);
+      mixture.answers.set(share, reply.answers);
       show();
     });
 
     function write() {
-      const { share } = place;
+      const { share } = mixture;
       output.textContent = number(share);
       slider.setAttribute("aria-valuetext", `${shown.letter}, ${fill(words.mix_value, { share })}`);
-      said.textContent = sentence(place, run.config.beta);
+      note.textContent = sentence(mixture, run.config.beta);
     }
 
     function show() {
@@ -67,7 +67,7 @@ export function mixing({ element, props, server }, shownFrontier, changed) {
     }
 
     slider.oninput = () => {
-      place.share = slider.valueAsNumber;
+      mixture.share = slider.valueAsNumber;
       show();
       measure();
     };

@@ -10,14 +10,14 @@ export function runOnStage({ run, task }) {
 
 export const taskOnStage = (state) => runOnStage(state)?.config.task ?? state.task;
 
-// {task, model} of the shown optimum: those of the run, or without one the task and its reference.
+// {task, model} of the shown optimum: the run's; if no run is shown, the chosen task and its reference.
 export function pairOnStage(state) {
   const reference = tasks[state.task]?.reference ?? (state.task === "own" ? state.own?.model : undefined);
   const { task, model } = runOnStage(state)?.config ?? { task: state.task, model: reference };
   return { task, model };
 }
 
-// The optimum that the shown run seeks, or without one the method of the controls (`Method.optimum`).
+// The optimum (`Method.optimum`) that the shown run seeks; if no run is shown, that the chosen method seeks.
 export const soughtOnStage = (state) => soughtBy(runOnStage(state)?.config ?? state);
 
 function soughtBy({ method, loss }) {
@@ -64,7 +64,7 @@ export function rivalTargetOnStage(state) {
   return fits ? rivalTarget : null;
 }
 
-// The texts of the shown step or mixture; null without a run.
+// The texts of the shown step or mixture; null if no run is shown.
 export const samplesOnStage = (state) => state.mixture?.samples ?? samplesAt(runOnStage(state), state.viewedStep);
 
 // The run's gain in gold reward over its reference at a step, in nats. If the frontier chart shows

@@ -9,18 +9,18 @@ const ERRORS = ["none", "normal", "student"];
 // 2305.18290, Eq. 4): the policy, the rewards r, the effective number of `texts`, exp of the policy's
 // entropy, and gold reward and KL in nats. `error` is the kind of errors; "none" has none.
 export function optimum({ shares, gold, errors }, beta, error) {
-  const rewards = gold.map((value, place) => value + (errors[error]?.[place] ?? 0));
+  const rewards = gold.map((value, i) => value + (errors[error]?.[i] ?? 0));
   const best = Math.max(...rewards);
-  const weights = shares.map((share, place) => share * Math.exp((rewards[place] - best) / beta));
+  const weights = shares.map((share, i) => share * Math.exp((rewards[i] - best) / beta));
   const total = sum(weights);
   const policy = weights.map((weight) => weight / total);
   const entropy = -sum(policy.map((p) => (p > 0 ? p * Math.log(p) : 0)));
-  const kl = sum(policy.map((p, place) => (p > 0 ? p * Math.log(p / shares[place]) : 0)));
+  const kl = sum(policy.map((p, i) => (p > 0 ? p * Math.log(p / shares[i]) : 0)));
   return { policy, rewards, texts: Math.exp(entropy), gold: dot(policy, gold), kl: Math.max(0, kl) };
 }
 
 const sum = (values) => values.reduce((all, value) => all + value, 0);
-const dot = (first, second) => sum(first.map((value, place) => value * second[place]));
+const dot = (first, second) => sum(first.map((value, i) => value * second[i]));
 
 // Draws the optimum into `host`. `example` has the prompt and its texts, `bounds` are those of β.
 export function liveOptimum(host, example, bounds, words) {
@@ -66,13 +66,13 @@ export function liveOptimum(host, example, bounds, words) {
       kl: number(kl),
     });
     body.replaceChildren();
-    for (const place of order) {
+    for (const i of order) {
       const row = make("tr", "", body);
-      make("th", "text", row, example.texts[place].trim());
-      const cell = make("td", "share", row, probability(policy[place]));
-      cell.style.setProperty("--share", policy[place]);
-      make("td", "gold", row, number(example.gold[place]));
-      make("td", "added", row, number(rewards[place]));
+      make("th", "text", row, example.texts[i].trim());
+      const cell = make("td", "share", row, probability(policy[i]));
+      cell.style.setProperty("--share", policy[i]);
+      make("td", "gold", row, number(example.gold[i]));
+      make("td", "added", row, number(rewards[i]));
     }
   }
 

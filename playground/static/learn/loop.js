@@ -77,13 +77,13 @@ export function drawLoop(host, method, words) {
     return { item, body: make("div", "", item) };
   });
   const button = make("button", "", host, words.loop.step);
-  let place = 0;
+  let current = 0;
 
-  const mark = () => items.forEach(({ item }, i) => (item.ariaCurrent = i === place ? "step" : null));
+  const mark = () => items.forEach(({ item }, i) => (item.ariaCurrent = i === current ? "step" : null));
 
   button.type = "button";
   button.onclick = () => {
-    place = (place + 1) % stages.length;
+    current = (current + 1) % stages.length;
     mark();
   };
   list.ariaLabel = words.loop[method].label;

@@ -73,9 +73,9 @@ export function drawPath(host, names, label, upright, open) {
     return group;
   });
   picture.onkeydown = (event) => {
-    const place = stations.indexOf(event.target);
+    const index = stations.indexOf(event.target);
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (step) stations[place + step]?.focus();
+    if (step) stations[index + step]?.focus();
     else if (event.key === "Enter" || event.key === " ") open(event.target.dataset.station);
     else return;
     event.preventDefault();

@@ -17,15 +17,15 @@ export const runOf = ({ run }) => fold(startRun(run), run);
 export function play(steps, draw) {
   const last = steps.length - 1;
   let timer = null;
-  let place = 0;
+  let index = 0;
   function start() {
     clearInterval(timer);
-    place = matchMedia("(prefers-reduced-motion: reduce)").matches ? last : 0;
-    draw(steps[place]);
-    timer = setInterval(() => (place < last ? draw(steps[++place]) : clearInterval(timer)), PACE_MS);
+    index = matchMedia("(prefers-reduced-motion: reduce)").matches ? last : 0;
+    draw(steps[index]);
+    timer = setInterval(() => (index < last ? draw(steps[++index]) : clearInterval(timer)), PACE_MS);
   }
   start();
-  return { start, redraw: () => draw(steps[place]), stop: () => clearInterval(timer) };
+  return { start, redraw: () => draw(steps[index]), stop: () => clearInterval(timer) };
 }
 
 // The chart of reward and KL. `show` draws `traces(look)` over the frontier, in axes around `trails`.

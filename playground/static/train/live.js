@@ -110,7 +110,7 @@ export function mount({ element, props, server, watch, events }) {
     return fill(words.status[methods[config.method].beta ? "settings" : "settings_without_beta"], config);
   }
 
-  // Shows the measured step nearest to `step`, or the one `by` places from it.
+  // Shows the measured step nearest to `step`, or the one `by` steps from it.
   function scrub({ by = 0, step = get().viewedStep ?? get().run?.step }) {
     const measured = runOnStage(get())?.samples.map((samples) => samples.step) ?? [];
     if (measured.length) set({ viewedStep: nearestStep(measured, step, by) });

@@ -41,9 +41,9 @@ export function raceText({ seconds, over, runners }, names, words) {
   const part = (what, key, text, less) => {
     const [one, other] = [runners[0][key], runners[1][key]];
     const isEven = Math.abs(one - other) < EVEN[key];
-    const place = Number(!isEven && (less ? one > other : one < other));
-    const [mine, others] = (place ? [other, one] : [one, other]).map(text);
-    return fill(say[isEven ? `${what}_even` : what], { who: names[place], other: names[1 - place], mine, others });
+    const leader = Number(!isEven && (less ? one > other : one < other));
+    const [mine, others] = (leader ? [other, one] : [one, other]).map(text);
+    return fill(say[isEven ? `${what}_even` : what], { who: names[leader], other: names[1 - leader], mine, others });
   };
   const parts = {
     gain: part("gain", "gain", (value) => signed(value), false),

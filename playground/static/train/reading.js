@@ -64,9 +64,9 @@ export function openingText(run, words) {
   return fill(words.opening, { n: eval_prompts * eval_samples, texts: words.texts[task] ?? words.texts.other });
 }
 
-// The measured step nearest to `step`, or the one `by` places from it; null if it is the newest.
+// The measured step nearest to `step`, or the one `by` steps from it; null if it is the newest.
 export function nearestStep(measured, step, by = 0) {
   const distances = measured.map((other) => Math.abs(other - step));
-  const place = distances.lastIndexOf(Math.min(...distances)) + by;
-  return place >= measured.length - 1 ? null : measured[Math.max(0, place)];
+  const index = distances.lastIndexOf(Math.min(...distances)) + by;
+  return index >= measured.length - 1 ? null : measured[Math.max(0, index)];
 }

@@ -41,11 +41,11 @@ export function mount({ element, props }) {
   const presetText = (card, run) => (run.status.name === "finished" ? card.shows : card.watch);
 
   function showWork([first = {}, second = {}]) {
-    for (const [place, line] of Object.entries({ first, second })) {
-      put(`.${place} .label`, line.label ?? "");
-      put(`.${place} .prompt`, line.prompt ?? "");
-      put(`.${place} .completion`, line.text ?? "");
-      find(`.${place} .label`).dataset.tip = line.tip ?? "";
+    for (const [slot, line] of Object.entries({ first, second })) {
+      put(`.${slot} .label`, line.label ?? "");
+      put(`.${slot} .prompt`, line.prompt ?? "");
+      put(`.${slot} .completion`, line.text ?? "");
+      find(`.${slot} .label`).dataset.tip = line.tip ?? "";
     }
   }
 

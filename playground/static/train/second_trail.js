@@ -1,4 +1,4 @@
-// The further trails in the picture of the trade-off: that of a ghost, or in a race those of both runners.
+// The further trails in the frontier chart: a ghost's, or in a race those of both runners.
 import { ghostOnStage, raceOnStage, runOnStage } from "../core/view.js";
 import { trail } from "../charts/geometry.js";
 import { WIDE, ghostTraces, namedTrail } from "../charts/trade_off.js";
@@ -7,8 +7,8 @@ import { LOOKS } from "../compare/labels.js";
 import { ghostName } from "./ghost_name.js";
 import { raceAt, runnerNames } from "./race.js";
 
-// {isRace, trails}: in a race the trails of both so far, otherwise that of the ghost, each with its `name`.
-// Null without any.
+// {isRace, trails}: in a race the trails of both runners so far, otherwise the ghost's, each with its `name`;
+// null if there is neither.
 export function secondTrail(state, frontier, props) {
   const runs = raceOnStage(state);
   const race = runs && raceAt(runs, state.viewedStep, frontier);

@@ -1,4 +1,4 @@
-// The texts of reference, policy and optimum, and in a race those of the second runner: their data, and the
+// The texts of reference, policy and optimum, and in a race also of the second runner: their data, and the
 // box of each text.
 import { make } from "../core/dom.js";
 import { beforeText, fill, number, signed } from "../core/format.js";
@@ -15,15 +15,15 @@ export const SIDES = Object.keys(HELP);
 export const helpOf = (side, words) => words[`${HELP[side]}_help`];
 const STORED = 12; // prompts of the stored samples that are shown before any run
 
-// The sides that are shown. In a race both runners stand beside each other, and each one's optimum if
-// they seek different ones. The reference is left out, because both start from it.
+// The sides that are shown. In a race they are both runners, and two optima if the runners seek different
+// ones. The reference is left out, because both start from it.
 export function sidesOn(state) {
   if (!raceOnStage(state)) return ["reference", "policy", "optimum"];
   return SIDES.filter((side) => side !== "reference" && (side !== "rival_optimum" || rivalAim(state)));
 }
 
 // What the sides of a race are called, {policy, rival, optimum, rival_optimum}, and the `colours` of both
-// trails; null without a race.
+// trails; null if there is no race.
 export function raceNames(state, words, races) {
   const runs = raceOnStage(state);
   if (!runs) return null;
