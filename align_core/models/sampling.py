@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -215,6 +216,31 @@ class _Sampled:
         return Responses(self.tokens[:, :length], mask, self.ended, self._logp[:, :length], **parts)
 
 
+def _forward(
+    model: PreTrainedModel | Realigned,
+    cache: DynamicCache,
+    keep_states: bool,
+    interrupted: Callable[[], bool],
+    ids: Tensor,
+    attention: Tensor,
+    positions: Tensor,
+) -> tuple[Tensor, Tensor | None]:
+    """Logits [B, V], and last hidden states [B, H] if they are kept, at the last token."""
+    if interrupted():
+        raise Interrupted
+    output = model(
+        input_ids=ids,
+        attention_mask=attention,
+        position_ids=positions,
+        cache=cache,
+        use_cache=True,
+        logits_to_keep=1,
+        output_hidden_states=keep_states,
+    )
+    states = output.hidden_states[-1][:, -1].float() if keep_states else None
+    return output.logits[:, -1].float(), states
+
+
 @torch.no_grad()
 def sample(
     model: PreTrainedModel | Realigned,
@@ -249,22 +275,7 @@ def sample(
     prompts = Prompts(prompts.ids.masked_fill(prompts.mask == 0, 0), prompts.mask)
     is_pair = isinstance(model, Realigned)
     cache = model.new_cache() if is_pair else DynamicCache(config=model.config)
-
-    def forward(ids: Tensor, attention: Tensor, positions: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Logits [B, V], and last hidden states [B, H] if they are kept, at the last token."""
-        if interrupted():
-            raise Interrupted
-        output = model(
-            input_ids=ids,
-            attention_mask=attention,
-            position_ids=positions,
-            cache=cache,
-            use_cache=True,
-            logits_to_keep=1,
-            output_hidden_states=keep_states,
-        )
-        states = output.hidden_states[-1][:, -1].float() if keep_states else None
-        return output.logits[:, -1].float(), states
+    forward = partial(_forward, model, cache, keep_states, interrupted)
 
     sampled = _Sampled(count, max_new_tokens, pad_id, device)
     alive = torch.arange(count, device=device)  # rows of texts that have not ended

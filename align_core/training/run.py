@@ -74,9 +74,9 @@ def run(
     setup = prepare(config, directory, write, interrupted)
     trainer = build(setup)
     _set_precision(config, trainer, setup.reference)
-    measure = measure_of(setup, trainer, control)
     if resume and hasattr(trainer, "beta"):
         trainer.beta = settings_at(config.model_dump(), directory.events()[0])["beta"]
+    measure = measure_of(setup, trainer, control)
     callback = RunCallback(
         trainer,
         control,
@@ -91,28 +91,40 @@ def run(
     resumed = {"resume_from_checkpoint": str(checkpoint) if checkpoint else None}
     status, message = _train(trainer, callback, config, updates_per_step, **resumed)
     step = trainer.state.global_step // updates_per_step
-    ended = {"status": status, **to_event(message)}
     with measure.unsharded():
         if directory.writes:
             save_model(measure.model, setup.tokenizer, directory.model_path)
         distributed.leave_process_group()
-        if not directory.writes:
-            return status
-        beta = getattr(trainer, "beta", None)
-        write_distance = partial(_write_distance, setup, measure.model, beta, write, step)
-        if status == "finished":
-            write_distance(announced=True)
-        write("status", step, **ended)
-        if status == "finished":
-            checkpoints.delete(directory)
-        # On a stop, write the final status first, then evaluate the saved model. Another stop skips
-        # the evaluation.
-        if status == "stopped":
-            with contextlib.suppress(KeyboardInterrupt):
-                if callback.measure():
-                    write_distance(announced=False)
-                    write("status", step, **ended)
+        if directory.writes:
+            beta = getattr(trainer, "beta", None)
+            write_status = partial(write, "status", step, status=status, **to_event(message))
+            write_distance = partial(_write_distance, setup, measure.model, beta, write, step)
+            _write_end(status, callback, write_status, write_distance)
+            if status == "finished":
+                checkpoints.delete(directory)
     return status
+
+
+def _write_end(
+    status: str,
+    callback: RunCallback,
+    write_status: Callable[[], None],
+    write_distance: Callable[..., None],
+) -> None:
+    """Write the final status of a run whose model is saved and, unless it failed, the distance of
+    the model from the optimum.
+
+    On a stop, the final status comes first, and then the model is evaluated; another stop skips the
+    evaluation.
+    """
+    if status == "finished":
+        write_distance(announced=True)
+    write_status()
+    if status == "stopped":
+        with contextlib.suppress(KeyboardInterrupt):
+            if callback.measure():
+                write_distance(announced=False)
+                write_status()
 
 
 def _write_distance(

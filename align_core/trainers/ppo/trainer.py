@@ -158,15 +158,14 @@ class PPOTrainer(
         check_generator(args, getattr(self.policy, "name_or_path", ""))
         texts = args.stop_strings
         self.stops = StopStrings(processing_class, texts) if texts else None
-        self.reward_model = reward_model = separate_rewards(reward_model, value_model)
+        self.reward_model = separate_rewards(reward_model, value_model)
         self.score: Score = unscored
         self.reward_names: list[str] = []
-        readers: list[nn.Module] = []
-        is_scored = any(part is not None for part in (reward_model, train_dataset, eval_dataset))
-        if is_scored:
-            self.reward_names = reward_names(reward_model)
+        rewards = None
+        if any(part is not None for part in (self.reward_model, train_dataset, eval_dataset)):
+            self.reward_names = reward_names(self.reward_model)
             self.score = rewards = score_function(
-                reward_model,
+                self.reward_model,
                 processing_class,
                 args.device,
                 self.ends,
@@ -174,12 +173,12 @@ class PPOTrainer(
                 rows=self.policy.get_input_embeddings().num_embeddings,
                 weights=args.reward_weights,
             )
-            readers = rewards.readers
+        readers = rewards.readers if rewards is not None else []
         self.room = room_of(args, self.policy, self.ref_model, value_model, *readers)
-        if is_scored:
+        if rewards is not None:
             check_best_metric(args, eval_dataset, self.reward_names)
-            parts = processing_class, data_collator or list, self.room, args.local_episodes
-            check_prompts(train_dataset, eval_dataset, rewards.check_columns, *parts)
+            sampling = processing_class, data_collator or list, self.room, args.local_episodes
+            check_prompts(train_dataset, eval_dataset, rewards.check_columns, *sampling)
         self.beta = args.kl_coef
         self.latest: Rollout | None = None
         self._waiting: list[Batch] = []
