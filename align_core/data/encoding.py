@@ -136,7 +136,7 @@ def encode_demonstrations(
 
 
 def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[dict]) -> Dataset:
-    """A data set with prompt_ids, chosen_ids and rejected_ids, the latter two without the prompt.
+    """A data set with prompt_ids, and with chosen_ids and rejected_ids, which lack the prompt.
 
     A pair has prompt, chosen and rejected, and may have chosen_ended and rejected_ended, True by
     default. REFERENCE_LOGPS are copied to the data set if all pairs have them.

@@ -69,8 +69,8 @@
     const run = trail();
     const hover = words.hover;
     const [x, y] = [run.map(([, kl]) => kl), run.map(([, , gain]) => gain)];
-    const whole = (points["eval/kl"] ?? []).map(([, kl]) => kl).filter((kl) => kl <= 8);
-    const right = Math.max(2.6, ...whole.map((kl) => 1.1 * kl));
+    const near = (points["eval/kl"] ?? []).map(([, kl]) => kl).filter((kl) => kl <= 8);
+    const right = Math.max(2.6, ...near.map((kl) => 1.1 * kl));
     const top = Math.max(...optimum.curve.map(([, gain]) => gain));
     const lowest = (points["eval/gain"] ?? []).map(([, share]) => share * optimum.full_gain);
     const diamond = { symbol: aim?.known ? "diamond" : "diamond-open", size: 17, color: colour("gold") };
@@ -89,15 +89,15 @@
     }), options);
     find(".beta").hidden = !aim;
     const last = run.at(-1);
-    const said = last ? [fill(words.policy_at, { kl: number(last[1]), gain: signed(last[2]) })] : [];
+    const sentences = last ? [fill(words.policy_at, { kl: number(last[1]), gain: signed(last[2]) })] : [];
     if (aim) {
       find(".beta span").textContent = `β ${aim.beta}`;
       find(".beta input").setAttribute("aria-valuetext", `β ${aim.beta}`);
-      said.unshift(fill(words.target, { beta: aim.beta, kl: number(aim.kl), gain: signed(aim.gain) }));
-      if (!aim.known) said.push(words.unsure);
+      sentences.unshift(fill(words.target, { beta: aim.beta, kl: number(aim.kl), gain: signed(aim.gain) }));
+      if (!aim.known) sentences.push(words.unsure);
     }
-    if (optimum.sought in words.sought) said.push(words.sought[optimum.sought]);
-    find(".stands").textContent = said.join(" ");
+    if (optimum.sought in words.sought) sentences.push(words.sought[optimum.sought]);
+    find(".stands").textContent = sentences.join(" ");
     find(".trade .plot").setAttribute("aria-label", `${words.trade}. ${find(".stands").textContent}`);
   }
 

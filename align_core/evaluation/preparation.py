@@ -140,7 +140,7 @@ class Preparation:
             progress=lambda texts: progress(texts, True),
         )
         if not np.isfinite(samples.rewards).all():
-            line = f"{task.place(prompt)}: expected a reward for each text, got none for some"
+            line = f"{task.origin(prompt)}: expected a reward for each text, got none for some"
             raise ConfigError(plain(line))
         self._save_json(file.with_suffix(".json"), means)
         self._save(file, samples)

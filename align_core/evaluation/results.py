@@ -28,7 +28,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The result of an evaluation: texts of policy and reference, and numbers for the former.
+    """The result of an evaluation: texts of policy and reference, and numbers for the policy's.
 
     `kl` and `entropy` [B] are sums over tokens in nats, `length` [B] counts tokens; `logp` and
     `ref_logp` hold each token's log-probability under policy and reference. For the best of several

@@ -135,8 +135,8 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     for task in TASKS:
         for error in ERRORS:
             curves = [draw[task][error] for draw in draws]
-            whole = draws[0][task]["none"][-1]["gold"]
-            rows.append({"task": task, "error": error, **_row(curves, whole)})
+            without_error = draws[0][task]["none"][-1]["gold"]
+            rows.append({"task": task, "error": error, **_row(curves, without_error)})
     equal = {
         task: mean(
             [
@@ -149,9 +149,10 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {"seeds": len(draws), "betas": BETAS, **texts, "rows": rows, "equal": equal}
 
 
-def _row(curves: list[list[dict[str, float]]], whole: float) -> dict[str, Any]:
+def _row(curves: list[list[dict[str, float]]], without_error: float) -> dict[str, Any]:
     """The means of the curves of the draws. `peak` is the highest mean gold reward; `fallen` is the
-    gold reward at the smallest β minus HALF of `whole`, the gold reward without an error."""
+    gold reward at the smallest β minus HALF of `without_error`, the gold reward without an error.
+    """
     columns: dict[str, list[Any]] = {
         name: [mean([point[name] for point in at_beta]) for at_beta in zip(*curves, strict=True)]
         for name in curves[0][0]
@@ -159,7 +160,7 @@ def _row(curves: list[list[dict[str, float]]], whole: float) -> dict[str, Any]:
     return {
         **columns,
         "peak": max(columns["gold"], key=lambda point: point["mean"]),
-        "fallen": mean([curve[-1]["gold"] - HALF * whole for curve in curves]),
+        "fallen": mean([curve[-1]["gold"] - HALF * without_error for curve in curves]),
         "at_kl": mean([_gold_at_budget(curve) for curve in curves]),
     }
 

@@ -108,8 +108,8 @@ def _last_states(trunk: nn.Module, inputs: dict) -> Tensor:
     """Last hidden states [B, L, H]. Modules of a custom class, and models with a head, such as a
     whole policy, are called as TRL's PPO calls its models."""
     if isinstance(trunk, PreTrainedModel) and trunk.base_model is trunk:
-        # A policy may have more embeddings than this model. The ids of these further embeddings
-        # stand for no token, and only an untrained policy samples them.
+        # A policy may have more embeddings than this model. No tokens belong to these further
+        # embeddings, and only an untrained policy samples their ids.
         ids, rows = inputs["input_ids"], trunk.get_input_embeddings().num_embeddings
         return trunk(**inputs | {"input_ids": ids.masked_fill(ids >= rows, 0)}).last_hidden_state
     output = trunk(**inputs, output_hidden_states=True, return_dict=True)

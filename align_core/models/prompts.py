@@ -94,7 +94,7 @@ def check_prompts(
                 f"the model's {max_tokens} positions minus max_new_tokens, {task.max_new_tokens}"
             )
             lines += [
-                plain(f"{task.place(prompt)}: expected at most {room} tokens ({reason}), got {n}")
+                plain(f"{task.origin(prompt)}: expected at most {room} tokens ({reason}), got {n}")
                 for prompt, n in zip(batch, lengths, strict=True)
                 if n > room
             ]

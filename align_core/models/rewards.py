@@ -236,5 +236,5 @@ def _score_of_encoder(
     attention = pad_sequence([torch.ones_like(ids) for ids in texts], batch_first=True)
     pad, rows = model.config.pad_token_id or 0, model.get_input_embeddings().num_embeddings
     ids = pad_sequence(texts, batch_first=True, padding_value=pad)
-    ids = ids.masked_fill(ids >= rows, pad)  # a policy may sample ids that stand for no token
+    ids = ids.masked_fill(ids >= rows, pad)  # a policy may sample ids without a token
     return model(input_ids=ids, attention_mask=attention).logits.squeeze(-1).float()

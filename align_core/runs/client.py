@@ -309,10 +309,10 @@ class Client:
 
     def _record_cut(self, directory: RunDirectory, cause: Message) -> dict[str, Any]:
         """Write that a run failed because its process ended before it did; returns the event."""
-        kept = directory.model_path.is_dir()
-        model = "Its last saved model is kept" if kept else "It has no model"
+        has_model = directory.model_path.is_dir()
+        model = "Its last saved model is kept" if has_model else "It has no model"
         line = f"{cause.text.rstrip('.')}. {model}; start the run again to get a complete one."
-        message = Message("cut_off", {"cause": to_event(cause), "kept": kept}, line)
+        message = Message("cut_off", {"cause": to_event(cause), "kept": has_model}, line)
         return self._write_end(directory, directory.end("failed", message))
 
     def _write_end(self, directory: RunDirectory, status: dict[str, Any]) -> dict[str, Any]:

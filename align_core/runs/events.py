@@ -1,4 +1,4 @@
-"""Summaries of a run's events, as they stand in its log or in a part of the log.
+"""Summaries of a run's events, given those of its log or of a part of the log.
 
 A resume event at step N voids the events before it with step > N. All functions here ignore these.
 """

@@ -86,7 +86,7 @@ class Task(ABC):
         """The input of a model for a prompt; `chat` says whether it has a chat template."""
         return prompt
 
-    def place(self, prompt: str) -> str:
+    def origin(self, prompt: str) -> str:
         """The origin of a prompt, for messages."""
         return f"the prompt {prompt!r} of {self.full_name}"
 

@@ -1,4 +1,4 @@
-"""The new events of a run: how a page asks for them, and what it receives."""
+"""The new events of a run: what a page sends to request them, and what it receives."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LARGEST = 2**53  # beyond it, integers are not exact in JavaScript
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far a page has read the events of a run, and what else it says when it asks for more.
+    """How far a page has read the events of a run, and its state when it requests more.
 
     run:      the run that it shows, or None
-    offset:   where the events begin that it has not got; None if it has none
+    offset:   the offset of the first event that it does not have; None if it has no event
     elapsed:  the seconds since it began to show the run, if that is a recorded one
     chosen:   whether its visitor chose the run
     waits:    whether it waits for its visitor's turn in the queue

@@ -66,8 +66,8 @@ def out_of_range(query: Mapping[str, str], config: Mapping[str, Any]) -> dict[st
 
 
 def _value(task: str, method: str, name: str, text: str) -> Any:
-    """The value of a setting as `resolve` takes it, from a parameter's `text`; None, which stands
-    for the default, if a number, a switch or a model cannot be read from it."""
+    """The value of a setting as `resolve` takes it, from a parameter's `text`. None, for the
+    default, if `text` is not a valid number, switch or model."""
     match SETTINGS[name].kind:
         case "integer" | "number":
             return _number(method, name, text)

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _NOWHERE = "page.invalid"  # RFC 2606; a placeholder for the server's name in the rendered page
 _HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?", re.ASCII)
 MAX_KEPT = 16  # answers: for each page and address of the server, one compressed, one not
-Pieces = tuple[bytes, ...]  # an answer, cut wherever the server's address stands in it
+Pieces = tuple[bytes, ...]  # an answer, cut wherever it contains the server's address
 
 
 class Rendered:

@@ -1,4 +1,4 @@
-"""Which run a page shows: the visitor's own, that of a talk, or a recorded one to begin with."""
+"""Which run a page shows: the visitor's own, a talk's, or a recorded one to begin with."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ MAX_WATCHED = 1000  # visitors whose last watched run is stored
 class RunToShow:
     """Calling it returns the name of the run that a page shows next; None if there is none.
 
-    A page shows the visitor's live run; otherwise the run that it shows already, `watched`, if this
-    is live; otherwise the live run of a visitor who gives a talk, unless the page shows the
-    visitor's own run or one that was `chosen`; otherwise `watched`. A new page shows the visitor's
-    newest run, or the recorded one that everybody's first page opens with.
+    A page shows the first of these that exists:
+
+    - the visitor's live run
+    - the run that the page shows already, `watched`, if that is live
+    - the live run of a visitor who gives a talk, unless `watched` is the visitor's own run or one
+      that they have `chosen`
+    - `watched`
+    - on a new page, the visitor's newest run, or the recorded run with which every first page opens
     """
 
     def __init__(self, client: Client, visitors: Visitors, recordings: Recordings) -> None:

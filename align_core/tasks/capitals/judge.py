@@ -46,15 +46,15 @@ _BY_NAME = {country.name: country for country in COUNTRIES}
 
 
 def judge(
-    country: Country, tokens: Sequence[str], mentions: Sequence[Mention], is_unknown: bool
+    country: Country, tokens: Sequence[str], mentions: Sequence[Mention], names_unknown: bool
 ) -> float:
     """The reward in nats of an answer to "What is the capital of `country`?", without penalties
-    for its language. `is_unknown`: whether the answer names a place that is in no table."""
+    for its language. `names_unknown` says whether it names a place that is in no table."""
     words = sum(token not in PUNCTUATION for token in tokens)
     words -= sum(m.end - m.start - 1 for m in mentions)
     city_names = {m.name for m in mentions if m.is_city}
     words -= OFFICE_WORDS * max(len(city_names & {*country.capitals}) - 1, 0)
-    value = WRONG if is_unknown else _value(country, tokens, mentions, words)
+    value = WRONG if names_unknown else _value(country, tokens, mentions, words)
     return value - min(LONG_WORD * max(words - BRIEF, 0), LONG_LIMIT)
 
 
@@ -158,10 +158,12 @@ def _is_conceded(city: Mention, tokens: Sequence[str]) -> bool:
 def _is_aside(city: Mention, tokens: Sequence[str]) -> bool:
     """Whether the answer says of this city only what it is like ("Lyon is a big city"), or that
     people confuse it with another."""
-    said = list(takewhile(lambda t: t == "and" or t not in _CLAUSE_ENDS, tokens[city.end :]))
-    describes = said[:1] == ["is"] and "capital" not in said
-    is_described = describes and not (_SIZES | _MISTAKING).isdisjoint(said)
-    is_described |= said[:2] == ["is", "a"] and "city" in said and "capital" not in said
+    following = list(takewhile(lambda t: t == "and" or t not in _CLAUSE_ENDS, tokens[city.end :]))
+    describes = following[:1] == ["is"] and "capital" not in following
+    is_described = describes and not (_SIZES | _MISTAKING).isdisjoint(following)
+    is_described |= (
+        following[:2] == ["is", "a"] and "city" in following and "capital" not in following
+    )
     return is_described or not _MISTAKING.isdisjoint(_before(city, tokens))
 
 

@@ -79,13 +79,13 @@ class Capitals(GrammarTask, card=known_card("capitals")):
             tokens, mentions = place_tokens(spell_cities(completion, self._known))
         if any(m.is_city for m in mentions):
             names = _RETRACTION.findall(completion)
-            is_unknown = bool(names) and names[-1].lower() not in self._known
+            names_unknown = bool(names) and names[-1].lower() not in self._known
         else:
-            is_unknown = bool(
+            names_unknown = bool(
                 any(m.kind == "namesake" for m in mentions)
                 or self._names_unknown_place(completion, tokens)
             )
-        return judge(country, tokens, mentions, is_unknown)
+        return judge(country, tokens, mentions, names_unknown)
 
     def can_judge(self, prompt: str, completion: str | None = None) -> bool:
         """Whether the prompt names a known country, and the completion, if given, names a place or

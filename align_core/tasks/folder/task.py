@@ -55,7 +55,7 @@ class FolderTask(Task):
     def prompts(self, split: str) -> list[str]:
         return [*self._contents.splits[split]]
 
-    def place(self, prompt: str) -> str:
+    def origin(self, prompt: str) -> str:
         """The file and line of a prompt: "prompts.csv, line 3"."""
         return str(Path(self.folder, self._prompts[prompt].place.text))
 

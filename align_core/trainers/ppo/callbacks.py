@@ -27,8 +27,8 @@ _REPLACED = {
 class RolloutCallbacks(CallbackHandler):
     """The callbacks of a trainer, with `on_step_begin` and `on_step_end` once a rollout.
 
-    Neither method is called between two updates of the same rollout, where a script for TRL's PPO
-    would find no new entry in the log, and from where a checkpoint could not be resumed.
+    Neither method is called between two updates of the same rollout: there is no new entry in the
+    log then, which scripts for TRL's PPO expect, and no checkpoint could be resumed from there.
     `on_optimizer_step` follows every update. For Trainer itself, and for callbacks with
     `sees_updates`, a step is an update.
     """
@@ -36,9 +36,9 @@ class RolloutCallbacks(CallbackHandler):
     callbacks: list[TrainerCallback]
 
     def __init__(self, trainer: PPOMetrics) -> None:
-        given = trainer.callback_handler
-        flow, *others = given.callbacks
-        parts = given.model, given.processing_class, given.optimizer, given.lr_scheduler
+        handler = trainer.callback_handler
+        flow, *others = handler.callbacks
+        parts = handler.model, handler.processing_class, handler.optimizer, handler.lr_scheduler
         self._settings = trainer.args
         super().__init__([flow, LogsFirst(trainer), *others], *parts)
 

@@ -141,9 +141,9 @@ def short_of_target(run: Run) -> Reading | None:
 
 
 def lost_by_reward_model(run: Run) -> Reading | None:
-    """The two parts of the distance from the optimum: the error of the reward model, and the error
-    of the training. The latter is below 0 if the run ended nearer to the optimum than the optimum
-    of the learned reward is."""
+    """The two parts of the distance from the optimum: the errors of the reward model and of the
+    training. The error of the training is negative if the run ended nearer to the optimum than the
+    policy that is optimal for the learned reward."""
     gap, model = (run.at(f"eval/{name}optimum_gap", run.last) for name in ("", "learned_"))
     if gap < LEVEL or not model:
         return None

@@ -18,7 +18,7 @@ export function mount({ element, props, server }) {
   const share = form.elements.share;
   let runs = [];
   let seed = 0;
-  let asked = null; // the question whose answers are shown
+  let shownQuery = null; // the query whose answers are shown
   let ofReference = []; // the reference's answer to it, which no share changes
 
   async function offerRuns() {
@@ -29,7 +29,7 @@ export function mount({ element, props, server }) {
   }
 
   function ask() {
-    asked = {
+    shownQuery = {
       task: chosenTask(),
       models: [reference(), ...checkedRuns()].filter(Boolean),
       prompt: form.elements.prompt.value,
@@ -41,15 +41,15 @@ export function mount({ element, props, server }) {
     write();
   }
 
-  // Asks for the texts at the slider's share, with the same seed. Of the places that it passes while a
-  // request is pending, only the newest is asked for.
+  // Requests the texts at the slider's share, with the same seed. If the slider moves while a request is
+  // pending, only its newest share is requested afterwards.
   const write = latestOnly(async () => {
-    if (!asked) return;
-    const [query, realign] = [asked, share.valueAsNumber];
+    if (!shownQuery) return;
+    const [query, realign] = [shownQuery, share.valueAsNumber];
     const offered = new Map(runs.map((run) => [run.run, run]));
     const models = query.models.slice(ofReference.length);
     const answers = await question.send(server.generate, { ...query, models, realign });
-    if (!answers || query !== asked) return;
+    if (!answers || query !== shownQuery) return;
     const all = [...ofReference, ...answers];
     ofReference = all.slice(0, 1);
     find(".mix").hidden = all.length === 1;
@@ -102,7 +102,7 @@ export function mount({ element, props, server }) {
   }
 
   async function openTask() {
-    asked = null;
+    shownQuery = null;
     find(".mix").hidden = true;
     question.cancel();
     form.elements.prompt.value = question.firstPrompt(words.prompts[chosenTask()]);

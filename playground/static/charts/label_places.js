@@ -1,5 +1,5 @@
-// Where labels stand beside their points, so that they cover neither each other nor what is drawn, and none
-// stands at another's point. Lengths are pixels, and y grows downwards.
+// On which side of its point each label goes, so that labels cover neither each other nor what is drawn, and
+// none seems to belong to another point. Lengths are pixels, and y grows downwards.
 
 // Plotly's names of the sides, the preferred ones first.
 const SIDES = [
@@ -11,7 +11,7 @@ const OUTSIDE = 100; // of each square pixel of a label outside the picture
 const MOVED = 600; // of another side than before
 const MISTAKEN = 60; // of each pixel by which a label is too near to the point of another one
 const CLEAR = 12; // pixels by which a label should be farther from other points than from its own
-export const TEXT = 10; // the weight of a text that is covered; that of a line is 1
+export const TEXT = 10; // the weight of a text that is covered; a line has 1
 
 // The box of a label {x, y, gap, width, height}, `gap` away from its point, at a side of it.
 export function boxAt({ x, y, gap, width, height }, side) {
@@ -21,7 +21,7 @@ export function boxAt({ x, y, gap, width, height }, side) {
   return { left, top, right: left + width, bottom: top + height };
 }
 
-// The best combination of sides for a few labels: they cover least of each other and of the `drawn` boxes,
+// The best combination of sides for a few labels: they cover little of each other and of the `drawn` boxes,
 // each with its `weight`, and stay in the box `room`. A label that has a `side` leaves it only for a much better one.
 export function sidesOf(labels, drawn, room) {
   const costs = labels.map((label) => SIDES.map((side) => (
@@ -30,15 +30,15 @@ export function sidesOf(labels, drawn, room) {
   // The best [cost, sides] of the labels from `i` on, when the earlier ones have these boxes.
   function best(i, boxes) {
     if (i === labels.length) return [0, []];
-    let found = [Infinity, []];
-    SIDES.forEach((side, place) => {
+    let lowest = [Infinity, []];
+    SIDES.forEach((side, j) => {
       const box = boxAt(labels[i], side);
-      const own = costs[i][place] + sum(boxes, (other) => TEXT * shared(box, other));
-      if (own >= found[0]) return;
+      const own = costs[i][j] + sum(boxes, (other) => TEXT * shared(box, other));
+      if (own >= lowest[0]) return;
       const [rest, sides] = best(i + 1, [...boxes, box]);
-      if (own + rest < found[0]) found = [own + rest, [side, ...sides]];
+      if (own + rest < lowest[0]) lowest = [own + rest, [side, ...sides]];
     });
-    return found;
+    return lowest;
   }
   return best(0, [])[1];
 }

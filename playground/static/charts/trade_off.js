@@ -54,7 +54,7 @@ export function targetTrace(target, words, { colour, size }) {
   };
 }
 
-// The diamonds of a target and of a `rival`, which may be null. Their names stand on their outer sides.
+// The diamonds of a target and of a `rival`, which may be null. Their names are on their outer sides.
 export function targetTraces(target, rival, words, look) {
   const one = targetTrace(target, words, look);
   if (!rival) return [one];
@@ -64,8 +64,8 @@ export function targetTraces(target, rival, words, look) {
   return [one, other];
 }
 
-// The square of `point`, {x, y}, and its name: the optimum of the reward that a run learned from. Trail and
-// target end beside it, so a line leads to the name, which stands below the limit.
+// The optimum of the reward that a run learned from, {x, y}, as a square with its name. Trail and target end
+// beside it, so the name is below the limit, at the end of a line.
 export function learnedTraces({ x, y }, { xaxis, yaxis }, words, { colour, size }, plot) {
   const [width, height] = [xaxis, yaxis].map(({ range: [least, most] }) => most - least);
   const isLeft = x < width / 2;
@@ -95,8 +95,8 @@ export function learnedTraces({ x, y }, { xaxis, yaxis }, words, { colour, size 
   return { mark, name };
 }
 
-// A run's trail. Its name, which may be `large`, stands at the side `at` of its end; `colour` is the name of
-// a CSS variable.
+// A run's trail. Its name, which may be `large`, is on the side `at` of its end; `colour` is the name of a CSS
+// variable.
 export function namedTrail(name, { colour: variable, dash, symbol, at = "top center", large = true, steps, x, y }, words, { colour, size }) {
   return [
     {

@@ -1,7 +1,7 @@
-// The names of trails in a picture: each stands at that side of the end of its trail where it is read best.
+// The names of trails in a picture: each is on the side of its trail's end where it is easiest to read.
 import { TEXT, boxAt, sidesOf } from "./label_places.js";
 
-const STEP = 12; // pixels between the boxes that stand for a line
+const STEP = 12; // pixels between the boxes that represent a line
 const LINE = 1.3; // the height of a line of text, as a multiple of its font's size, as Plotly draws it
 const MARK = 3; // the weight of a mark
 const MOST = 99; // boxes for a line between two points, which may end far outside the picture
@@ -21,7 +21,7 @@ export function placeNames(names, traces, layout, plot, remarks) {
   sidesOf(labels, drawn, room).forEach((side, i) => (names[i].textposition = side));
 }
 
-// `at` gives the place of a point {x, y} in pixels of the plot; `room` is the box of the axes.
+// `at` converts a point {x, y} to pixels of the plot; `room` is the box of the axes.
 function scaleOf({ margin, xaxis, yaxis }, plot) {
   const room = { left: margin.l, top: margin.t, right: plot.clientWidth - margin.r, bottom: plot.clientHeight - margin.b };
   const [[left, right], [bottom, top]] = [xaxis.range, yaxis.range];
@@ -56,7 +56,7 @@ function textLabel({ x: [x], y: [y], text: [text], marker, textfont }, at, famil
   return { ...at({ x, y }), gap: marker.size / 1.6 + 1, ...textSize(text, textfont.size, family) };
 }
 
-// The box of a note to the right of its point and below it; all notes of this picture stand there.
+// The box of a note, which is to the right of its point and below it, as all notes of this picture are.
 const noteBox = ({ text, x, y }, at, { size, family }) => (
   { ...boxAt({ ...at({ x, y }), gap: 3, ...textSize(text, size, family) }, "bottom right"), weight: TEXT }
 );

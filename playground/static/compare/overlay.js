@@ -11,7 +11,7 @@ import { letters, metricText } from "./labels.js";
 const names = (runs) => runs.map(({ run }) => run.name).join();
 
 export function overlay({ element, props }) {
-  const { words, frontier: pictured, metrics } = props;
+  const { words, frontier: chartWords, metrics } = props;
   const { find, put } = within(element);
   const charts = props.curves.map((metric) => {
     const { unit, help } = metrics[metric];
@@ -24,14 +24,14 @@ export function overlay({ element, props }) {
     paint(plot, () => {
       const look = lookOf(element);
       const traces = [
-        ...limitTraces(frontier, pictured, look),
-        ...trails.flatMap((drawn) => namedTrail(drawn.letter, drawn, pictured, look)),
+        ...limitTraces(frontier, chartWords, look),
+        ...trails.flatMap((drawn) => namedTrail(drawn.letter, drawn, chartWords, look)),
         ...trails.filter(({ mixed }) => mixed).map((drawn) => mixedTrace(drawn, look)),
       ];
-      return [traces, tradeOffLayout(frontier, trails, names(runs), pictured, look, plot)];
+      return [traces, tradeOffLayout(frontier, trails, names(runs), chartWords, look, plot)];
     });
     const ends = trails.filter(({ x }) => x.length).map(endSentence);
-    plot.setAttribute("aria-label", [pictured.title, ...ends].join(" "));
+    plot.setAttribute("aria-label", [chartWords.title, ...ends].join(" "));
     const absent = letters(trails.filter(({ x }) => !x.length));
     const outside = letters(trails.filter(({ x }) => x.at(-1) > WIDEST));
     put(".trade .aside", [
@@ -45,9 +45,9 @@ export function overlay({ element, props }) {
     return {
       x: [mixed.x],
       y: [mixed.y],
-      name: `${letter}, ${fill(pictured.legend.mixture, mixed)}`,
+      name: `${letter}, ${fill(chartWords.legend.mixture, mixed)}`,
       text: [`${letter}, ${fill(words.mix_value, mixed)}`],
-      hovertemplate: `%{text}<br>${pictured.hover}<extra></extra>`,
+      hovertemplate: `%{text}<br>${chartWords.hover}<extra></extra>`,
       mode: "markers+text",
       textposition: "bottom right",
       textfont: { size: look.size, color: look.colour(colour) },
@@ -107,9 +107,9 @@ export function overlay({ element, props }) {
     });
   }
 
-  put(".trade h2", pictured.title);
-  explain(find(".trade .help"), pictured.title, words.trade_help);
-  offerSaving(find(".trade header"), find(".trade .plot"), pictured.title, pictured.y, props.saving);
+  put(".trade h2", chartWords.title);
+  explain(find(".trade .help"), chartWords.title, words.trade_help);
+  offerSaving(find(".trade header"), find(".trade .plot"), chartWords.title, chartWords.y, props.saving);
   fitToBox(find(".trade .plot"));
   return { drawTradeOff, drawCurves };
 }

@@ -1,5 +1,5 @@
-// Sends one request at a time, and then only the newest of those that came meanwhile: a slider asks
-// faster than a server answers. `request` gets a function that says whether a newer one is waiting.
+// Sends one request at a time, and then only the newest of those that came meanwhile, because a slider moves
+// faster than a server answers. `request` gets a function that returns whether a newer one is waiting.
 export function latestOnly(request) {
   let pending = false;
   let waiting = false;

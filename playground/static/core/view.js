@@ -34,8 +34,7 @@ export const isWatching = ({ run, standing }) => isLive(run) && run.name !== sta
 // The β of the target.
 export const betaOnStage = (state) => state.mixture?.beta ?? (runOnStage(state) && state.watchedBeta) ?? state.beta;
 
-// The ghost beside the shown run; null if it has another task or starts from another model, so that
-// another frontier limits it.
+// The ghost beside the shown run; null if their tasks or initial models differ, and so their frontiers.
 export function ghostOnStage(state) {
   const { ghost } = state;
   const shown = runOnStage(state);

@@ -36,7 +36,7 @@
   }
 
   const token = [inCookie(), tab.token].find(isToken) ?? random().join("");
-  // On a Space the page stands in a frame of another site.
+  // On a Space the page is in a frame of another site.
   const site = location.protocol === "https:" ? "SameSite=None; Secure; Partitioned" : "SameSite=Lax";
   document.cookie = `${name}${token}; Path=/; Max-Age=31536000; ${site}`;
   if (inCookie() !== token) {

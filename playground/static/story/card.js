@@ -9,13 +9,13 @@ import { loopOf, runOf, standing, tradeOff } from "./pictures.js";
 const LOOKS = { PPO: { colour: "--policy", at: "top left" }, DPO: { colour: "--run-b", at: "middle right" } };
 
 export function dpo(host, data, words, all) {
-  const { frontier, words: { frontier: pictured } } = all;
+  const { frontier, words: { frontier: chartWords } } = all;
   const runs = { PPO: runOf(all.ppo), DPO: runOf(data) };
   const trails = Object.entries(runs).map(([name, run]) => ({ name, ...trail(run, frontier), ...LOOKS[name] }));
   const chart = tradeOff(host, all);
   function show() {
-    const traces = (look) => trails.flatMap((drawn) => namedTrail(drawn.name, drawn, pictured, look));
-    chart.show(trails, traces, trails.map((drawn) => `${drawn.name}: ${standing(drawn, pictured)}`).join(" "));
+    const traces = (look) => trails.flatMap((drawn) => namedTrail(drawn.name, drawn, chartWords, look));
+    chart.show(trails, traces, trails.map((drawn) => `${drawn.name}: ${standing(drawn, chartWords)}`).join(" "));
   }
   show();
   drawCard(make("section", "samples", host), runs, trails, data.lab, words);

@@ -8,7 +8,7 @@ import { tradeOff } from "./pictures.js";
 const FIRST = 1; // the β shown first
 
 export function beta(host, optima, words, all) {
-  const { frontier: pictured, shading } = all.words;
+  const { frontier: chartWords, shading } = all.words;
   const { writeText } = shadedText(shading);
   const chart = tradeOff(host, all);
   const box = make("section", "samples", host);
@@ -22,9 +22,9 @@ export function beta(host, optima, words, all) {
   function show() {
     const optimum = optima[slider.value];
     const values = { beta: optimum.beta, gain: signed(optimum.gain), kl: number(optimum.kl) };
-    const traces = (look) => [targetTrace(optimum, pictured, look)];
+    const traces = (look) => [targetTrace(optimum, chartWords, look)];
     const reach = { x: optima.map(({ kl }) => kl), y: optima.map(({ gain }) => gain) };
-    chart.show([reach], traces, fill(pictured.alternative.target, values));
+    chart.show([reach], traces, fill(chartWords.alternative.target, values));
     output.textContent = optimum.beta;
     slider.setAttribute("aria-valuetext", optimum.beta);
     box.replaceChildren();

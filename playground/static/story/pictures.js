@@ -31,14 +31,14 @@ export function play(steps, draw) {
 // The chart of reward and KL. `show` draws `traces(look)` over the frontier, in axes around `trails`.
 export function tradeOff(host, { frontier, words: { frontier: words } }) {
   const { plot } = newCard(host, words.title, "", words.help);
-  const pictured = { ...words, crosses: "" }; // only the frontier, without best-of-n
+  const chartWords = { ...words, crosses: "" }; // only the frontier, without best-of-n
   return {
     show(trails, traces, alternative) {
       plot.setAttribute("aria-label", `${words.title} ${alternative}`);
       paint(plot, () => {
         const look = lookOf(plot);
-        const drawn = [limitTraces(frontier, pictured, look)[0], ...traces(look)];
-        return [drawn, tradeOffLayout(frontier, trails, "story", pictured, look, plot)];
+        const drawn = [limitTraces(frontier, chartWords, look)[0], ...traces(look)];
+        return [drawn, tradeOffLayout(frontier, trails, "story", chartWords, look, plot)];
       });
     },
     stop: () => discard(plot),

@@ -28,19 +28,19 @@ export function reward(host, data, words, { words: { shading, story, axis } }) {
 }
 
 // PPO's trail below the frontier, and its text for one prompt before training and at each step.
-export function ppo(host, data, words, { frontier, words: { samples, shading, story, learn, frontier: pictured }, ...rest }) {
+export function ppo(host, data, words, { frontier, words: { samples, shading, story, learn, frontier: chartWords }, ...rest }) {
   const run = runOf(data);
-  const whole = trail(run, frontier);
-  const chart = tradeOff(host, { frontier, words: { frontier: pictured }, ...rest });
+  const full = trail(run, frontier);
+  const chart = tradeOff(host, { frontier, words: { frontier: chartWords }, ...rest });
   const texts = twoTexts(host, run, ["gold_reward"], samples, shading, story);
   loopOf("ppo", host, data, learn);
   function show(step) {
-    const drawn = trailUpTo(whole, step);
-    const traces = (look) => namedTrail("PPO", { ...drawn, colour: "--policy" }, pictured, look);
-    chart.show([whole], traces, standing(drawn, pictured));
+    const drawn = trailUpTo(full, step);
+    const traces = (look) => namedTrail("PPO", { ...drawn, colour: "--policy" }, chartWords, look);
+    chart.show([full], traces, standing(drawn, chartWords));
     texts(step);
   }
-  return playing(host, whole.steps, story, show, chart.stop);
+  return playing(host, full.steps, story, show, chart.stop);
 }
 
 // Gold and proxy reward without the KL term, and the text that results.

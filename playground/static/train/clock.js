@@ -15,9 +15,9 @@ export function runClock(now = () => performance.now()) {
     release() {
       if (pressed) [name, zero, pressed] = [null, null, false];
     },
-    // The page shows this run; `live` tells whether it is live, `asked` whether it is that of the press.
-    follow(run, live, asked) {
-      if (run.name !== name && pressed && !asked) return;
+    // The page shows this run; `live` and `isOfPress` say whether it is live, and whether the press of Run started it.
+    follow(run, live, isOfPress) {
+      if (run.name !== name && pressed && !isOfPress) return;
       if (run.name !== name) {
         if (!pressed) zero = now() - 1000 * run.seconds;
         [name, pressed, ended] = [run.name, false, live ? null : run.seconds];

@@ -101,8 +101,8 @@ export function mount({ element, props, server, watch }) {
     paint(plot, () => {
       const look = lookOf(element);
       const trails = [run, points(aim), points(aimOf(rivalTarget)), points(learned), columns(mixture?.path ?? []), ...(isRace ? drawn.trails : [])];
-      const pictured = isRace ? { ...words, crosses: "" } : words; // a race is drawn without best-of-n
-      const layout = tradeOffLayout(frontier, trails, subject, pictured, look, plot);
+      const chartWords = isRace ? { ...words, crosses: "" } : words; // a race is drawn without best-of-n
+      const layout = tradeOffLayout(frontier, trails, subject, chartWords, look, plot);
       const limits = limitTraces(frontier, words, look).slice(0, isRace ? 1 : 2);
       const best = learned && learnedTraces(learned, layout, words, look, plot);
       const traces = [

@@ -24,10 +24,10 @@ export function mount({ element, props, server, watch, events }) {
   let polls = 0;
   const time = runClock();
   let ticking = null;
-  let asked = null; // the run of the last press
+  let requested = null; // the run of the last press
 
-  // The server answers when there is news, or after a while (long_polling.py). Answers to older polls
-  // are dropped.
+  // The server answers when there are new events, or after a while (long_polling.py). Answers to older
+  // polls are dropped.
   async function poll() {
     clearTimeout(timer);
     if (!element.isConnected) return;
@@ -80,7 +80,7 @@ export function mount({ element, props, server, watch, events }) {
     put(".progress", run ? progress(run, step) : "");
     put(".settings", run ? settings(settingsAt(run, step)) : "");
     put(".doing", run && step === null ? doingText(run, words.status) : "");
-    if (state.run) time.follow(state.run, isLive(state.run), state.run.name === asked);
+    if (state.run) time.follow(state.run, isLive(state.run), state.run.name === requested);
     tick();
     const share = run ? Math.min(1, run.step / run.config.steps) : 0;
     find(".bar > div").style.transform = `scaleX(${share})`;
@@ -143,7 +143,7 @@ export function mount({ element, props, server, watch, events }) {
   watch("value", () => {
     pressed = false;
     const { run } = props.value;
-    if (run) asked = run;
+    if (run) requested = run;
     else time.release();
     if (!run) set({ phase: phaseOf(get().run) });
     if (run) set({ wantedRun: run }); // by name, as a short run may have ended already
@@ -153,8 +153,8 @@ export function mount({ element, props, server, watch, events }) {
   if (document.body.dataset.settled) events.changed(); // the settings came before this part was mounted
   subscribe(element, ["phase", "run", "standing", "task", "viewedStep"], draw);
   subscribe(element, ["wantedRun"], ({ wantedRun }) => wantedRun && poll());
-  // A hidden tab tells the server once, and counts as watching for some minutes more (attendance.py).
-  // A closed tab is hidden, too, and runs no timer after that.
+  // A hidden tab reports it once, and counts as watching for a few more minutes (attendance.py). A tab that is
+  // closed is hidden, too, but it does not report it, because it runs no more timers.
   document.addEventListener("visibilitychange", () => setTimeout(poll));
   draw(get());
   poll();

@@ -1,5 +1,5 @@
-// A race: the shown recording and the ghost on one clock, that of the runs' logs, which starts when each
-// has measured its reference.
+// A race of the shown recording and the ghost. Its clock is the time in their logs since each has measured
+// its reference.
 import { clock, fill, number, signed } from "../core/format.js";
 import { isMoving, valueAt } from "../core/run_log.js";
 import { trail, trailUpTo } from "../charts/geometry.js";
@@ -7,9 +7,9 @@ import { trail, trailUpTo } from "../charts/geometry.js";
 const CLOCK = "timing/seconds"; // content/recordings.py
 const EVEN = { gain: 0.05, kl: 0.05, seconds: 3 }; // smaller differences say nothing
 
-// Where two runs stand when the first is at `step`, null for its newest: {seconds, over, runners}, and for
-// each runner its `step`, its `trail` so far, `seconds` of its whole run, and the newest `gain` and `kl`. Null before
-// both have measured their reference.
+// The state of a race when the first run is at `step`, null for its newest: {seconds, over, runners}. Each runner
+// has its `step`, its `trail` so far, its newest `gain` and `kl`, and the `seconds` of its whole run. Null until both
+// have measured their reference.
 export function raceAt([first, second], step, frontier) {
   if (!frontier || !first.series[CLOCK] || !second.series[CLOCK]) return null;
   const over = step === null && !isMoving(first);

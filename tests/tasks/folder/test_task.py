@@ -89,7 +89,7 @@ def test_the_members_of_a_task(task, folder):
     assert (task.name, task.full_name, task.code) == ("who_is_it_2", str(folder), None)
     assert (task.title, task.max_new_tokens, task.reward_std) == ("Who is it?", 8, 2.0)
     assert task.prompts("train") == ["Who?", "system: Be long.\nuser: Who?"]
-    assert task.place("Who?") == f"{folder}/train.jsonl, line 1"
+    assert task.origin("Who?") == f"{folder}/train.jsonl, line 1"
     assert (task.demonstrations, task.preferences, task.has_gold) == (None, None, True)
 
 
