@@ -206,7 +206,7 @@ def trunk_divergence(
 
     The reference is the policy with its adapter disabled, or with the initial weights `reference`.
     `batch` is prompts, tokens [B, T] and mask [B, T]. Policy and reference are computed in the same
-    way, so that rounding, in bfloat16 too, adds no KL. Returns a `Divergence` whose fields are
+    way, so that rounding adds no KL, even in bfloat16. Returns a `Divergence` whose fields are
     [B, T], 0 outside the mask, and the policy's last hidden states [B, T, H].
     """
     _, tokens, mask = batch

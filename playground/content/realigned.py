@@ -1,4 +1,4 @@
-"""The optimum that a mixture of a run's policy and its reference, π_ref^(1−λ)·π^λ, comes near
+"""The optimum that mixtures of a run's policy with its reference, π_ref^(1−λ)·π^λ, approximate
 (arXiv 2402.02992)."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def beta_at(config: Mapping[str, Any], betas: History, share: float) -> float | 
 
 
 def optimum_at(config: Mapping[str, Any], betas: History, share: float) -> dict[str, Any] | None:
-    """The optimum at β/λ, which the mixture comes near if the policy is the optimum at β.
+    """The optimum at β/λ, which the mixture approximates if the policy is the optimum at β.
 
     Returns the run's β as `trained`, β/λ as `beta`, and the `Optimum.point` at β/λ. None if
     `beta_at` is None, or if the optimum is not known for the run's task and model.

@@ -113,8 +113,8 @@ class Visitors:
         return len(self._seen) > 1
 
     def may_open_room(self, visitor: Visitor, address: str) -> bool:
-        """Whether the visitor may open a voting room. A presenter may; if there is no key and the
-        server is not public, a visitor on this machine may, too."""
+        """Whether the visitor may open a voting room: a presenter, or, if there is no key and the
+        server is not public, a visitor on this machine."""
         return visitor in self.presenters or (self._unguarded and is_loopback(address))
 
     @property

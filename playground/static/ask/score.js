@@ -5,7 +5,7 @@ import { makesPolicy } from "../core/records.js";
 import { shadedText } from "../core/shaded_text.js";
 import { questionForm } from "./question_form.js";
 
-const MOST = 8; // answers at once
+const MOST = 8; // answers that are scored together
 const BASE = ""; // the option of the embedded SFT model, compared with the pretrained one
 const MANY = 1000; // the largest ratio of probabilities that is shown as a number
 
