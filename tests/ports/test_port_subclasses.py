@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from datasets import Dataset
 
+from align_core import PPOTrainer
 from tests import toy
 from tests.ports.ported import history, made, rows
 from tests.ports.scripts import journal, rates
@@ -45,3 +47,27 @@ def test_a_schedule_of_the_settings_is_that_of_the_run(tmp_path):
     assert trainer.lr_scheduler.get_last_lr()[0] == 0.0
     trainer.train()
     assert history(trainer, "lr") == pytest.approx([5e-4, 5e-4]), "2 of 2 up, 1 of 2 down"
+
+
+def test_an_own_train_dataloader_is_refused_where_the_class_is_defined(tmp_path):
+    with pytest.raises(TypeError, match="get_train_dataloader: .* IterableDataset, got Curated's"):
+
+        class Curated(PPOTrainer):
+            def get_train_dataloader(self):
+                return []
+
+    trainer = made(tmp_path)
+    with pytest.raises(AttributeError, match="expected the rows as train_dataset"):
+        trainer.dataloader = []
+
+
+def test_a_run_by_epochs_has_as_many_episodes_as_trls(tmp_path):
+    """Half an epoch of 5 prompts is 2 episodes, so a rollout of 2; TRL cuts fractions off."""
+    data = Dataset.from_dict({"prompt": ["the film"] * 5})
+    sizes = {"per_device_train_batch_size": 2, "num_sample_generations": 3}
+    trainer = made(
+        tmp_path, data=data, eval_dataset=data, total_episodes=None, num_train_epochs=0.5, **sizes
+    )
+    assert (trainer.args.total_episodes, trainer.args.num_total_batches) == (2, 1)
+    assert trainer.sample_generations_freq == 1
+    assert trainer.callbacks is trainer.callback_handler.callbacks

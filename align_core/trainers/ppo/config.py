@@ -295,8 +295,9 @@ class RolloutConfig(TrainingArguments):
             if prompts is None:
                 line = "expected max_steps or total_episodes for a stream, or a loop of your own"
                 raise ValueError(f"{line}, got neither")
-            rollouts = math.ceil(math.ceil(self.num_train_epochs * prompts) / self.batch_size)
-            self.total_episodes = rollouts * self.batch_size  # as TRL does: scripts read it
+            # Scripts read it from the settings that they gave, where TRL stores it, too.
+            self.total_episodes = max(1, int(self.num_train_epochs * prompts))
+            rollouts = math.ceil(self.total_episodes / self.batch_size)
         counted.max_steps = rollouts * self.updates_per_rollout
         counted.total_episodes = rollouts * self.batch_size
         for kind in ("logging", "save", "eval"):

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from peft import PeftModel
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, TrainerCallback
 
 from align_core.models.reference import as_reference
 from align_core.trainers.mixins import TrainerMixin
@@ -100,6 +100,15 @@ class TRLNames(TrainerMixin):
     def ref_adapter_name(self) -> str | None:
         return self.args.ref_adapter_name
 
+    @cached_property
+    def sample_generations_freq(self) -> int:
+        """Rollouts between two tables of samples."""
+        return max(1, self.args.num_total_batches // max(1, self.args.num_sample_generations))
+
+    @property
+    def callbacks(self) -> list[TrainerCallback]:
+        return self.callback_handler.callbacks
+
     @property
     def eval_dataloader(self) -> DataLoader:
         return self.get_eval_dataloader()
@@ -130,4 +139,9 @@ class TRLNames(TrainerMixin):
     def dataloader(self) -> NoReturn:
         """Raises AttributeError, because `train` reads the data set itself."""
         line = "PPOTrainer.dataloader belongs to TRL: expected train(), or rollout(prompts)"
+        raise AttributeError(f"{line}; {COMING_FROM}")
+
+    @dataloader.setter
+    def dataloader(self, loader: Any) -> NoReturn:
+        line = "PPOTrainer.dataloader belongs to TRL: expected the rows as train_dataset"
         raise AttributeError(f"{line}; {COMING_FROM}")

@@ -9,21 +9,41 @@ import torch
 from datasets import IterableDataset
 from torch.utils.data import DataLoader
 
-from align_core.trainers.ppo.config import RolloutConfig
+from align_core.trainers.mixins import TrainerMixin
+from align_core.trainers.ppo.rollouts import Batch
 
 
-def rollout_loader(rows: int | None, args: RolloutConfig, processes: int) -> DataLoader:
-    """Yields the row numbers of each rollout of a run, once for each of its micro-batches."""
-    size = args.local_episodes * processes // args.texts_per_prompt
-    batches = RolloutBatches(
-        rows=rows,
-        size=size,
-        rollouts=args.num_total_batches or 0,
-        repeats=args.micro_batches_per_rollout,
-        seed=args.seed,
-    )
-    numbers = range(rows or len(batches) * size)
-    return DataLoader(numbers, batch_sampler=batches, collate_fn=list)
+class RolloutRows(TrainerMixin):
+    """A mixin of PPOTrainer that chooses the rows of each rollout."""
+
+    args: Any
+    _waiting: list[Batch]  # set by PPOTrainer
+    _metrics: dict[str, list[float]]
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Raises TypeError for a trainer with its own `get_train_dataloader`, which TRL's PPO never
+        calls when it trains, and which could not yield a rollout once for each micro-batch."""
+        super().__init_subclass__(**arguments)
+        if "get_train_dataloader" in vars(cls):
+            line = "expected PPOTrainer's; pass the rows in your order as train_dataset, an "
+            raise TypeError(f"get_train_dataloader: {line}IterableDataset, got {cls.__name__}'s")
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Yields the row numbers of one rollout, once for each of its micro-batches."""
+        self._waiting.clear()
+        self._metrics.clear()
+        self._rows, count = numbered(self.train_dataset)
+        args = self.args
+        size = args.local_episodes * self.accelerator.num_processes // args.texts_per_prompt
+        batches = RolloutBatches(
+            rows=count,
+            size=size,
+            rollouts=args.num_total_batches or 0,
+            repeats=args.micro_batches_per_rollout,
+            seed=args.seed,
+        )
+        numbers = range(count or len(batches) * size)
+        return DataLoader(numbers, batch_sampler=batches, collate_fn=list)
 
 
 def numbered(data: Any) -> tuple[Any, int | None]:

@@ -31,7 +31,6 @@ import torch
 from datasets import Dataset, IterableDataset
 from peft import PeftConfig, PeftModel
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -80,7 +79,7 @@ from align_core.trainers.ppo.names import TRLNames
 from align_core.trainers.ppo.phases import Phases
 from align_core.trainers.ppo.prompts import Row, columns_of, encoded, prompts_of
 from align_core.trainers.ppo.rollouts import Batch, Episodes, Rollout, compare, epochs
-from align_core.trainers.ppo.rows import numbered, rollout_loader
+from align_core.trainers.ppo.rows import RolloutRows, numbered
 from align_core.trainers.ppo.samples import Samples, SampleTables, check_best_metric
 from align_core.trainers.ppo.schedules import Optimizers
 from align_core.trainers.ppo.scores import (
@@ -97,6 +96,7 @@ from align_core.trainers.ppo.scores import (
 class PPOTrainer(
     TRLNames,
     OwnLoop,
+    RolloutRows,
     PPOLosses,
     Samples,
     PPOCheckpoints,
@@ -201,15 +201,7 @@ class PPOTrainer(
         self.state.episode = 0
         self.callback_handler = RolloutCallbacks(self)
         if eval_dataset is not None and args.num_sample_generations > 0:
-            tables = self.args.num_total_batches // args.num_sample_generations
-            self.add_callback(SampleTables(self, max(1, tables)))
-
-    def get_train_dataloader(self) -> DataLoader:
-        """Yields the row numbers of one rollout, once for each of its micro-batches."""
-        self._waiting.clear()
-        self._metrics.clear()
-        self._rows, count = numbered(self.train_dataset)
-        return rollout_loader(count, self.args, self.accelerator.num_processes)
+            self.add_callback(SampleTables(self, self.sample_generations_freq))
 
     def _prepare_inputs(self, rows: list[int]) -> Batch:
         # Trainer passes the same rows once for each micro-batch; the first time makes the rollout.
