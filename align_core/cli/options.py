@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
     """A parser that does not end the process.
 
     An option that cannot be parsed is left out, and its error is appended to the arguments' list
-    `invalid`, so that the other options are checked, too.
+    `invalid`, so that the other options are also checked.
 
     Raises:
         ConfigError: parsing cannot continue.

@@ -81,7 +81,7 @@ class Method:
         reference: whether it uses the reference; if not, nothing bounds the KL.
         basic: whether the page lists it before "More methods" is opened.
         tuned_as: another method. If a task has defaults for that method and none for this one,
-            they apply to this one, too.
+            they also apply to this one.
         choices: the valid values of its options of the kind "choice".
         free_beta: whether β = 0, that is no KL penalty, is allowed.
         updates_per_step: batch size -> optimiser updates in a step, as `--steps` counts them.

@@ -116,8 +116,8 @@ def _ended(columns: Mapping[str, Any], *texts: str) -> dict[str, bool]:
 
 
 def _boolean(name: str, value: Any) -> bool:
-    """The boolean in a cell, which may be a word, as in CSV, or a float, as in a column that
-    has missing values, too."""
+    """The boolean in a cell, which may also be a word, as in CSV, or a float, as in a column with
+    missing values."""
     word = str(value).strip().lower()
     if word in ("true", "1", "1.0"):
         return True

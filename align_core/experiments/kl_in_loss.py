@@ -12,7 +12,7 @@ from align_core.experiments.claims import Verdict, verdict
 from align_core.experiments.presentation import Block, Panel, Row, Table, joined, labelled, means
 from align_core.experiments.sentences import Finding
 from align_core.experiments.statistics import format_mean, mean, sign
-from align_core.experiments.token_tree import LENGTH, SIZE, Charge
+from align_core.experiments.token_tree import LENGTH, SIZE, Penalty
 
 TITLE = "KL in the loss, or in the reward"
 PAPER = "2506.09477"
@@ -28,9 +28,8 @@ SEEDS = 32  # random references and rewards
 BETAS = (0.3, 0.5, 1.0, 2.0, 3.0)
 SHOWN = 1.0  # the β of the sentences
 TOLERANCE = 0.01  # nats of J; a gap to the optimum that is clearly smaller counts as none
-# Variant -> its penalty (`Charge`) for a token in the reward, and the slope of its penalty in the
-# loss.
-VARIANTS: dict[str, tuple[Charge, Charge]] = {
+# Variant -> the `Penalty` for a token in its reward, and the slope of the one in its loss.
+VARIANTS: dict[str, tuple[Penalty, Penalty]] = {
     "reward_k1": (token_tree.k1, token_tree.nothing),
     "loss_tokens": (token_tree.nothing, token_tree.k1),
     "loss_k3": (token_tree.nothing, token_tree.k3_slope),
@@ -103,10 +102,10 @@ def measure(folder: Path, seed: int) -> dict[str, Any]:
     ends = {"optimum": _numbers(best, reference, rewards, limit)}
     gradients = {}
     kl_gradient = _kl_gradient(best, reference, VARIANTS["reward_k1"])
-    for variant, charges in VARIANTS.items():
-        policy = token_tree.trained(reference, rewards, betas, *charges)
+    for variant, penalties in VARIANTS.items():
+        policy = token_tree.trained(reference, rewards, betas, *penalties)
         ends[variant] = _numbers(policy, reference, rewards, limit)
-        gradient = _kl_gradient(best, reference, charges)
+        gradient = _kl_gradient(best, reference, penalties)
         length = np.linalg.norm(kl_gradient, axis=1)
         scale = np.maximum(np.linalg.norm(gradient, axis=1) * length, 1e-300)
         gradients[variant] = {
@@ -131,11 +130,12 @@ def _numbers(
 
 
 def _kl_gradient(
-    policy: token_tree.Policy, reference: token_tree.Policy, charges: tuple[Charge, Charge]
+    policy: token_tree.Policy, reference: token_tree.Policy, penalties: tuple[Penalty, Penalty]
 ) -> token_tree.FloatArray:
-    """What these charges give as the gradient of the KL with respect to the logits, [N, logits]."""
+    """What these penalties give as the gradient of the KL with respect to the logits, [N,
+    logits]."""
     zeros, ones = np.zeros_like(token_tree.text_logprobs(policy)), np.ones(len(policy[0]))
-    ascent = token_tree.directions(policy, reference, zeros, ones, *charges)
+    ascent = token_tree.directions(policy, reference, zeros, ones, *penalties)
     return -token_tree.gradients(policy, ascent)
 
 

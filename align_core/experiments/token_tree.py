@@ -19,12 +19,12 @@ LARGEST = 1.0  # the largest change of a logit in a step
 LOWEST = -30.0  # the lowest log-probability of a token, so that all stay finite
 
 Policy = list[FloatArray]
-# A function of log(π/π_ref) of a token: what is charged for it.
-Charge = Callable[[FloatArray], FloatArray]
+# The penalty for a token, as a function of its log(π/π_ref).
+Penalty = Callable[[FloatArray], FloatArray]
 
 
 def nothing(log_ratio: FloatArray) -> FloatArray:
-    """No charge."""
+    """No penalty."""
     return np.zeros_like(log_ratio)
 
 
@@ -75,13 +75,13 @@ def directions(
     reference: Policy,
     rewards: FloatArray,
     betas: FloatArray,
-    in_reward: Charge,
-    in_loss: Charge,
+    in_reward: Penalty,
+    in_loss: Penalty,
 ) -> Policy:
     """The coefficient of ∇log π(token | prefix) in the expected gradient, for each token.
 
-    The texts are sampled from the policy. A charge in the reward counts for its own token and all
-    earlier ones, as the reward of the text counts for all tokens; a charge in the loss counts only
+    The texts are sampled from the policy. A penalty in the reward counts for its own token and all
+    earlier ones, as the reward of the text counts for all tokens; a penalty in the loss counts only
     for its own token.
     """
     coefficients: Policy = []
@@ -95,7 +95,7 @@ def directions(
 
 
 def trained(
-    reference: Policy, rewards: FloatArray, betas: FloatArray, in_reward: Charge, in_loss: Charge
+    reference: Policy, rewards: FloatArray, betas: FloatArray, in_reward: Penalty, in_loss: Penalty
 ) -> Policy:
     """The policies, one for each β, where natural gradient ascent from the reference ends.
 

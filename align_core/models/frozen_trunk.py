@@ -89,8 +89,8 @@ class FrozenTrunk:
         ).last_hidden_state
 
     def _cache(self) -> DynamicCache:
-        """A cache for the upper layers, which keep the indices that they have in the whole model.
-        The length of a cache is read from layer 0, so the frozen layers have an entry, too."""
+        """A cache for the upper layers, which keep their indices of the whole model. The frozen
+        layers also have entries, because the length of a cache is read from layer 0."""
         cache = DynamicCache(config=self._upper.config)
         cache.layers = [cache.layers[0]] * self.depth + cache.layers
         return cache

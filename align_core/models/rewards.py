@@ -71,8 +71,8 @@ class ProxyReward:
 
     Args:
         tokenizer: the tokenizer of the reward model.
-        writer: the tokenizer of the policy that writes the texts, if it differs. If its vocabulary
-            differs, too, the texts are encoded again.
+        writer: the tokenizer of the policy that writes the texts, if it is another one. If its
+            vocabulary also differs, the texts are encoded again.
         ends: the policy's end tokens; by default those of its tokenizer.
     """
 

@@ -111,11 +111,11 @@ class GrammarTask(Task):
         unended, tokens = 0.0 if ended else UNENDED, self.tokens(completion)
         if PUNCTUATION.issuperset(tokens):
             return -EMPTY - unended
-        charge = repetition_charge(self.units(completion), self.repeatable)
-        charge += self.grammar_charge(prompt, completion)
-        if charge > STRANGE_TEXT and self._is_spoken(tokens):
-            charge = STRANGE_TEXT
-        return self.content_reward(prompt, completion) - unended - charge
+        penalty = repetition_penalty(self.units(completion), self.repeatable)
+        penalty += self.grammar_penalty(prompt, completion)
+        if penalty > STRANGE_TEXT and self._is_spoken(tokens):
+            penalty = STRANGE_TEXT
+        return self.content_reward(prompt, completion) - unended - penalty
 
     def knows_language(self, text: str, words: Container[str]) -> bool:
         """Whether at least a third of the words of a text are in the grammar or in `words`."""
@@ -131,7 +131,7 @@ class GrammarTask(Task):
         body = tokens[:-1] if tokens[-1] in ".!" else tokens
         return self.spoken is not None and self.spoken.parses([*body, "."], "text")
 
-    def grammar_charge(self, prompt: str, completion: str) -> float:
+    def grammar_penalty(self, prompt: str, completion: str) -> float:
         """0 for a text of the grammar; otherwise a penalty for its errors, up to GRAMMAR_LIMIT.
 
         Pairs with words that the grammar does not have are not errors: users may use other words.
@@ -139,20 +139,20 @@ class GrammarTask(Task):
         tokens = self.tokens(join_text(prompt, completion))
         if self.grammar.parses(tokens, "text"):
             return 0.0
-        charge = 0.0 if tokens[-1] in ".!?" else NO_FULL_STOP
+        penalty = 0.0 if tokens[-1] in ".!?" else NO_FULL_STOP
         start = len(self.tokens(prompt))
         words = self.grammar.words
         for left, right in zip(tokens[max(start - 1, 0) :], tokens[max(start, 1) :], strict=False):
             known = left in words and right in words
             same_kind = (left in FUNCTION_WORDS) == (right in FUNCTION_WORDS)
-            charge += BROKEN_PAIR * (
+            penalty += BROKEN_PAIR * (
                 known and same_kind and (left, right) not in self.grammar.pairs
             )
         for end, sentence in sentences(tokens):
             if end > start and not self._is_sentence(sentence):
                 strange = any(token not in words and token not in PUNCTUATION for token in sentence)
-                charge += STRANGE_SENTENCE if strange else BROKEN_SENTENCE
-        return min(max(charge, STRANGE_TEXT), GRAMMAR_LIMIT)
+                penalty += STRANGE_SENTENCE if strange else BROKEN_SENTENCE
+        return min(max(penalty, STRANGE_TEXT), GRAMMAR_LIMIT)
 
     def _is_sentence(self, sentence: list[str]) -> bool:
         """Whether these tokens are a sentence with any end mark."""
@@ -183,7 +183,7 @@ def sentences(tokens: list[str]) -> Iterator[tuple[int, list[str]]]:
             start = end
 
 
-def repetition_charge(tokens: list[str], repeatable: frozenset[str]) -> float:
+def repetition_penalty(tokens: list[str], repeatable: frozenset[str]) -> float:
     """The penalty for repeated content words and repeated runs of three words, in nats."""
     words = [token for token in tokens if token not in PUNCTUATION]
     content = [w for w in words if len(w) >= _CONTENT_LENGTH and w not in FUNCTION_WORDS]
@@ -195,9 +195,9 @@ def repetition_charge(tokens: list[str], repeatable: frozenset[str]) -> float:
     if len(set(triples)) < len(triples):
         triples = [triple for triple in triples if not repeatable.issuperset(triple)]
         repeated_triples = len(triples) - len(set(triples))
-    charge = REPEATED_WORD * repeated_words
-    charge += REPEATED_TRIPLE * repeated_triples
-    return min(charge, REPETITION_LIMIT)
+    penalty = REPEATED_WORD * repeated_words
+    penalty += REPEATED_TRIPLE * repeated_triples
+    return min(penalty, REPETITION_LIMIT)
 
 
 def _content(message: Text) -> str:

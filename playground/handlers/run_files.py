@@ -45,7 +45,7 @@ _PIECE = 1 << 18  # bytes
 class RunFiles:
     """The routes. They send runs that have ended, and the `recorded` runs, which everyone may have.
 
-    Runs of others are refused like unknown runs; live runs are refused, too.
+    Runs of others are refused like unknown runs, and so are live runs.
     """
 
     def __init__(

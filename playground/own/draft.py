@@ -61,7 +61,7 @@ def files_of(
     """The files of the folder that the form describes, and the errors of the form.
 
     If there are errors, a valid task.toml takes the place of the form's task.toml, so that the
-    other files can be checked, too.
+    other files can also be checked.
 
     If a zip file or a task.toml was dropped, the dropped files are the whole folder, and the form
     is ignored. Any other file replaces the prompts, the pairs or the demonstrations, depending on

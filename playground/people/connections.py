@@ -194,7 +194,7 @@ def guard(limits: ConnectionLimits) -> None:
 
 def _allow_files() -> None:
     """Raise this process's limit of open files. Many shells set 1024, which is fewer than the
-    connections, and every session of votes has open files, too."""
+    connections; sessions of votes also have open files."""
     try:
         import resource
     except ImportError:  # Windows has no such limit

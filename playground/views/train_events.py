@@ -140,7 +140,7 @@ class TrainEvents:
         set_pace = self._by_name("set_pace", handlers.set_pace)
         inputs = self._subset("pace", "live")
         controls["pace"].input(set_pace, inputs, **_TO_LAST, js=_WITH_SHOWN)
-        # The run may obey before the answer arrives, so the next press is sent, too.
+        # The run may react before the answer arrives, so the next press is also sent.
         every_press = {**_AT_ONCE, "trigger_mode": "multiple", "js": _WITH_SHOWN}
         for name in ("pause", "resume", "step", "stop"):
             command = with_visitor(self._visitors, name, partial(handlers.command, name))

@@ -1,7 +1,8 @@
 """Voting sessions: their raters, the current pair of each rater, and the room.
 
 A session belongs to the rater who created it, and only they know its name. The presenter can open a
-session as the room, in which phones vote, too. `align_core.votes.session` stores the votes.
+session as the room, in which an audience votes on phones. `align_core.votes.session` stores the
+votes.
 """
 
 from __future__ import annotations

@@ -260,7 +260,7 @@ def test_a_function_that_would_get_the_task_as_its_completions_is_refused(file):
     before = POEMS.partition("    def reward")[0]
     function = "def score(completions, **_): return [2.0 for _ in completions]\n"
     file.write_text(function + before + "    reward = score\n")
-    assert "a method or a static one" in line(file)
+    assert "a method or a static method" in line(file)
 
 
 def test_what_a_reward_prints_goes_to_standard_error(file, capsys):

@@ -114,9 +114,9 @@ def test_a_word_counts_once():
 
 
 def test_a_visitors_own_words_get_a_small_penalty():
-    assert TASK.grammar_charge(PROMPT, " was awesome!") <= 0.2
-    assert TASK.grammar_charge("Gandalf's beard", " rocks, dude!") <= 0.2
-    assert TASK.grammar_charge(PROMPT, " the the was was plot.") > 2.0
+    assert TASK.grammar_penalty(PROMPT, " was awesome!") <= 0.2
+    assert TASK.grammar_penalty("Gandalf's beard", " rocks, dude!") <= 0.2
+    assert TASK.grammar_penalty(PROMPT, " the the was was plot.") > 2.0
 
 
 def test_the_language_is_small_enough_and_rich_enough():

@@ -142,8 +142,8 @@ def test_shuffled_words_are_penalised(task):
         rng.shuffle(words)
         shuffled = " " + " ".join(words)
         if tokenize(shuffled) != tokenize(d["completion"]):
-            assert task.grammar_charge(d["prompt"], d["completion"]) == 0.0
-            assert task.grammar_charge(d["prompt"], shuffled) >= 0.7
+            assert task.grammar_penalty(d["prompt"], d["completion"]) == 0.0
+            assert task.grammar_penalty(d["prompt"], shuffled) >= 0.7
 
 
 @pytest.mark.parametrize(("a", "b"), [(1.0, 0.0), (0.3, 0.3), (-2.0, 1.0)])

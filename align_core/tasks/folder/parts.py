@@ -101,12 +101,12 @@ class Length(_Part):
         return self
 
     def score(self, completion: Completion) -> float:
-        count, charge = len(words(completion.text)), 0.0
+        count, penalty = len(words(completion.text)), 0.0
         if self.aim is not None:
-            charge += abs(count - self.aim) / self.aim
+            penalty += abs(count - self.aim) / self.aim
         if self.most is not None:
-            charge += max(count - self.most, 0) / self.most
-        return -charge
+            penalty += max(count - self.most, 0) / self.most
+        return -penalty
 
 
 def _check_phrases(entries: tuple[str, ...]) -> tuple[str, ...]:

@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from align_core.data.formats import Text
-from align_core.tasks.grammar_task import repetition_charge
+from align_core.tasks.grammar_task import repetition_penalty
 
 # Reward of an answer that has a key of a question of fact, or KEYS keys of another question. With
 # fewer keys, the reward is smaller in proportion.
 RIGHT = 2.5
 KEYS = 3
-WRONG = 1.5  # charge if the answer has none of the keys
-OFF_TOPIC = 1.5  # further charge if it has no word of the question either
+WRONG = 1.5  # penalty if the answer has none of the keys
+OFF_TOPIC = 1.5  # further penalty if it has no word of the question either
 STEM = 4  # letters by which words are compared
 SHORT, LONG = 5, 18  # words: a good length, both included; for a fact one word is enough
-TOO_SHORT, TOO_LONG = 0.3, 0.05  # charge for each word too few or too many
+TOO_SHORT, TOO_LONG = 0.3, 0.05  # penalty for each word too few or too many
 STOCK_OPENING = 1.0
 ASKS_BACK = 0.7
 COURTEOUS = 0.6  # reward for courtesy, given once
-GUSHING = 0.6  # charge for each courteous word beyond two
+GUSHING = 0.6  # penalty for each courteous word beyond two
 MARKUP = 0.8  # new lines, lists, markup, symbols or letters of another alphabet
 NAME = 0.4  # each name that is neither in the question nor a key: most are invented
 NAMES_LIMIT = 2.0
@@ -88,7 +88,7 @@ class Question:
 
 
 def judge(question: Question, answer: str, ended: bool) -> dict[str, float]:
-    """The parts of the reward by name, in nats; for an empty answer, only its charges."""
+    """The parts of the reward by name, in nats; for an empty answer, only its penalties."""
     answer = answer.strip().replace("’", "'")
     content = {"right": 0.0, "short": 0.0, "direct": 0.0, "polite": 0.0, "plain": -EMPTY}
     if words(answer):
@@ -137,7 +137,8 @@ def _polite(answer: str) -> float:
 
 
 def _plain(question: Question, answer: str) -> float:
-    """The charges for markup, for names, and for repeated words that the question does not have."""
+    """The penalties for markup, for names, and for repeated words that the question does not
+    have."""
     names = 0
     for match in _WORD.finditer(answer):
         start, word = match.start(), match[0]
@@ -145,7 +146,7 @@ def _plain(question: Question, answer: str) -> float:
             starts = _SENTENCE_START.search(answer, max(start - 5, 0), start)
             names += not starts and not question.has(word.casefold())
     answer_words = [word.casefold() for word in words(answer)]
-    repeated = repetition_charge(answer_words, question.words)
+    repeated = repetition_penalty(answer_words, question.words)
     return (
         -MARKUP * bool(_MARKUP.search(answer))
         - min(NAME * names, NAMES_LIMIT)

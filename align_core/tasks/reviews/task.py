@@ -7,7 +7,7 @@ import random
 
 from align_core.config.task_card import known_card
 from align_core.tasks.grammar import tokenize
-from align_core.tasks.grammar_task import GrammarTask, join_text, repetition_charge
+from align_core.tasks.grammar_task import GrammarTask, join_text, repetition_penalty
 from align_core.tasks.reviews.grammar import (
     ASPECTS,
     FILMS,
@@ -84,7 +84,7 @@ class Reviews(GrammarTask, card=known_card("reviews")):
         film = rng.choice(FILMS.split())
         while True:
             text = GRAMMAR.generate(rule, rng, {"film": film})
-            if not repetition_charge(tokenize(text), self.repeatable):
+            if not repetition_penalty(tokenize(text), self.repeatable):
                 return text
 
     def _cut(self, rng: random.Random) -> tuple[str, str]:

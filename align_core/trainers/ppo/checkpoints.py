@@ -70,8 +70,8 @@ class PPOCheckpoints(TrainerMixin):
         tags: str | list[str] | None = None,
         **_: Any,
     ) -> None:
-        """Write README.md into `output_dir`; the arguments are TRL's. The cards of models that are
-        saved later have them, too."""
+        """Write README.md into `output_dir`; the arguments are TRL's, and are also used for the
+        cards of models that are saved later."""
         self._in_card = {"model_name": model_name, "dataset_name": dataset_name, "tags": tags}
         if self.is_world_process_zero():
             self._write_card(Path(self.args.output_dir))

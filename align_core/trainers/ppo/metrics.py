@@ -78,7 +78,7 @@ def rollout_metrics(
 ) -> dict[str, Tensor]:
     """Metrics of a rollout; `estimate` [B, T] is the KL estimate within the reward, in nats.
 
-    `rewards` are the names of several rewards, whose means are metrics, too.
+    `rewards` are the names of several rewards, whose means are also metrics.
     """
     non_score = -beta * estimate.sum(1)
     return {
