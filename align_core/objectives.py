@@ -308,8 +308,8 @@ def ppo_value_loss(
 ) -> tuple[Tensor, Tensor]:
     """Half the squared error of the value, per token, and where the clip was active.
 
-    All tensors are [B, T]. The loss is the larger of two: that of the new value, and that of the
-    new value clipped to the rollout's value ± cliprange (the code of arXiv 1909.08593).
+    All tensors are [B, T]. The loss is the larger of two: with the new value, and with the new
+    value clipped to the rollout's value ± cliprange (the code of arXiv 1909.08593).
     """
     clipped_values = values.clamp(old_values - cliprange, old_values + cliprange)
     plain = (values - returns) ** 2

@@ -12,8 +12,8 @@ from align_core.optimum import FloatArray, Frontier, ReferenceSamples
 class AgainstOptimum:
     """Compares policies with the frontier of their reference on some prompts.
 
-    Means are over the prompts with samples in `stored`. The methods take the mean gold reward of
-    the policy, that of the reference, and the mean KL of each prompt: three arrays [P], in nats.
+    Means are over the prompts with samples in `stored`. The methods take three arrays [P], in nats:
+    for each prompt, the mean gold rewards of the policy and of the reference, and the mean KL.
     """
 
     def __init__(self, prompts: Sequence[str], stored: ReferenceSamples | None) -> None:

@@ -1,4 +1,4 @@
-"""Texts of stored samples, decoded without the model; the reward quantile of the text shown."""
+"""Texts of stored samples, decoded without the model, and which of them are shown."""
 
 from __future__ import annotations
 

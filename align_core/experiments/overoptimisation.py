@@ -190,7 +190,8 @@ def _falls_off(points: Curve) -> bool:
 
 
 def _extremes(rows: Sequence[dict[str, Any]], by: str) -> tuple[int, int]:
-    """The smallest and the largest value of `by`, "pairs" or "layers"; two zeros without rows."""
+    """The smallest and the largest value of `by`, "pairs" or "layers"; two zeros if there are no
+    rows."""
     sizes = [row[by] for row in rows] or [0]
     return min(sizes), max(sizes)
 

@@ -25,7 +25,7 @@ class PairedCache(DynamicCache):
 
 
 class Realigned:
-    """A policy with the logits of π_ref^(1−λ)·π^λ, λ being `share`; all else is that of `policy`.
+    """A policy with the logits of π_ref^(1−λ)·π^λ, where λ is `share`; otherwise it is `policy`.
 
     It is for sampling and for forward passes, not for training. Both models have the same tokens.
     """

@@ -103,8 +103,8 @@ class Client:
         return name
 
     def make_room(self) -> None:
-        """If the next run needs a place, end the process of a run that has ended, even if that
-        process is still evaluating. Waits at most EXIT_TIMEOUT seconds."""
+        """If no slot is free, end the process of a run that has ended, even if that process is
+        still evaluating. Waits at most EXIT_TIMEOUT seconds."""
         with self._lock:
             alive = self._alive()
             ended = [self._processes[run] for run in alive if self._ended(run)]

@@ -77,8 +77,8 @@ def _prepared(entry: prepared.Entry, model: str, changed: int) -> Optimum | None
 
 
 def frontier(query: Any) -> dict[str, Any] | None:
-    """`Optimum.frontier` for `query`, {"task", "model"}; if it is not known for the model, that for
-    the task's reference; None if that is not known either."""
+    """`Optimum.frontier` for the model of `query`, {"task", "model"}, or, if its optimum is not
+    known, for the task's reference; None if neither optimum is known."""
     optimum = _of_query(query)
     return None if optimum is None else optimum.frontier
 

@@ -75,8 +75,8 @@ class Summaries:
 def _target(config: Mapping[str, Any]) -> Target | None:
     """The optimum at the configuration's β, for its model or, if unknown, the task's reference.
 
-    None if it is not known, without β, and for a method that seeks anything other than the highest
-    reward − β·KL.
+    None if it is not known, if there is no β, or if the method seeks something other than the
+    highest reward − β·KL.
     """
     if sought_optimum(config) != "kl":
         return None

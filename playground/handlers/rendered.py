@@ -107,7 +107,7 @@ def _address(scheme: str, headers: Headers) -> str | None:
 
 
 def _whole(pieces: Pieces, address: str, is_compressed: bool) -> tuple[bytes, str]:
-    """The answer to a client that knows the server by this address, and its tag."""
+    """The complete answer for a client that knows the server by this address, and its ETag."""
     content = address.encode().join(pieces)
     tag = f'W/"{hashlib.sha256(content).hexdigest()[:16]}"'
     return gzip.compress(content, 6) if is_compressed else content, tag

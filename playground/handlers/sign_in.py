@@ -13,9 +13,9 @@ from playground.people.visitors import Visitors
 
 
 def sign_in(visitors: Visitors) -> Callable[..., Any]:
-    """A function for Gradio, of a key: whether it makes its sender a presenter.
+    """A function for Gradio that takes a key, and returns whether it makes its sender a presenter.
 
-    It answers after `Presenters.begin_attempt` seconds.
+    It answers after the seconds that `Presenters.begin_attempt` returns.
     """
 
     # Gradio sets attributes on the functions that it serves, which bound methods do not allow.

@@ -107,8 +107,8 @@ class TrainHandlers:
         return self.restore(form.default_config(form.FIRST_METHOD, form.first_task()))
 
     def link_errors(self, query: Mapping[str, str], config: Mapping[str, Any]) -> list[list[str]]:
-        """[field, message] for each replacement that was made when `config` was read from a URL
-        with this `query`: that of an unknown task, and those of numbers out of range."""
+        """[field, message] for what was replaced when `config` was read from a URL with this
+        `query`: an unknown task, and numbers out of range."""
         words, names, errors = self._words["link"], self._words["controls"], []
         if links.replaces_task(query, config):
             errors.append(["task", words["no_task"]])

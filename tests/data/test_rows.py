@@ -117,7 +117,7 @@ def test_excel_divides_cells_by_commas_semicolons_or_tabs(tmp_path, delimiter, n
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (gzip.compress(b"prompt\na\n"), "expected a file of text, got gzip"),
+        (gzip.compress(b"prompt\na\n", mtime=0), "expected a file of text, got gzip"),
         (b"PK\x03\x04\n\n\n", "expected a file of text, got a zip archive or a spreadsheet"),
         (b"PAR1\n\n\n", "expected a file of text, got Parquet"),
         ("prompt\na\n".encode("utf-16-le"), "expected UTF-8, got UTF-16: save it as UTF-8"),

@@ -133,8 +133,8 @@ def checked(content: dict[str, Any], report: Report) -> TaskFile | None:
 
 
 def readable_part(content: dict[str, Any]) -> TaskFile:
-    """The valid tables and parts of invalid content, so that the files that they name are checked,
-    too."""
+    """The valid tables and parts of invalid content, so that the files that they name are also
+    checked."""
     tables = {}
     for name, table in (("prompts", PromptFiles), *_ROW_FILES):
         entry = content.get(name)

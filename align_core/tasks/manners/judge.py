@@ -160,5 +160,6 @@ def _ends(answer: str, ended: bool) -> float:
 
 
 def _is(key: str, word: str) -> bool:
-    """Whether a word in lower case is the key, which is in lower case, too."""
+    """Whether a word matches the key; "boil*" matches any word that begins so. Both are in lower
+    case."""
     return word.startswith(key[:-1]) if key.endswith("*") else word == key
