@@ -16,7 +16,7 @@ from playground.content.comparisons import (
     number_rows,
     read_log,
 )
-from playground.content.histories import history
+from playground.content.histories import History, history
 from playground.content.new_events import Cursor, translated_delta
 from playground.content.run_list import (
     MAX_LISTED,
@@ -25,6 +25,7 @@ from playground.content.run_list import (
     list_recordings,
     list_runs,
 )
+from playground.handlers import form
 from playground.handlers.query_handlers import QueryHandlers
 
 MAX_RUNS = 4  # compared at once
@@ -52,7 +53,7 @@ class CompareHandlers(QueryHandlers):
         runs:      for each run a new cursor, its `config`, its `run_list.identifying_settings`,
                    whether it has a `model`, and `charts.delta` limited to the CURVES and the last
                    samples
-        settings:  `differences`
+        settings:  `differences`, with models named as the controls of Train name them
         numbers:   `number_rows`
 
         Unknown runs, and those beyond MAX_RUNS, are left out.
@@ -75,7 +76,7 @@ class CompareHandlers(QueryHandlers):
                 run | identifying_settings(settings)
                 for run, settings in zip(runs, histories, strict=True)
             ],
-            "settings": differences(histories),
+            "settings": differences([self._labelled(settings) for settings in histories]),
             "numbers": number_rows(numbers, one_reference=len(references) == 1),
         }
 
@@ -103,6 +104,17 @@ class CompareHandlers(QueryHandlers):
             **delta,
             "points": {name: points[name] for name in (*CURVES, charts.GAIN) if name in points},
             "samples": delta["samples"][-1:],
+        }
+
+    def _labelled(self, settings: dict[str, History]) -> dict[str, History]:
+        """The histories, with models named as the controls of Train name them."""
+        ((_, task),) = settings["task"]
+        return settings | {
+            name: [
+                [step, form.model_label(name, model, task, self._words)]
+                for step, model in settings[name]
+            ]
+            for name in form.MODELS
         }
 
     def _log(self, run: str) -> tuple[dict[str, Any], ...]:

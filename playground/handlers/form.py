@@ -33,6 +33,10 @@ REWARDS = {"few": "{reward_model}-few", "off": "{reward_model}-off", "gold": "go
 SOURCES = {"pretrained": "pretrained"}
 MODELS = {"reward_model": REWARDS, "pair_source": SOURCES}
 DEFAULT_NAMES = {"reward_model": "proxy", "pair_source": "reference"}
+LABELS = {
+    "reward_model": "reward",
+    "pair_source": "source",
+}  # the first words of their labels' keys
 
 
 def first_task() -> str:
@@ -45,6 +49,16 @@ def model_of(setting: str, name: Any, task: str) -> str | None:
     of the task; None for the default."""
     template = _templates(setting, task).get(name) if isinstance(name, str) else None
     return template and template.format(reward_model=known_card(task).reward_model)
+
+
+def model_label(setting: str, model: str | None, task: str, words: Mapping[str, Any]) -> str | None:
+    """The label of the choice that stands for a model as the value of a setting; the model itself
+    if no choice does."""
+    names = {model_of(setting, name, task): name for name in _templates(setting, task)}
+    if setting == "reward_model":
+        names[known_card(task).reward_model] = DEFAULT_NAMES[setting]
+    label = f"{LABELS[setting]}_{names[model]}" if model and model in names else None
+    return words["controls"].get(label, model)
 
 
 def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:

@@ -120,6 +120,21 @@ def test_only_settings_that_differ_are_listed():
     assert beta["values"] == [[[0, 0.7]], [[0, 0.7], [4, 0.3]]]
 
 
+def test_models_are_named_as_the_controls_name_them(client, handlers):
+    """The default reward model, one of few pairs, and a model that has no control."""
+    names = {"reward-reviews": "proxy", "reward-reviews-few": "few", "gold": "gold", "mine": None}
+    runs = []
+    for i, model in enumerate(names):
+        runs.append(f"2026-01-02-03050{i}-ppo-reviews")
+        config = resolve("ppo", "reviews").model_copy(update={"reward_model": model})
+        RunDirectory.create(client.root / runs[-1], config).close()
+    rows = handlers.compare([{"run": run, "offset": None} for run in runs])["settings"]
+    (labels,) = (row["values"] for row in rows if row["setting"] == "reward_model")
+    controls = WORDS["controls"]
+    expected = [controls[f"reward_{name}"] for name in names.values() if name]
+    assert [label for ((_, label),) in labels] == [*expected, "mine"]
+
+
 def test_the_last_evaluation_counts_and_later_training_metrics_do_not():
     events = [evaluation(0, -0.5, 0.0), evaluation(8, 1.25, 0.75), metrics(9, loss=3.0)]
     assert last_numbers(events) == {GOLD: 1.25, ABOVE: 1.75, KL: 0.75, GAIN: 0.4375}
