@@ -1,5 +1,6 @@
-// The page of a recorded run: its pictures and texts at a step, and the optimum at a β, mostly a
-// softmax over stored samples of the reference. All texts of the run are only set as textContent.
+// The page of a recorded run: its pictures and texts at a step, and the optimum at a β, which most
+// methods seek as a softmax over stored samples of the reference. Texts of the run are only set as
+// textContent.
 {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const [words, data] = [read("words"), read("data")];
@@ -12,7 +13,7 @@
   const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;"); // Plotly reads tags
 
   const steps = samples.length ? samples.map((one) => one.step) : [...new Set(Object.values(points).flat().map(([step]) => step))].sort((a, b) => a - b);
-  let at = Math.max(0, steps.length - 1); // the place in `steps` of the step that is shown
+  let at = Math.max(0, steps.length - 1); // the index in `steps` of the step that is shown
   let prompt = 0;
   let betaIndex = optimum ? nearest(optimum.betas, config.beta ?? 0) : 0; // in `betas`
   let timer = null;

@@ -86,7 +86,7 @@ export function mount({ element, props, server }) {
     });
   }
 
-  // Sentences on the β that a share stands for, and on the optimum at that β.
+  // Sentences on the β that corresponds to a share, and on the optimum at that β.
   function mixtureText(share, optimum) {
     if (share === 0) return words.mix_reference;
     if (!optimum) return share === 1 ? "" : fill(words.mix_without_beta, { share });

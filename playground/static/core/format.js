@@ -42,7 +42,7 @@ export function fill(template, values) {
   return template.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
-// A prompt as it stands before its text: with a space if neither has one, as before an answer to a question.
+// A prompt as it is shown before its text: with a space if neither has one, as before an answer to a question.
 export function beforeText(prompt, text) {
   return /^\S/.test(text) && /\S$/.test(prompt) ? `${prompt} ` : prompt;
 }

@@ -81,7 +81,7 @@ export function phaseOnStage(state) {
   return runOnStage(state) || phase === "starting" || phase === "lost" ? phase : "idle";
 }
 
-// The message of the run's status, or "". That of a live run is shown until its first phase.
+// The message of the run's status, or ""; a live run's message is shown until its first phase.
 export const messageOf = (run) => (isLive(run) && run.phase ? "" : (run?.status.message ?? ""));
 
 // The sentences on a run: the first is its headline. Those on its curves are about the newest step.

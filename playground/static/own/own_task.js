@@ -122,9 +122,9 @@ export function mount({ element, props, server, events }) {
     for (const slot of form.querySelectorAll("[data-of]")) listErrors(slot, []);
     const others = [];
     for (const { field: name, line } of errors) {
-      const [head, place] = name.split(".");
+      const [head, index] = name.split(".");
       const slot = form.querySelector(`[data-of="${head}"]`);
-      if (head === "reward" && place && parts.showError(Number(place), line)) continue;
+      if (head === "reward" && index && parts.showError(Number(index), line)) continue;
       if (slot) make("li", "", slot, line);
       else others.push(line);
     }

@@ -160,9 +160,9 @@ export function partsEditor({ host, words, models, texts, prompt, changed }) {
     },
     // The parts that count.
     reward: () => parts.filter(({ weight }) => weight !== 0),
-    // Shows an error of the part with this place in `reward()`; returns whether there is such a part.
-    showError(place, line) {
-      const at = parts.indexOf(parts.filter(({ weight }) => weight !== 0)[place]);
+    // Shows an error of the part with this index in `reward()`; returns whether there is such a part.
+    showError(index, line) {
+      const at = parts.indexOf(parts.filter(({ weight }) => weight !== 0)[index]);
       if (!rows[at]) return false;
       const lines = new Set([...rows[at].error.textContent.split("; ").filter(Boolean), line]);
       rows[at].error.textContent = [...lines].join("; ");

@@ -46,7 +46,7 @@ export function tell(dialog, data) {
 
   const go = (newPlace) => set({ story: Math.min(NAMES.length, Math.max(1, newPlace)) });
 
-  // Shows the scene at a place, or closes the story for null.
+  // Shows the scene with this number; null closes the story.
   function show(wanted) {
     if (wanted === null) return dialog.close();
     const next = Math.min(NAMES.length, wanted);

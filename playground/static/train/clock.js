@@ -15,7 +15,8 @@ export function runClock(now = () => performance.now()) {
     release() {
       if (pressed) [name, zero, pressed] = [null, null, false];
     },
-    // The page shows this run; `live` and `isOfPress` say whether it is live, and whether the press of Run started it.
+    // The page shows this run; `live` and `isOfPress` say whether it is live, and whether the press of Run
+    // started it.
     follow(run, live, isOfPress) {
       if (run.name !== name && pressed && !isOfPress) return;
       if (run.name !== name) {

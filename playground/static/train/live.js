@@ -91,7 +91,7 @@ export function mount({ element, props, server, watch, events }) {
     element.dataset.past = step !== null;
   }
 
-  // The clock of a recorded run is that of its log.
+  // The clock of a recorded run shows the time in its log.
   function tick() {
     clearTimeout(ticking);
     const run = runOnStage(get());

@@ -1,5 +1,5 @@
-// A slider for an ended run: it mixes the policy with its reference by the share λ. Each place of the slider
-// is measured once, on the run's probe prompts; the picture and the texts follow.
+// A slider for an ended run, which mixes the policy with its reference by the share λ. Each mixture is
+// measured once, on the run's probe prompts; the picture and the texts show it.
 import { listErrors, within } from "../core/dom.js";
 import { fill, number, signed } from "../core/format.js";
 import { latestOnly } from "../core/latest_only.js";
@@ -42,7 +42,7 @@ export function mount({ element, props, server }) {
     set({ mixture: null });
   }
 
-  // Measures the slider's place, then the others.
+  // Measures the mixture at the slider's share, then the others.
   const measure = latestOnly(async () => {
     const share = [slider.valueAsNumber, ...shares].find((share) => share !== 0 && share !== 1 && !answers.has(share));
     if (!mixed || share === undefined) return;
@@ -74,7 +74,7 @@ export function mount({ element, props, server }) {
     return answer ? { x: answer.kl, y: answer.gain * frontier.full_gain } : null;
   }
 
-  // The run's last texts, and at the other shares those of the mixture.
+  // The texts of the mixture; at share 1 they are the run's last ones.
   function samplesOf(share) {
     const { step, rows } = samplesAt(mixed.run, null);
     if (share === 1) return { step, share, rows };

@@ -1,4 +1,4 @@
-// Brings all settings back to those of the start, and says so until one of them changes.
+// Resets all settings to those of a newly opened page, and says so until one of them changes.
 import { within } from "../core/dom.js";
 
 export function mount({ element, props, events }) {
