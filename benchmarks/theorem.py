@@ -47,7 +47,7 @@ METHODS: dict[str, dict[str, Any]] = {
 SEEDS = range(5)
 BETAS = (0.3, 0.5, 0.7, 1.0, 2.0)  # one for each seed
 PROMPTS = 128  # held-out
-SAMPLES = 64  # texts a prompt, for each side
+SAMPLES = 64  # texts per prompt, for each side
 WIDEST = 0.05  # nats of reward: the median half-width that is asked for
 
 
@@ -55,7 +55,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="measured as well")
     parser.add_argument("--render", action="store_true", help="only write the page")
-    parser.add_argument("--samples", type=int, default=SAMPLES, help="texts a prompt for each side")
+    parser.add_argument(
+        "--samples", type=int, default=SAMPLES, help="texts per prompt for each side"
+    )
     parser.add_argument("--most", type=int, help="stop after so many new measurements")
     args = parser.parse_args()
     if not args.render:

@@ -28,7 +28,7 @@ class _Options(BaseModel):
     task: TaskName
     model: str = Field(min_length=1, description=model_index.EXPECTED)
     samples: Int | None = Field(
-        None, ge=2, le=65_536, description="a whole number of texts a prompt from 2 to 65536"
+        None, ge=2, le=65_536, description="a whole number of texts per prompt from 2 to 65536"
     )
     prompts: Int | None = Field(
         None, ge=1, le=100_000, description="a whole number of prompts from 1 to 100000"

@@ -97,7 +97,7 @@ _DECLARED = (
     ),
     Setting(*("eval_prompts", "integer", "a whole number of probe prompts, 1 or more"), least=1),
     Setting(
-        *("eval_samples", "integer", "a whole number of texts a prompt from 1 to 1024"),
+        *("eval_samples", "integer", "a whole number of texts per prompt from 1 to 1024"),
         least=1,
         most=1024,
     ),
@@ -126,7 +126,7 @@ _DECLARED = (
     Setting("scale_rewards", "choice", "one of {choices}", link=True),
     Setting("importance", "choice", "one of {choices}", link=True),
     Setting(
-        *("group_size", "integer", "a whole number of texts a prompt from 2 to 64"),
+        *("group_size", "integer", "a whole number of texts per prompt from 2 to 64"),
         least=2,
         most=64,
         link_range=(2, 64),

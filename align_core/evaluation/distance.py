@@ -76,11 +76,11 @@ def _gap_over_beta(
     samples, and near the reference they vary as the policy's do.
 
     Raises:
-        ValueError: there are fewer than two texts a prompt.
+        ValueError: there are fewer than two texts per prompt.
     """
     prompts, count = texts.rewards.shape
     if count < 2:
-        raise ValueError(f"expected at least 2 texts a prompt, got {count}")
+        raise ValueError(f"expected at least 2 texts per prompt, got {count}")
     objectives = texts.rewards / beta - divergences
     objective, control = _centred(objectives), _centred(texts.reference_rewards)
     spread = (control**2).sum()

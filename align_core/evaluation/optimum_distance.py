@@ -59,7 +59,7 @@ def optimum_sides(
 
     The gap in the objective comes from the first evaluation and the even samples, the KL to the
     optimum from the second evaluation and the odd samples, so the two are independent. None if not
-    `is_known`, if there is only one text a prompt, or if a gold reward is unknown.
+    `is_known`, if there is only one text per prompt, or if a gold reward is unknown.
     """
     if not is_known(prompts, stored, beta):
         return None

@@ -35,7 +35,9 @@ CLAIM = (
 )
 SETUP = (
     Row("policies", "trained language models and chemistry models", "the optimum, computed"),
-    Row("reference", "language models", "1,536 stored samples a prompt, as if there were no more"),
+    Row(
+        "reference", "language models", "1,536 stored samples per prompt, as if there were no more"
+    ),
     Row("gold reward", "right or wrong", "graded, at most 3 nats"),
     Row(
         "error of the reward",

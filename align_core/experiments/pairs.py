@@ -37,7 +37,9 @@ METHODS = ("reward", "dpo")
 SETUP = (
     Row("evidence", "theorems", "trained models"),
     Row("reward", "implicitly sparse, in a construction", "a formula on the text"),
-    Row("reward model's policy", "optimised exactly", f"exact, on {STORED} stored texts a prompt"),
+    Row(
+        "reward model's policy", "optimised exactly", f"exact, on {STORED} stored texts per prompt"
+    ),
     Row(
         "DPO",
         "its loss minimised exactly",
@@ -257,7 +259,7 @@ def report(result: dict[str, Any]) -> list[Block]:
     ]
     note = (
         "The share of what the optimum gains in J = gold − β·KL over the reference; gold is above "
-        f"the reference's. DPO's policy is sampled, 4 texts a prompt; the optimum of the reward "
-        f"model is exact on {STORED} stored texts a prompt."
+        f"the reference's. DPO's policy is sampled, 4 texts per prompt; the optimum of the reward "
+        f"model is exact on {STORED} stored texts per prompt."
     )
     return [Table(head, rows), note]

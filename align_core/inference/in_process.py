@@ -40,7 +40,7 @@ class _Options(BaseModel):
 
 EXPECTED_REWARD = f"'gold' (the task's own reward), or {model_index.EXPECTED}"
 EXPECTED_BETA = "a number above 0, at most 1000"
-EXPECTED_SAMPLES = "a whole number of texts a prompt from 1 to 1024"
+EXPECTED_SAMPLES = "a whole number of texts per prompt from 1 to 1024"
 EXPECTED_COUNT = "a whole number of texts from 2 to 256"
 Count = Annotated[Int | None, Field(ge=2, le=256, description=EXPECTED_COUNT)]
 

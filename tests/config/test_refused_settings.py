@@ -38,7 +38,7 @@ def test_a_loss_that_a_method_has_not_is_refused_with_those_that_it_has():
 def test_a_batch_is_whole_groups_of_two_texts_or_more(method):
     assert resolve(method, "reviews", batch_size=24, group_size=8).group_size == 8
     (line,) = lines(method, group_size=1)
-    assert line == "--group-size got 1, expected a whole number of texts a prompt from 2 to 64"
+    assert line == "--group-size got 1, expected a whole number of texts per prompt from 2 to 64"
     (line,) = lines(method, batch_size=126)
     assert line == "--group-size got 4, expected a divisor of --batch-size, 126"
 

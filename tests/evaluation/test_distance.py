@@ -184,5 +184,5 @@ def test_the_error_of_the_texts_by_hand():
 
 def test_one_text_a_prompt_has_no_error():
     texts, stored = sampled(np.random.default_rng(0), POLICY, count=1)
-    with pytest.raises(ValueError, match="at least 2 texts a prompt, got 1"):
+    with pytest.raises(ValueError, match="at least 2 texts per prompt, got 1"):
         optimum_gap(texts, stored, 1.0)

@@ -133,7 +133,7 @@ def test_a_machine_that_cannot_be_measured_counts_as_that_of_the_recordings(meas
 
 def test_an_estimate_is_scaled_and_unknown_while_the_machine_is_measured(tmp_path):
     """2 s before the first evaluation, 1 s for each of three and for the distance, whose two sides
-    have two texts a prompt where an evaluation has four, 0.5 s for each of ten steps."""
+    have two texts per prompt where an evaluation has four, 0.5 s for each of ten steps."""
     config = resolve("dpo", "reviews", steps=10, eval_every=5)
     estimates = Estimates(RunIndex(tmp_path / "runs"))
     known = Speed(start=2.0, evaluation=1.0, step=0.5)
