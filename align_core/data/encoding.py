@@ -189,17 +189,17 @@ def _columns(
     texts = [_prompt_text(tokenizer, prompt) for prompt in prompts]
     columns = [_ids(tokenizer, texts, prompts)]
     for name in completions:
-        wholes = [
+        joined = [
             text + _completion_text(tokenizer, row["prompt"], row[name])
             for text, row in zip(texts, rows, strict=True)
         ]
-        columns.append(_ids(tokenizer, wholes, prompts))
+        columns.append(_ids(tokenizer, joined, prompts))
     ends = [_end(tokenizer, prompt) for prompt in prompts]
     before = [commonprefix(row) for row in zip(*columns, strict=True)]
     return [before] + [
         [
-            _with_end(whole[len(shared) :], end, row.get(f"{name}_ended", True))
-            for whole, shared, end, row in zip(column, before, ends, rows, strict=True)
+            _with_end(ids[len(shared) :], end, row.get(f"{name}_ended", True))
+            for ids, shared, end, row in zip(column, before, ends, rows, strict=True)
         ]
         for name, column in zip(completions, columns[1:], strict=True)
     ]

@@ -1,9 +1,8 @@
 """Verdicts on the parts of a paper's claim, by rules on the result of an experiment.
 
 A rule combines the signs of cases (`statistics.sign`): 1 where a claim clearly holds, −1 where its
-opposite does, 0 otherwise. The sign of a claim about every case is the min() of these signs, that
-of a claim that something is possible is their max(), and that of a claim about most cases is their
-majority().
+opposite does, 0 otherwise. A claim about every case has the min() of these signs, a claim that
+something is possible has their max(), and a claim about most cases has their majority().
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ from playground.voting.vote_training import PIPELINES, VoteTraining
 from playground.voting.voter_return import VoterReturn
 
 SIMULATED_VOTES = 200  # cast by one "simulate" request
-MAX_BYTES = 1000  # the largest request body; that of a vote has 40 bytes
+MAX_BYTES = 1000  # of a request's body; a vote has 40
 # Vote threads mostly wait for the disk. One commit writes the votes of all waiting threads.
 VOTE_THREADS = 64
 # A new session may wait for samples of its model; sessions of the same task and model share them.

@@ -19,7 +19,7 @@ from align_core.tasks.grammar_task import GrammarTask
 
 _SHRUGS = frozenset("dunno idk skip unknown whatever hmm huh hello 🤷 🤔 🙈 😕".split())
 _NAME_WORDS = 2  # an answer of at most two words may name a place that is in no table
-_FEW_TOKENS = 6  # an answer of so many may misspell a city; in longer ones it may be another word
+_FEW_TOKENS = 6  # in longer answers, a word like a city's name may be another word, not misspelt
 _NAME = re.compile(r"\b(?:is|be|say|think) ([A-Z]\w+)")
 _RETRACTION = re.compile(
     r"\b(?i:no|wait|no,? wait|wait,? no|sorry|i meant?|make that|scratch that|or rather),?"
