@@ -1,8 +1,8 @@
 """Protection against other web sites: their requests, and frames with this page.
 
 A page of another site can make a visitor's browser send requests here, and by DNS rebinding it can
-reach this machine's address under the site's name. Browsers mark the requests of other
-sites' pages; after DNS rebinding, a request has the site's name as its host.
+reach this machine's address under the site's name. Browsers mark the requests of other sites'
+pages; after DNS rebinding, a request has the site's name as its host.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class OtherSites:
     """Middleware that refuses requests from other sites' pages, and limits who may frame this page.
 
     A browser that opens the page, from any site's link or in a frame, passes. So does a request
-    without the browser's headers about its origin, as from `gradio_client` or curl. What is not
-    host[:port] where a host is expected is refused. `hosts` are further names of the server. A
-    request over the loopback interface, the only one on which a `local` server listens, must name
-    one of `hosts` or the machine itself as its host. `frames` is
-    a list of sources for CSP's frame-ancestors, with which browsers decide who may frame the page;
-    None allows every frame.
+    without the browser's headers about its origin, as from `gradio_client` or curl. A request whose
+    header names a host in another form than host[:port] is refused. `hosts` are further names of
+    the server. A request over the loopback interface, the only one on which a `local` server
+    listens, must name one of `hosts` or the machine itself as its host. `frames` is a list of
+    sources for CSP's frame-ancestors, with which browsers decide who may frame the page; None
+    allows every frame.
     """
 
     def __init__(

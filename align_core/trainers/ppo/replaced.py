@@ -54,7 +54,7 @@ FLAGS = [f"--{name}" for name in _FLAGS] + [f"--{name.replace('_', '-')}" for na
 # Setting of TRL 1.12 that can only be None -> the replacement for other values.
 ONLY_NONE = {
     "model_adapter_name": "peft_config, or a PeftModel whose active adapter is trained",
-    "ref_adapter_name": "ref_model=None: the reference is the policy as it is given",
+    "ref_adapter_name": "ref_model=None: the reference is the initial policy",
     "neftune_noise_alpha": "no noise, which would change the probabilities that the loss compares",
 }
 
