@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from align_core.config.errors import ConfigError
+from align_core.config.task_card import card
 from align_core.runs.directory import RunDirectory
 from playground.content import charts, optimum
 from playground.content.comparisons import (
@@ -109,6 +110,8 @@ class CompareHandlers(QueryHandlers):
     def _labelled(self, settings: dict[str, History]) -> dict[str, History]:
         """The histories, with models named as the controls of Train name them."""
         ((_, task),) = settings["task"]
+        if card(task) is None:  # of a run that was made elsewhere
+            return settings
         return settings | {
             name: [
                 [step, form.model_label(name, model, task, self._words)]

@@ -135,6 +135,16 @@ def test_models_are_named_as_the_controls_name_them(client, handlers):
     assert [label for ((_, label),) in labels] == [*expected, "mine"]
 
 
+def test_a_run_on_a_task_that_the_page_does_not_have_keeps_its_models(client, handlers, tmp_path):
+    name = "2026-01-02-030505-ppo-reviews"
+    elsewhere = {"task": str(tmp_path / "own"), "reward_model": "elsewhere"}
+    config = resolve("ppo", "reviews").model_copy(update=elsewhere)
+    RunDirectory.create(client.root / name, config).close()
+    rows = handlers.compare([{"run": run, "offset": None} for run in (PPO, name)])["settings"]
+    (labels,) = (row["values"] for row in rows if row["setting"] == "reward_model")
+    assert labels == [[[0, WORDS["controls"]["reward_proxy"]]], [[0, "elsewhere"]]]
+
+
 def test_the_last_evaluation_counts_and_later_training_metrics_do_not():
     events = [evaluation(0, -0.5, 0.0), evaluation(8, 1.25, 0.75), metrics(9, loss=3.0)]
     assert last_numbers(events) == {GOLD: 1.25, ABOVE: 1.75, KL: 0.75, GAIN: 0.4375}
