@@ -18,7 +18,7 @@ MODELS = {
 # What transformers and PEFT raise for files that are missing, damaged or of another kind.
 UNLOADABLE = (
     *(OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, RuntimeError),
-    *(SafetensorError, StrictDataclassError),
+    *(ArithmeticError, SafetensorError, StrictDataclassError),
 )
 _UNCLEAR = {  # a part of a message of transformers -> what it means here
     "ignore_mismatched_sizes": "its weights have other shapes than its config.json says",

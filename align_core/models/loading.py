@@ -267,7 +267,9 @@ def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> An
             loaded = load_gguf(factory, Path(path), **options)
         else:
             loaded = factory.from_pretrained(path, trust_remote_code=False, **options)
-    except UNLOADABLE as error:
+    except ModelError:
+        raise
+    except Exception as error:  # tokenizers raises Exception itself
         why = reason(error, factory)
         files = "tokenizer" if factory is AutoTokenizer else "files"
         problem = (
@@ -281,10 +283,18 @@ def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> An
         if missing := sorted(info["missing_keys"]):
             expected = f"expected {MODELS[factory]}, got a model without {', '.join(missing[:3])}"
             raise ModelError(plain(f"model {name}: {expected}"))
+        if surplus := sorted(filter(_is_of_layer, info["unexpected_keys"])):
+            expected = "expected as many layers as its config.json says, got weights of more, such"
+            raise ModelError(plain(f"model {name}: {expected} as {surplus[0]}"))
     if isinstance(loaded, PreTrainedModel):
         loaded.name_or_path = name  # the config of an adapter then names this base, not its path
         let_sample(getattr(loaded, "generation_config", None))
     return loaded
+
+
+def _is_of_layer(name: str) -> bool:
+    """Whether the name of a weight has the number of a layer."""
+    return any(part.isdigit() for part in name.split("."))
 
 
 def _load_on_base(factory: Any, name: str, complete: bool, **options: Any) -> PreTrainedModel:

@@ -197,6 +197,26 @@ def test_torn_weights_are_reported_in_one_line(tmp_path):
     assert len(error.value.lines) == 1 and "\n" not in error.value.lines[0].text
 
 
+@pytest.mark.parametrize(
+    "file, values, got",
+    [
+        ("config.json", {"num_key_value_heads": 0}, "its files cannot be loaded: "),
+        ("config.json", {"num_hidden_layers": 1}, "weights of more, such as model.layers.1."),
+        ("config.json", {"num_hidden_layers": 0}, "weights of more, such as model.layers.0."),
+        ("tokenizer.json", {"version": "9"}, "its tokenizer cannot be loaded: "),
+        ("tokenizer.json", {"model": 7}, "its tokenizer cannot be loaded: "),
+        ("tokenizer.json", {"post_processor": True}, "its tokenizer cannot be loaded: "),
+    ],
+)
+def test_files_that_contradict_themselves_or_the_weights_are_refused(tmp_path, file, values, got):
+    name = saved(toy.policy(), tmp_path / "model")
+    path = tmp_path / "model" / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    with pytest.raises(ModelError) as error:
+        load_tokenizer(name) if file == "tokenizer.json" else load_policy(name)
+    assert got in str(error.value) and "\n" not in str(error.value)
+
+
 def test_code_in_a_folder_is_neither_executed_nor_asked_about(tmp_path, monkeypatch):
     folder, questions = saved(toy.policy(), tmp_path / "model"), []
     monkeypatch.setattr("builtins.input", questions.append)
