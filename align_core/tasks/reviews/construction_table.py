@@ -160,6 +160,8 @@ liked|enjoyed|loved|worked|landed
         worse than expected|i_expected|i_feared|i_thought
         <not> live|lived up to
         below|beneath expectations|average|par
+        fall|falls|fell|fallen short of every|all|my|our|its|their|the ** expectation|expectations|\
+promise|promises|hype|premise|potential|mark
         give it a miss
         lost interest
         never|not get|gets|got going|started|off_the_ground|anywhere|to_the_point
@@ -243,6 +245,7 @@ wash <watching>?
         if you only? skip|miss|avoid only? one|a_single
         <not> bother|waste_your
         should|must be missed|avoided|skipped
+        mad|crazy|foolish|daft|insane|silly|fool|idiot to see|watch|pay|sit_through|recommend
         thanks for nothing
         yeah right
         yeah , right

@@ -16,6 +16,9 @@ _NO = """
     quite the opposite | in no way | quite the contrary | on the contrary | anything but
     not so much | not exactly | not quite | hell no | oh no | god no | not once | not true
     not particularly | not especially | not much | not in a million years | not on your life
+    and pigs might fly | and pigs can fly | and i'm the pope | and i am the pope
+    and i'm the queen of sheba | and i am the queen of sheba
+    and i'm the queen of england | and i am the queen of england
     not likely | not if you paid me | not by a long shot | not by a mile | none | none whatsoever
     i disagree | i beg to differ | don't believe them | don't believe it | nothing of the sort
 """
@@ -41,13 +44,22 @@ _SHORT = [  # "it was", of "it was not", "they are wrong"
     for verb in "was is were are did does do has had have could would".split()
 ]
 _CONTRACTED = [("it's",), ("that's",), ("he's",), ("she's",), ("they're",), ("you're",), ("i'm",)]
-_DENIED = ("not", "never", "wrong", "mistaken", "anything but", "nothing of the sort", "not true")
+_MORE_WRONG = ("be more wrong", "have been more wrong")
+_DENIED = (
+    *("not", "never", "wrong", "mistaken", "anything but", "nothing of the sort", "not true"),
+    *("all wrong", "so wrong", "dead wrong", "quite wrong"),
+    *(f"not {wrong}" for wrong in _MORE_WRONG),
+)
 _REPLIES = {
     **dict.fromkeys(_phrases(_YES), True),
     **dict.fromkeys(_SHORT, True),
     **dict.fromkeys(_phrases(_NO), False),
     **{(*short, *denied.split()): False for short in (*_SHORT, *_CONTRACTED) for denied in _DENIED},
-    **{(*short[:-1], f"{short[-1]}n't"): False for short in _SHORT},
+    **{
+        (*subject, f"{verb}n't", *rest.split()): False
+        for *subject, verb in _SHORT
+        for rest in ("", *_MORE_WRONG)
+    },
 }
 _LONGEST = max(map(len, _REPLIES))
 _OPENERS = frozenset(

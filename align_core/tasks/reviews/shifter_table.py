@@ -12,6 +12,8 @@ AFFIRMING = """
 didn't|is_not|was_not|does_not|did_not|could_not|couldn't
     not only|just|merely|simply|least|without|lacking
     no doubt|wonder|question|denying|lack_of|shortage_of|end_of|less_than|stranger_to
+    hardly|barely|scarcely|rarely a|an moment|minute|second|scene|shot|line|joke|song that|which \
+isn't|wasn't|is_not|was_not|doesn't|didn't|does_not|did_not
     nothing but|short_of|less_than|if_not
     never without|lacks|lacked|stops|stopped|ceases|ceased|fails_to|failed_to|fail_to
     none other than
